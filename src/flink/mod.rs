@@ -1,0 +1,6 @@
+//! The operator's language: kinds, status, defaults, configuration keys, the effect table.
+//!
+//! Everything here restates, as functions of values, what the Flink Kubernetes Operator does with
+//! its custom resources. It knows nothing of Git, of plans or of any connection.
+
+pub mod kind;

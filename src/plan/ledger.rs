@@ -1,0 +1,205 @@
+//! What flinkops writes down in the cluster because it must survive: one ConfigMap per unit, one
+//! marker per namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::live::LiveObject;
+use crate::flink::kind::{Kind, UnitKey};
+use crate::spec::source::Revision;
+
+/// Label: who manages the object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`LABEL_MANAGED_BY`], and the field manager of every write.
+pub const MANAGER: &str = "flinkops";
+/// Label: `name` of the repository an object belongs to.
+pub const LABEL_REPOSITORY: &str = "flinkops.dev/repository";
+/// Label: the environment an object belongs to.
+pub const LABEL_ENVIRONMENT: &str = "flinkops.dev/environment";
+/// Label on the records themselves: `ledger` or `marker`.
+pub const LABEL_RECORD: &str = "flinkops.dev/record";
+/// Annotation: the folder in Git.
+pub const ANNOTATION_SOURCE: &str = "flinkops.dev/source";
+/// Annotation: the commit that last changed the object.
+pub const ANNOTATION_REVISION: &str = "flinkops.dev/revision";
+/// Annotation: hash of the rendered manifest last applied.
+pub const ANNOTATION_HASH: &str = "flinkops.dev/applied-hash";
+/// Annotation: a temporary write of ours, while it is under way (S19).
+pub const ANNOTATION_OPERATION: &str = "flinkops.dev/operation";
+/// Annotation a person sets on an object to stop every write to it (S19).
+pub const ANNOTATION_FREEZE: &str = "flinkops.dev/freeze";
+
+/// Why a savepoint was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The job was suspended as Git says.
+    Suspend,
+    /// The job's session cluster changed.
+    ClusterChange,
+    /// The unit left Git.
+    Delete,
+    /// The unit was deleted and created again.
+    Recreate,
+    /// The operator took it during an upgrade.
+    Upgrade,
+}
+
+/// A savepoint flinkops knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Savepoint {
+    /// Where it is.
+    pub path: String,
+    /// When it was first seen.
+    pub time: Timestamp,
+    /// `spec.flinkVersion` of the cluster that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flink_version: Option<String>,
+    /// Why it was taken.
+    pub reason: Reason,
+    /// Whether the job stopped with it and has not run since: the only kind that restores by itself (S16).
+    #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
+    pub last: bool,
+}
+
+/// What was applied last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The commit.
+    pub revision: Revision,
+    /// When it was seen in the cluster.
+    pub time: Timestamp,
+    /// Hash of the rendered manifest.
+    pub hash: String,
+    /// The generation the object had then.
+    pub generation: i64,
+}
+
+/// The record of one unit. It outlives the unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// The last revisions applied, newest first, at most [`Ledger::REVISIONS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied: Vec<Applied>,
+    /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub savepoints: Vec<Savepoint>,
+    /// What the unit depended on, so that deletes can go against it: `namespace/Kind/name`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<String>,
+    /// Uid of the live object the record speaks of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The ConfigMap's version this was read from; empty for one that is not in the cluster yet.
+    #[serde(skip)]
+    pub resource_version: String,
+}
+
+impl Ledger {
+    /// How many revisions are kept.
+    pub const REVISIONS: usize = 5;
+    /// How many savepoints are kept.
+    pub const SAVEPOINTS: usize = 10;
+    const KEY: &'static str = "ledger";
+
+    /// The savepoint a stopped unit would start from by itself (S16).
+    pub fn last_savepoint(&self) -> Option<&Savepoint> {
+        self.savepoints.iter().find(|savepoint| savepoint.last)
+    }
+
+    /// The name of the ConfigMap that holds a unit's ledger.
+    pub fn name(repository: &str, environment: &str, unit: &UnitKey) -> String {
+        format!("flinkops.{repository}.{environment}.{}.{}", unit.kind.as_str().to_lowercase(), unit.name)
+    }
+
+    /// The ConfigMap to write.
+    pub fn to_config_map(&self, repository: &str, environment: &str, unit: &UnitKey) -> Value {
+        let text = serde_yaml::to_string(self).expect("a ledger holds only strings, numbers and lists");
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": Self::name(repository, environment, unit),
+                "namespace": unit.namespace,
+                "labels": {
+                    LABEL_MANAGED_BY: MANAGER,
+                    LABEL_REPOSITORY: repository,
+                    LABEL_ENVIRONMENT: environment,
+                    LABEL_RECORD: "ledger",
+                },
+            },
+            "data": {"kind": unit.kind.as_str(), "name": unit.name, Self::KEY: text},
+        })
+    }
+
+    /// Reads a ConfigMap; `None` where it is not a ledger, or not one this version understands.
+    pub fn from_config_map(object: &LiveObject) -> Option<(UnitKey, Self)> {
+        let data = object.value().get("data")?;
+        let text = |key: &str| data.get(key).and_then(Value::as_str);
+        let key = UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?);
+        let mut ledger: Self = serde_saphyr::from_str(text(Self::KEY)?).ok()?;
+        ledger.resource_version = object.resource_version().to_owned();
+        Some((key, ledger))
+    }
+}
+
+/// Pins the identity of the repository that may prune in a namespace (S2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// [`crate::spec::source::Origin::identity`] of the repository.
+    pub identity: String,
+    /// The last revision that was applied in full, per environment.
+    pub revisions: BTreeMap<String, Revision>,
+    /// The ConfigMap's version this was read from; empty for one that is not in the cluster yet.
+    pub resource_version: String,
+}
+
+impl Marker {
+    /// The name of the marker's ConfigMap.
+    pub fn name(repository: &str) -> String {
+        format!("flinkops.{repository}")
+    }
+
+    /// The ConfigMap to write.
+    pub fn to_config_map(&self, repository: &str, namespace: &str) -> Value {
+        let mut data = serde_json::Map::new();
+        data.insert("identity".into(), json!(self.identity));
+        for (environment, revision) in &self.revisions {
+            data.insert(format!("revision.{environment}"), json!(revision.as_str()));
+        }
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": Self::name(repository),
+                "namespace": namespace,
+                "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_REPOSITORY: repository, LABEL_RECORD: "marker"},
+            },
+            "data": data,
+        })
+    }
+
+    /// Reads a ConfigMap; `None` where it is not a marker.
+    pub fn from_config_map(object: &LiveObject) -> Option<Self> {
+        let data = object.value().get("data")?.as_object()?;
+        Some(Self {
+            identity: data.get("identity")?.as_str()?.to_owned(),
+            revisions: data
+                .iter()
+                .filter_map(|(key, value)| {
+                    Some((key.strip_prefix("revision.")?.to_owned(), Revision::new(value.as_str()?)))
+                })
+                .collect(),
+            resource_version: object.resource_version().to_owned(),
+        })
+    }
+}

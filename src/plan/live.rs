@@ -1,0 +1,136 @@
+//! What the cluster holds, as a value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::ledger::{Ledger, Marker};
+use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+
+/// One object as the API server returned it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveObject(Arc<Value>);
+
+impl LiveObject {
+    /// Wraps a whole object, `managedFields` included.
+    pub fn new(object: Value) -> Self {
+        Self(Arc::new(object))
+    }
+
+    /// The whole object.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn map(&self, pointer: &str) -> Option<&Map<String, Value>> {
+        self.0.pointer(pointer).and_then(Value::as_object)
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
+    /// `metadata.namespace`.
+    pub fn namespace(&self) -> &str {
+        self.text("/metadata/namespace")
+    }
+
+    /// `metadata.uid`.
+    pub fn uid(&self) -> &str {
+        self.text("/metadata/uid")
+    }
+
+    /// `metadata.resourceVersion`, the token of compare-and-swap.
+    pub fn resource_version(&self) -> &str {
+        self.text("/metadata/resourceVersion")
+    }
+
+    /// `metadata.generation`; 0 where the object has none.
+    pub fn generation(&self) -> i64 {
+        self.0.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.map("/metadata/labels")?.get(key)?.as_str()
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.map("/metadata/annotations")?.get(key)?.as_str()
+    }
+
+    /// Every label.
+    pub fn labels(&self) -> Option<&Map<String, Value>> {
+        self.map("/metadata/labels")
+    }
+
+    /// Every annotation.
+    pub fn annotations(&self) -> Option<&Map<String, Value>> {
+        self.map("/metadata/annotations")
+    }
+
+    /// Since when the object is being deleted.
+    pub fn deleting_since(&self) -> Option<Timestamp> {
+        self.text("/metadata/deletionTimestamp").parse().ok()
+    }
+
+    /// `spec`, or null.
+    pub fn spec(&self) -> &Value {
+        self.0.get("spec").unwrap_or(&Value::Null)
+    }
+
+    /// `status`, or null for an object the operator has not touched.
+    pub fn status(&self) -> &Value {
+        self.0.get("status").unwrap_or(&Value::Null)
+    }
+
+    /// The entries of `metadata.managedFields`.
+    pub fn managed_fields(&self) -> &[Value] {
+        self.0.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The unit this object is, if it is of a kind that can be one.
+    pub fn unit_key(&self) -> Option<UnitKey> {
+        let kind = Kind::parse(self.text("/kind"))?;
+        Some(UnitKey::new(self.namespace(), kind, self.name()))
+    }
+
+    /// The object's key.
+    pub fn object_key(&self) -> ObjectKey {
+        ObjectKey::new(self.text("/apiVersion"), self.text("/kind"), self.namespace(), self.name())
+    }
+}
+
+/// Since when a unit has read as it reads now (S22).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// What is remembered: health and the generation it was seen at, as one opaque word.
+    pub verdict: String,
+    /// Since when. A report, which reads once and writes nothing, may put the distant past here.
+    pub at: Timestamp,
+}
+
+/// Everything the plan is made from, beside Git.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Every FlinkDeployment and FlinkSessionJob of the namespaces, ours and others'.
+    pub units: BTreeMap<UnitKey, LiveObject>,
+    /// Objects of the watched companion kinds.
+    pub companions: BTreeMap<ObjectKey, LiveObject>,
+    /// What flinkops recorded about units of this repository and environment, units that are gone included.
+    pub ledgers: BTreeMap<UnitKey, Ledger>,
+    /// The marker of each namespace that has one for this repository's name (S2).
+    pub markers: BTreeMap<String, Marker>,
+    /// Since when each unit has read as it does (S22).
+    pub since: BTreeMap<UnitKey, Since>,
+    /// A name for the cluster, for people: the context, or the server.
+    pub cluster: String,
+}

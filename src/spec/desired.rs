@@ -1,0 +1,156 @@
+//! All that one environment should hold, at one revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::finding::{Finding, Place};
+use super::policy::Policy;
+use super::source::{Origin, Revision};
+use crate::flink::kind::{ObjectKey, Role, UnitKey};
+
+/// A person's consent to something flinkops would otherwise refuse; the text says why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consents {
+    /// `allow.stateLoss`: the next change may drop the job's state.
+    pub state_loss: Option<String>,
+    /// `allow.recreate`: the unit may be deleted and created again.
+    pub recreate: Option<String>,
+    /// `adopt`: a live object of someone else may be taken over (S4).
+    pub adopt: Option<String>,
+    /// `freeze`: nothing is written to this unit (S19).
+    pub freeze: Option<String>,
+    /// `renamedFrom`: the name this unit had before (S18).
+    pub renamed_from: Option<String>,
+}
+
+/// Why one unit must be settled before another may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// `dependsOn` says so.
+    Declared,
+    /// A session job needs its cluster.
+    SessionCluster,
+}
+
+/// An edge of the graph: the unit waits for `on`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    /// The unit to wait for. It need not be in Git: a session job's cluster may live elsewhere (S7).
+    pub on: UnitKey,
+    /// Where the edge comes from.
+    pub why: Why,
+}
+
+/// One Flink resource as Git wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unit {
+    /// Its name in the cluster.
+    pub key: UnitKey,
+    /// What it is to the operator.
+    pub role: Role,
+    /// The folder it comes from, from the repository's root.
+    pub folder: String,
+    /// Where it begins in Git.
+    pub place: Place,
+    /// The rendered manifest: `apiVersion`, `kind`, `metadata` with name, namespace, labels and
+    /// annotations, and `spec`. Labels and annotations of flinkops' own are not in it: the plan adds them.
+    pub manifest: Value,
+    /// What must be settled first, sorted.
+    pub depends_on: Vec<Dependency>,
+    /// What a person consented to in the unit's file.
+    pub consents: Consents,
+    /// The policy in force for this unit.
+    pub policy: Policy,
+}
+
+impl Unit {
+    /// The rendered `spec`; an empty object where there is none.
+    pub fn spec(&self) -> &Value {
+        self.manifest.get("spec").unwrap_or(&Value::Null)
+    }
+}
+
+/// Another object of a job folder, applied before the folder's units (S24).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Companion {
+    /// Its name in the cluster.
+    pub key: ObjectKey,
+    /// The folder it comes from.
+    pub folder: String,
+    /// Where it begins in Git.
+    pub place: Place,
+    /// The rendered manifest, namespace included.
+    pub manifest: Value,
+}
+
+/// A part of the repository that could not be read: what is in the cluster because of it stays as it is (S1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unknown {
+    /// The folder, or the whole root as an empty string.
+    pub folder: String,
+    /// The name its unit would most probably have, where it can be told.
+    pub name: Option<String>,
+}
+
+/// A consent, in `flinkops.yaml`, to delete a unit that left Git (S21).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovalConsent {
+    /// The unit's name.
+    pub name: String,
+    /// Why its state may be lost.
+    pub state_loss: Option<String>,
+}
+
+/// How the revision relates to the one applied last (S3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Movement {
+    /// A descendant of it, the same, or nothing was applied before.
+    #[default]
+    Forward,
+    /// Not a descendant: the branch was reset or rewritten.
+    Rewritten,
+}
+
+/// Everything Git wants of one environment.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// `name` in `flinkops.yaml`.
+    pub repository: String,
+    /// Where it was read from.
+    pub origin: Origin,
+    /// The environment's name.
+    pub environment: String,
+    /// The kubeconfig context the environment names, if any.
+    pub context: Option<String>,
+    /// The namespace of everything that names none.
+    pub namespace: String,
+    /// Every namespace the environment may use, `namespace` included.
+    pub namespaces: BTreeSet<String>,
+    /// The units by key.
+    pub units: BTreeMap<UnitKey, Unit>,
+    /// The other objects by key.
+    pub companions: BTreeMap<ObjectKey, Companion>,
+    /// Kinds of companion that are watched in the cluster: `(apiVersion, kind)`.
+    pub companion_kinds: BTreeSet<(String, String)>,
+    /// What could not be read. While this is not empty nothing is deleted (S1).
+    pub unknown: Vec<Unknown>,
+    /// Consents to deletes.
+    pub removed: Vec<RemovalConsent>,
+    /// `confirm` of `flinkops.yaml`: the number of deletes a person agreed to (S3).
+    pub confirm_deletes: Option<usize>,
+    /// The environment's policy, for what is not in Git any more.
+    pub policy: Policy,
+    /// How the revision relates to the one applied last. The loader says forward; whoever holds the
+    /// repository and the cluster's marker corrects it.
+    pub movement: Movement,
+    /// Everything found while reading, sorted.
+    pub findings: Vec<Finding>,
+}
+
+impl Desired {
+    /// The revision this is.
+    pub fn revision(&self) -> &Revision {
+        &self.origin.revision
+    }
+}

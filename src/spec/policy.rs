@@ -1,0 +1,117 @@
+//! How flinkops may act: the `policy` of `flinkops.yaml`, of an environment and of a job.
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether the cluster is changed at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The cluster follows Git; drift is healed.
+    #[default]
+    Enforce,
+    /// Nothing is written.
+    Report,
+}
+
+/// What happens when an upgrade does not settle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// What depends on it stops.
+    #[default]
+    Stop,
+    /// The previous spec is put back.
+    Rollback,
+}
+
+/// Which live objects that flinkops does not own may be taken over (S4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adopt {
+    /// Those whose spec equals Git's.
+    #[default]
+    Equal,
+    /// All of them.
+    Any,
+}
+
+/// How units that left Git are removed (S3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Prune {
+    /// Whether anything is removed at all.
+    pub enabled: bool,
+    /// Deletes in one plan beyond which all of them wait to be confirmed.
+    pub max_deletes: usize,
+}
+
+impl Default for Prune {
+    fn default() -> Self {
+        Self { enabled: true, max_deletes: 3 }
+    }
+}
+
+/// A field of live objects that flinkops leaves to someone else (S5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ignore {
+    /// A JSON pointer into the manifest; everything below it is meant too.
+    pub path: String,
+    /// Why it is left alone.
+    pub reason: String,
+    /// The one unit it applies to; absent: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The whole policy with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Policy {
+    /// Whether the cluster is changed at all.
+    pub mode: Mode,
+    /// How units that left Git are removed.
+    pub prune: Prune,
+    /// Changes under way at once.
+    pub concurrency: usize,
+    /// How long a verdict must hold before it counts; three times that for a session cluster before
+    /// its jobs count as settled (S15).
+    #[schemars(with = "String")]
+    pub settle: SignedDuration,
+    /// From our write to settled.
+    #[schemars(with = "String")]
+    pub timeout: SignedDuration,
+    /// How long a savepoint may take (S11).
+    #[schemars(with = "String")]
+    pub savepoint_timeout: SignedDuration,
+    /// What happens when an upgrade does not settle.
+    pub on_failure: OnFailure,
+    /// Whether lost session jobs are rescued without asking.
+    pub repair: bool,
+    /// Whether a job that a person suspended is resumed (S19).
+    pub heal_suspend: bool,
+    /// Which live objects of others may be taken over.
+    pub adopt: Adopt,
+    /// Fields left to someone else.
+    pub ignore: Vec<Ignore>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            prune: Prune::default(),
+            concurrency: 4,
+            settle: SignedDuration::from_secs(10),
+            timeout: SignedDuration::from_mins(10),
+            savepoint_timeout: SignedDuration::from_hours(1),
+            on_failure: OnFailure::default(),
+            repair: false,
+            heal_suspend: false,
+            adopt: Adopt::default(),
+            ignore: Vec::new(),
+        }
+    }
+}
