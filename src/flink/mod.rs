@@ -3,4 +3,10 @@
 //! Everything here restates, as functions of values, what the Flink Kubernetes Operator does with
 //! its custom resources. It knows nothing of Git, of plans or of any connection.
 
+pub mod canonical;
+pub mod config;
+pub mod diff;
+pub mod health;
 pub mod kind;
+pub mod savepoint;
+pub mod status;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::write::Task;
+use crate::flink::health::Health;
 use crate::flink::kind::{ObjectKey, Role, UnitKey};
 use crate::spec::finding::{Finding, Place};
 use crate::spec::source::Revision;
@@ -216,28 +217,6 @@ pub struct Step {
     pub what: StepKind,
     /// To which unit: a session cluster's change stops and starts its jobs.
     pub unit: UnitKey,
-}
-
-/// How a unit is doing, as one word of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// The operator has acted and the job is where its spec wants it.
-    Settled,
-    /// On its way.
-    Progressing,
-    /// Suspended as its spec says.
-    Suspended,
-    /// Failed, with a name.
-    Failed,
-    /// A session job whose cluster lost it.
-    Lost,
-    /// The operator refuses the spec.
-    Rejected,
-    /// The operator went back to an older spec.
-    RolledBack,
-    /// Not in the cluster.
-    Missing,
 }
 
 /// What is said about one unit.

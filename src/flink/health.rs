@@ -1,0 +1,158 @@
+//! How a resource is doing, told from all of its signals together: no single field will do.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::kind::Role;
+use super::status::Status;
+
+/// How a unit is doing, as one word of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// The operator has acted and the job is where its spec wants it.
+    Settled,
+    /// On its way.
+    Progressing,
+    /// Suspended as its spec says.
+    Suspended,
+    /// Failed, with a name.
+    Failed,
+    /// A session job whose cluster lost it.
+    Lost,
+    /// The operator refuses the spec.
+    Rejected,
+    /// The operator went back to an older spec.
+    RolledBack,
+    /// Not in the cluster.
+    Missing,
+}
+
+/// A verdict with its reason, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The word.
+    pub health: Health,
+    /// The reason: what the operator shows, in its own terms.
+    pub message: String,
+}
+
+/// Judges one read of a live object. A verdict counts only once it has held for a while (S22).
+pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verdict {
+    let verdict = |health, message: String| Verdict { health, message };
+    if let Some(refusal) = rejection(generation, status) {
+        return verdict(Health::Rejected, refusal);
+    }
+    let wants_suspended = role.has_job() && is_suspended(spec);
+    if !status.present {
+        return if wants_suspended {
+            // A resource created suspended is never touched by the operator: it has no status at all.
+            verdict(Health::Suspended, "created suspended".into())
+        } else {
+            verdict(Health::Progressing, "the operator has not acted on it yet".into())
+        };
+    }
+    if status.generation != Some(generation) {
+        let message = format!("the operator has not acted on generation {generation} yet");
+        return verdict(Health::Progressing, message);
+    }
+    if wants_suspended {
+        return judge_suspended(status);
+    }
+    judge_running(role, status)
+}
+
+/// Whether a spec says `job.state: suspended`.
+pub fn is_suspended(spec: &Value) -> bool {
+    spec.pointer("/job/state").and_then(Value::as_str) == Some("suspended")
+}
+
+/// A refused spec: its generation stays ahead, with a validation error (a new resource: never any generation).
+fn rejection(generation: i64, status: &Status) -> Option<String> {
+    let refused = status.error_type == "ValidationException" && status.generation != Some(generation);
+    refused.then(|| status.error.clone().unwrap_or_default())
+}
+
+fn judge_suspended(status: &Status) -> Verdict {
+    match status.lifecycle.as_str() {
+        "SUSPENDED" => Verdict { health: Health::Suspended, message: "suspended".into() },
+        _ => Verdict { health: Health::Progressing, message: describe("being suspended", status) },
+    }
+}
+
+fn judge_running(role: Role, status: &Status) -> Verdict {
+    let health = match (status.lifecycle.as_str(), status.job.as_str(), status.job_manager.as_str()) {
+        ("ROLLED_BACK", ..) => Health::RolledBack,
+        (_, _, "ERROR") | ("FAILED", ..) | (_, "FAILED", _) => Health::Failed,
+        ("STABLE", _, "READY") if role == Role::SessionCluster => Health::Settled,
+        _ if role == Role::SessionCluster => Health::Progressing,
+        _ if status.is_finished() => Health::Settled,
+        ("STABLE", "RUNNING", "READY") if role == Role::Application => Health::Settled,
+        ("STABLE", "RUNNING", _) if role == Role::SessionJob => Health::Settled,
+        (_, "RECONCILING", _) if role == Role::SessionJob && is_lost(status) => Health::Lost,
+        ("UPGRADING", ..) if status.error_type == "ReconciliationException" => Health::Failed,
+        _ => Health::Progressing,
+    };
+    let word = if role == Role::SessionCluster { &status.job_manager } else { &status.job };
+    Verdict { health, message: describe(if word.is_empty() { &status.lifecycle } else { word }, status) }
+}
+
+/// A session job that Flink does not know: `Job Not Found` since 1.8, `MissingSessionJobException` before.
+fn is_lost(status: &Status) -> bool {
+    status.error_type == "MissingSessionJobException"
+        || status.error.as_deref().is_some_and(|error| error.starts_with("Job Not Found"))
+}
+
+fn describe(word: &str, status: &Status) -> String {
+    let steady = status.lifecycle.is_empty() || status.lifecycle == "STABLE" || word == status.lifecycle;
+    let mut text = if steady { word.to_owned() } else { format!("{word} ({})", status.lifecycle) };
+    if let Some(error) = &status.error {
+        text.push_str(": ");
+        text.push_str(error.lines().next().unwrap_or_default());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn health(role: Role, generation: i64, status: Value) -> Health {
+        judge(role, generation, &json!({"job": {"state": "running"}}), &Status::parse(&status)).health
+    }
+
+    /// The truth table of DESIGN §6: each row was seen on a real operator.
+    #[test]
+    fn the_gate_reads_every_signal() {
+        let stable = |job: &str, jm: &str, generation: i64, error: Option<&str>| {
+            json!({"observedGeneration": generation, "lifecycleState": "STABLE", "jobStatus": {"state": job},
+                   "jobManagerDeploymentStatus": jm, "error": error})
+        };
+        let refused = Some(r#"{"type":"x.ValidationException","message":"no"}"#);
+        for (role, generation, status, expected) in [
+            (Role::Application, 2, stable("RUNNING", "READY", 2, None), Health::Settled),
+            (Role::Application, 3, stable("RUNNING", "READY", 2, None), Health::Progressing),
+            (Role::Application, 3, stable("RUNNING", "READY", 2, refused), Health::Rejected),
+            (Role::Application, 2, stable("RUNNING", "READY", 2, refused), Health::Settled),
+            (Role::Application, 2, stable("RECONCILING", "DEPLOYING", 2, None), Health::Progressing),
+            (Role::Application, 2, stable("RECONCILING", "ERROR", 2, None), Health::Failed),
+            (Role::Application, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
+            (Role::Application, 2, stable("RESTARTING", "READY", 2, None), Health::Progressing),
+            (Role::SessionCluster, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
+            (Role::SessionCluster, 2, stable("", "DEPLOYING", 2, None), Health::Progressing),
+            (Role::SessionJob, 2, stable("RECONCILING", "", 2, Some("Job Not Found")), Health::Lost),
+            (Role::SessionJob, 2, stable("RUNNING", "", 2, None), Health::Settled),
+            (Role::SessionJob, 1, Value::Null, Health::Progressing),
+        ] {
+            assert_eq!(health(role, generation, status.clone()), expected, "{role:?} {generation} {status}");
+        }
+    }
+
+    #[test]
+    fn a_resource_created_suspended_has_no_status_and_is_settled() {
+        let spec = json!({"job": {"state": "suspended"}});
+        assert_eq!(judge(Role::Application, 1, &spec, &Status::default()).health, Health::Suspended);
+    }
+}

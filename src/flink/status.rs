@@ -1,0 +1,126 @@
+//! What the operator says about a resource, read once from wherever its version keeps it.
+
+use serde_json::Value;
+
+/// The spec the operator acted upon last, from the JSON string it keeps in the status.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastReconciled {
+    /// `job.state` of that spec; during an upgrade the operator writes `suspended` here by itself.
+    pub job_state: Option<String>,
+    /// The upgrade mode that was really used, which need not be the one in the resource.
+    pub upgrade_mode: Option<String>,
+    /// The generation of that spec, on operators that keep it here (before 1.8).
+    pub generation: Option<i64>,
+}
+
+/// `status` of a FlinkDeployment or FlinkSessionJob, across operator versions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Whether the operator has written any status at all.
+    pub present: bool,
+    /// The generation the operator has acted upon.
+    pub generation: Option<i64>,
+    /// `lifecycleState`, such as `STABLE`.
+    pub lifecycle: String,
+    /// `jobStatus.state`, such as `RUNNING`.
+    pub job: String,
+    /// `jobManagerDeploymentStatus`, such as `READY`.
+    pub job_manager: String,
+    /// `reconciliationStatus.state`, such as `DEPLOYED`.
+    pub reconciliation: String,
+    /// The type of `error`, the last part of the Java class; empty for plain text.
+    pub error_type: String,
+    /// The message of `error`.
+    pub error: Option<String>,
+    /// The spec acted upon last.
+    pub last_reconciled: Option<LastReconciled>,
+    /// The path the next stateful restore would use, wherever this version keeps it.
+    pub savepoint: Option<String>,
+}
+
+impl Status {
+    /// Reads a status value; null gives the empty status.
+    pub fn parse(status: &Value) -> Self {
+        let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let last_reconciled =
+            text("/reconciliationStatus/lastReconciledSpec").and_then(|spec| LastReconciled::parse(&spec));
+        let (error_type, error) = parse_error(text("/error"));
+        Self {
+            present: status.as_object().is_some_and(|map| !map.is_empty()),
+            generation: status
+                .get("observedGeneration")
+                .and_then(Value::as_i64)
+                .or_else(|| last_reconciled.as_ref()?.generation),
+            lifecycle: text("/lifecycleState").unwrap_or_default(),
+            job: text("/jobStatus/state").unwrap_or_default(),
+            job_manager: text("/jobManagerDeploymentStatus").unwrap_or_default(),
+            reconciliation: text("/reconciliationStatus/state").unwrap_or_default(),
+            error_type,
+            error,
+            last_reconciled,
+            savepoint: text("/jobStatus/upgradeSavepointPath")
+                .or_else(|| text("/jobStatus/savepointInfo/lastSavepoint/location"))
+                .filter(|path| !path.is_empty()),
+        }
+    }
+
+    /// Whether the job came to its own end and was not stopped: a batch that is done (S10).
+    pub fn is_finished(&self) -> bool {
+        let stopped =
+            self.last_reconciled.as_ref().is_some_and(|last| last.job_state.as_deref() == Some("suspended"));
+        self.job == "FINISHED" && !stopped && matches!(self.lifecycle.as_str(), "STABLE" | "DEPLOYED")
+    }
+}
+
+impl LastReconciled {
+    fn parse(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        // Very old operators store the bare spec.
+        let spec = value.get("spec").unwrap_or(&value);
+        let job =
+            |field: &str| spec.pointer(&format!("/job/{field}")).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            job_state: job("state"),
+            upgrade_mode: job("upgradeMode"),
+            generation: value.pointer("/resource_metadata/metadata/generation").and_then(Value::as_i64),
+        })
+    }
+}
+
+/// The operator writes errors as a JSON string, and a lost job's as plain text.
+fn parse_error(error: Option<String>) -> (String, Option<String>) {
+    let Some(text) = error.filter(|text| !text.is_empty()) else { return Default::default() };
+    let Ok(Value::Object(fields)) = serde_json::from_str(&text) else { return (String::new(), Some(text)) };
+    let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let class = field("type").rsplit('.').next().unwrap_or_default().to_owned();
+    (class, Some(field("message").to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn generation_is_found_in_old_and_new_statuses() {
+        let old = json!({"reconciliationStatus": {"lastReconciledSpec":
+            r#"{"spec":{"job":{"state":"running","upgradeMode":"savepoint"}},"resource_metadata":{"metadata":{"generation":2}}}"#}});
+        let status = Status::parse(&old);
+        assert_eq!(status.generation, Some(2));
+        assert_eq!(status.last_reconciled.unwrap().upgrade_mode.as_deref(), Some("savepoint"));
+        assert_eq!(Status::parse(&json!({"observedGeneration": 3})).generation, Some(3));
+        assert!(!Status::parse(&Value::Null).present);
+    }
+
+    #[test]
+    fn errors_are_read_as_json_and_as_text() {
+        let status = Status::parse(&json!({"error": r#"{"type":"a.b.ValidationException","message":"no"}"#}));
+        assert_eq!(
+            (status.error_type.as_str(), status.error.as_deref()),
+            ("ValidationException", Some("no"))
+        );
+        let status = Status::parse(&json!({"error": "Job Not Found"}));
+        assert_eq!((status.error_type.as_str(), status.error.as_deref()), ("", Some("Job Not Found")));
+    }
+}
