@@ -9,4 +9,5 @@ pub mod diff;
 pub mod health;
 pub mod kind;
 pub mod savepoint;
+pub mod secret;
 pub mod status;

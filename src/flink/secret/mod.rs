@@ -1,0 +1,53 @@
+//! Tells what is secret in a manifest and keeps it out of every output (S25).
+//!
+//! Two layers, because neither is enough alone. By place: [`is_secret_path`] and [`mask`] know the
+//! keys, names and arguments whose values are secret, whatever the value is. By value: [`Secrets`]
+//! is the set of strings that were found in such places, and takes them out of any text, because an
+//! API server's error message echoes values without their place.
+//!
+//! Comparing happens on real values, before any of this.
+
+mod find;
+mod key;
+mod scrub;
+mod text;
+
+use serde_json::Value;
+
+use find::{Area, Finder, Leaf};
+pub use key::is_secret_key;
+pub use scrub::Secrets;
+
+/// What stands in the place of a secret.
+pub const MASK: &str = "(secret)";
+
+/// Whether the value at a JSON pointer into a manifest is secret, as far as the pointer can tell.
+///
+/// A Flink configuration key is one segment. A list entry may be named by its `name` or by its index;
+/// the value of an environment variable that is only known by index counts as secret.
+pub fn is_secret_path(pointer: &str) -> bool {
+    Area::at(pointer).is_secret()
+}
+
+/// The value at a JSON pointer into a manifest, as it may be shown.
+pub fn mask(pointer: &str, value: &Value) -> Value {
+    let mut shown = value.clone();
+    let mut hide = |place: Option<&str>, leaf: Leaf<'_>| {
+        if let Some(slot) = place.and_then(|place| shown.pointer_mut(place)) {
+            *slot = Value::from(match leaf {
+                Leaf::Whole(_) | Leaf::Encoded(_) | Leaf::Document => MASK.to_owned(),
+                Leaf::Parts(text, parts) => text::cut(text, &parts),
+            });
+        }
+    };
+    Finder::new(&mut hide).walk(&Area::at(pointer), value);
+    shown
+}
+
+/// Takes credentials out of a text that names a URL or sets an option, without knowing any secret.
+pub fn scrub_credentials(text: &str) -> String {
+    text::cut(text, &text::parts(text, text::Reading::Prose))
+}
+
+#[cfg(test)]
+mod tests;

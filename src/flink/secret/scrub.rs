@@ -1,0 +1,143 @@
+//! The set of secrets that are known, and any text without them.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::find::{Area, Finder, Leaf};
+use super::text::{self, Reading};
+
+/// Shorter strings are hidden by their place alone: they stand everywhere.
+const SHORTEST: usize = 3;
+/// A secret below this length is taken out only where it stands as a word of its own.
+const LONG: usize = 8;
+/// Digits that make a number a secret and not a setting.
+const DIGITS: usize = 6;
+
+/// The secret strings found in manifests. Printing it shows how many there are.
+///
+/// Collecting takes time linear in the manifests; so does scrubbing in the text. The search machine
+/// is built when the first text comes by.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    values: BTreeSet<String>,
+    machine: OnceLock<Option<AhoCorasick>>,
+}
+
+impl Secrets {
+    /// Collects the secrets of whole manifests and live objects, Kubernetes Secrets included.
+    pub fn collect<'a>(manifests: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut secrets = Self::default();
+        let mut keep = |_: Option<&str>, leaf: Leaf<'_>| secrets.keep(&leaf);
+        let mut finder = Finder::new(&mut keep);
+        for manifest in manifests {
+            finder.walk(&Area::Typed, manifest);
+        }
+        secrets
+    }
+
+    /// Adds a secret from elsewhere, such as a Git token.
+    pub fn add(&mut self, secret: &str) {
+        let secret = secret.trim();
+        if secret.contains('\n') {
+            secret.lines().filter(|line| line.trim().len() >= LONG).for_each(|line| self.insert(line.trim()));
+        }
+        self.insert(secret);
+    }
+
+    /// The text with every known secret, every URL's credentials and every `password=…` masked.
+    pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut parts = text::parts(text, Reading::Prose);
+        parts.extend(self.occurrences(text));
+        if parts.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(text::cut(text, &text::merge(parts)))
+    }
+
+    fn occurrences(&self, text: &str) -> Vec<Range<usize>> {
+        let Some(machine) = self.machine.get_or_init(|| self.build()) else { return Vec::new() };
+        machine
+            .find_overlapping_iter(text)
+            .map(|found| found.range())
+            .filter(|range| range.len() >= LONG || stands_alone(text, range))
+            .collect()
+    }
+
+    fn build(&self) -> Option<AhoCorasick> {
+        if self.values.is_empty() {
+            return None;
+        }
+        Some(AhoCorasick::new(&self.values).expect("the secrets of a repository fit a search machine"))
+    }
+
+    fn keep(&mut self, leaf: &Leaf<'_>) {
+        match leaf {
+            Leaf::Whole(Value::String(text)) => {
+                self.add(text);
+                self.add_parts(text, &text::parts(text, Reading::Value));
+            }
+            Leaf::Whole(other) => self.add(&other.to_string()),
+            Leaf::Encoded(value) => self.add_encoded(value.as_str().unwrap_or_default()),
+            Leaf::Document => {}
+            Leaf::Parts(text, parts) => self.add_parts(text, parts),
+        }
+    }
+
+    fn add_encoded(&mut self, text: &str) {
+        self.add(text);
+        let decoded = STANDARD.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(decoded) = decoded {
+            self.add(&decoded);
+        }
+    }
+
+    /// Adds parts of a text; the halves of `user:password` each by itself, for they travel apart.
+    fn add_parts(&mut self, text: &str, parts: &[Range<usize>]) {
+        for part in parts {
+            let secret = &text[part.clone()];
+            self.add(secret);
+            if let Some((user, password)) = secret.split_once(':') {
+                self.add(password);
+                if user.len() >= 2 * LONG {
+                    self.add(user);
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, secret: &str) {
+        if !is_telling(secret) || self.values.contains(secret) {
+            return;
+        }
+        let escaped = Value::from(secret).to_string();
+        self.values.insert(escaped[1..escaped.len() - 1].to_owned());
+        self.values.insert(secret.to_owned());
+        self.machine = OnceLock::new();
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.values.len())
+    }
+}
+
+/// Whether a value is rare enough that taking it out of every text does no harm.
+fn is_telling(secret: &str) -> bool {
+    let number = secret.bytes().all(|letter| letter.is_ascii_digit());
+    let word = matches!(secret, "true" | "false" | "null" | "none" | "yes" | "no" | "default" | "(secret)");
+    secret.len() >= if number { DIGITS } else { SHORTEST } && !word
+}
+
+fn stands_alone(text: &str, range: &Range<usize>) -> bool {
+    let inside = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    !inside(text[..range.start].chars().next_back()) && !inside(text[range.end..].chars().next())
+}
