@@ -1,1 +1,95 @@
-//! Placeholder.
+//! Kubernetes: watch → [`Live`](crate::plan::Live); perform a [`Task`](crate::plan::write::Task); the lease; events.
+//!
+//! Nothing here decides. [`observe`](Cluster::observe) reads once (a report's rights suffice: get, list,
+//! watch), [`watch`](Cluster::watch) keeps reading, [`perform`](Cluster::perform) sends exactly the request
+//! that the plan made and says what became of it. Bodies of requests are never logged.
+
+mod connect;
+mod error;
+mod events;
+mod lease;
+mod observe;
+mod perform;
+mod resource;
+mod scope;
+mod store;
+mod watch;
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use kube::Client;
+use kube::core::Request;
+use serde::de::DeserializeOwned;
+
+pub use error::{ClusterError, WriteError};
+pub use events::Events;
+pub use lease::{Held, Holder, Lease, LeaseError, Patience};
+pub use resource::Resource;
+pub use scope::Scope;
+pub use watch::{Watch, WatchHealth};
+
+/// Replaces what is secret in a text that came from the API server.
+pub type Mask = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// One Kubernetes API server, spoken to as `flinkops`.
+///
+/// Cheap to clone: clones share the connection and the discovered kinds.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    name: String,
+    discovered: Arc<resource::Discovered>,
+    mask: Arc<RwLock<Option<Mask>>>,
+    lease: Option<Held>,
+}
+
+impl Cluster {
+    /// Speaks through a client that someone else made; `name` is what people call the cluster.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into(), discovered: Arc::default(), mask: Arc::default(), lease: None }
+    }
+
+    /// What people call the cluster: the context, or the server's address.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The connection itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Says how secrets are taken out of the API server's messages (S25); clones follow.
+    pub fn set_mask(&self, mask: Mask) {
+        *self.mask.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(mask);
+    }
+
+    /// The same cluster, which writes only while the lease is held (S6).
+    #[must_use]
+    pub fn guarded(&self, lease: Held) -> Self {
+        Self { lease: Some(lease), ..self.clone() }
+    }
+
+    /// Takes out of a text what is secret.
+    fn masked(&self, text: &str) -> String {
+        let mask = self.mask.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        mask.map_or_else(|| text.to_owned(), |mask| mask(text))
+    }
+
+    /// Sends a request that is built from a path and parameters.
+    async fn request<T: DeserializeOwned>(
+        &self,
+        path: String,
+        build: impl FnOnce(Request) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, kube::Error> {
+        let request = build(Request::new(path)).map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+    }
+}

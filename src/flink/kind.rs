@@ -28,7 +28,7 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::FlinkDeployment, Self::FlinkSessionJob];
 
     /// The kind's name as written in a manifest.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::FlinkDeployment => "FlinkDeployment",
             Self::FlinkSessionJob => "FlinkSessionJob",
@@ -36,7 +36,7 @@ impl Kind {
     }
 
     /// The plural that the API server's paths use.
-    pub fn plural(self) -> &'static str {
+    pub const fn plural(self) -> &'static str {
         match self {
             Self::FlinkDeployment => "flinkdeployments",
             Self::FlinkSessionJob => "flinksessionjobs",

@@ -1,0 +1,101 @@
+//! Finds the API server: a kubeconfig as named, the usual ones, or the cluster flinkops runs in.
+
+use std::path::Path;
+
+use http::HeaderValue;
+use http::header::USER_AGENT;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::{Cluster, ClusterError};
+
+/// How flinkops names itself to the API server.
+const AGENT: &str = concat!("flinkops/", env!("CARGO_PKG_VERSION"));
+
+impl Cluster {
+    /// Connects by the usual rules: the named kubeconfig, else `KUBECONFIG`, else the user's own, else the
+    /// service account of the pod. Nothing is asked of the server yet.
+    pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, ClusterError> {
+        let (mut config, name) = load(kubeconfig, context).await?;
+        config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
+        // Whether a failed write may be sent again is decided by a new plan, not by the connection.
+        config.default_retry = false;
+        let name = name
+            .unwrap_or_else(|| config.cluster_url.authority().map_or_else(String::new, ToString::to_string));
+        let client =
+            Client::try_from(config).map_err(|error| ClusterError::Config { message: error.to_string() })?;
+        Ok(Self::new(client, name))
+    }
+}
+
+async fn load(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Config, Option<String>), ClusterError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let found = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let missing = |error: &dyn std::error::Error| ClusterError::Config { message: chain(error) };
+    match found {
+        Ok(found) => {
+            let name = context.map(str::to_owned).or_else(|| found.current_context.clone());
+            let config =
+                Config::from_custom_kubeconfig(found, &options).await.map_err(|error| missing(&error))?;
+            Ok((config, name))
+        }
+        Err(error) if kubeconfig.is_some() || context.is_some() => Err(missing(&error)),
+        Err(error) => match Config::incluster() {
+            Ok(config) => Ok((config, None)),
+            Err(_) => Err(missing(&error)),
+        },
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = "
+apiVersion: v1
+kind: Config
+current-context: one
+clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
+contexts:
+- {name: one, context: {cluster: c, user: u}}
+- {name: two, context: {cluster: c, user: u}}
+users: [{name: u, user: {}}]
+";
+
+    #[tokio::test]
+    async fn the_context_names_the_cluster() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config");
+        std::fs::write(&path, KUBECONFIG).expect("a file");
+        let connect = |context| Cluster::connect(Some(&path), context);
+        assert_eq!(connect(None).await.expect("the current context").name(), "one");
+        assert_eq!(connect(Some("two")).await.expect("the other one").name(), "two");
+        let error = connect(Some("three")).await.expect_err("no such context").to_string();
+        assert!(error.contains("three"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_kubeconfig_is_named() {
+        let error = Cluster::connect(Some(Path::new("/nowhere/config")), None).await.expect_err("no file");
+        assert!(error.to_string().contains("/nowhere/config"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads the cluster once: every list in parallel, page by page.
+
+use futures::future::try_join_all;
+use kube::core::params::ListParams;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::scope::{Feed, Scope};
+use super::store::{Said, Store, with_kind};
+use super::{Cluster, ClusterError, Resource};
+use crate::plan::Live;
+
+/// Objects per page.
+const PAGE: u32 = 500;
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMeta,
+    #[serde(default)]
+    items: Option<Vec<Value>>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMeta {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+impl Cluster {
+    /// Reads everything an environment's plan is made from. Needs the right to list.
+    ///
+    /// `Live::since` is left empty: one look cannot tell how long anything has been so.
+    pub async fn observe(&self, scope: &Scope) -> Result<Live, ClusterError> {
+        let feeds = scope.feeds();
+        let lists = try_join_all(feeds.iter().map(|feed| self.list(feed, scope))).await?;
+        let mut store = Store::default();
+        store.retain(&feeds);
+        for (feed, objects) in feeds.iter().zip(lists) {
+            store.hear(feed, Said::Begin, scope);
+            for object in objects {
+                store.hear(feed, Said::Listed(with_kind(object, feed)), scope);
+            }
+            store.hear(feed, Said::End, scope);
+        }
+        Ok(store.live(scope, &self.name).expect("every feed has just been listed"))
+    }
+
+    async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<Value>, ClusterError> {
+        let resource = self.resource(&feed.api_version, &feed.kind).await?;
+        let mut parameters =
+            ListParams { label_selector: scope.selector(feed), ..ListParams::default() }.limit(PAGE);
+        let mut objects = Vec::new();
+        loop {
+            let page = match self.page(feed, &resource, &parameters).await {
+                // The list went on for longer than the API server remembers: begin again.
+                Err(kube::Error::Api(status))
+                    if status.code == 410 && parameters.continue_token.is_some() =>
+                {
+                    parameters.continue_token = None;
+                    objects.clear();
+                    continue;
+                }
+                page => {
+                    page.map_err(|error| ClusterError::of(self, "list", &resource, &feed.namespace, &error))?
+                }
+            };
+            objects.extend(page.items.unwrap_or_default());
+            parameters.continue_token = page.metadata.next.filter(|token| !token.is_empty());
+            if parameters.continue_token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        feed: &Feed,
+        resource: &Resource,
+        parameters: &ListParams,
+    ) -> Result<Page, kube::Error> {
+        self.request(feed.path(resource), |request| request.list(parameters)).await
+    }
+}

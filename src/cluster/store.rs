@@ -1,0 +1,358 @@
+//! What has been read of a cluster, by feed; knows which of two versions is newer, and what matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::scope::{Feed, Scope};
+use crate::plan::Live;
+use crate::plan::ledger::{LABEL_RECORD, Ledger, Marker};
+use crate::plan::live::LiveObject;
+
+/// One thing a feed said.
+pub(super) enum Said {
+    /// A complete list begins.
+    Begin,
+    /// An object of that list.
+    Listed(LiveObject),
+    /// The list is complete.
+    End,
+    /// An object changed.
+    Applied(LiveObject),
+    /// An object is gone.
+    Deleted(LiveObject),
+}
+
+/// Everything read so far.
+#[derive(Default)]
+pub(super) struct Store {
+    feeds: BTreeMap<Feed, Contents>,
+}
+
+#[derive(Default)]
+struct Contents {
+    synced: bool,
+    /// The newest version the feed itself has told of: it will not tell of anything up to it again.
+    seen: u64,
+    objects: BTreeMap<String, Entry>,
+    /// A list that is still coming in.
+    coming: Option<BTreeMap<String, Entry>>,
+    /// Names written by ourselves while a list comes in, which may not know of them.
+    written: BTreeSet<String>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    object: LiveObject,
+    version: u64,
+    record: Option<Record>,
+}
+
+/// A record of ours, parsed once.
+#[derive(Clone)]
+enum Record {
+    Ledger(Box<(crate::flink::kind::UnitKey, Ledger)>),
+    Marker(Marker),
+    /// A record of a later version of flinkops, or a damaged one.
+    Unreadable,
+}
+
+impl Entry {
+    fn new(object: LiveObject) -> Self {
+        let record = object.label(LABEL_RECORD).map(|_| {
+            Ledger::from_config_map(&object)
+                .map(|found| Record::Ledger(Box::new(found)))
+                .or_else(|| Marker::from_config_map(&object).map(Record::Marker))
+                .unwrap_or(Record::Unreadable)
+        });
+        Self { version: version(&object), object, record }
+    }
+}
+
+/// A resourceVersion as a number, which is how the API server orders them; 0 for anything else.
+fn version(object: &LiveObject) -> u64 {
+    object.resource_version().parse().unwrap_or_default()
+}
+
+impl Store {
+    /// Follows exactly these feeds from now on; forgets what others said.
+    pub(super) fn retain(&mut self, feeds: &BTreeSet<Feed>) {
+        self.feeds.retain(|feed, _| feeds.contains(feed));
+        for feed in feeds {
+            self.feeds.entry(feed.clone()).or_default();
+        }
+    }
+
+    /// Whether every feed has been read completely at least once.
+    pub(super) fn synced(&self) -> bool {
+        self.feeds.values().all(|contents| contents.synced)
+    }
+
+    /// Takes in what a feed says; answers whether it matters to the plan.
+    pub(super) fn hear(&mut self, feed: &Feed, said: Said, scope: &Scope) -> bool {
+        let Some(contents) = self.feeds.get_mut(feed) else { return false };
+        let matters = |object: &LiveObject| feed.is_flink() || scope.concerns(object);
+        match said {
+            Said::Begin => {
+                contents.coming = Some(BTreeMap::new());
+                contents.written.clear();
+                false
+            }
+            Said::Listed(object) => {
+                let coming = contents.coming.get_or_insert_default();
+                coming.insert(object.name().to_owned(), Entry::new(object));
+                false
+            }
+            Said::End => contents.finish_list(),
+            Said::Applied(object) => contents.applied(object).is_some_and(|object| matters(&object)),
+            Said::Deleted(object) => contents.deleted(&object) && matters(&object),
+        }
+    }
+
+    /// Takes in the API server's answer to a write of our own, unless the feed has told of it already.
+    pub(super) fn put(&mut self, object: LiveObject) -> bool {
+        let Some(contents) = self.feeds.get_mut(&Feed::of(&object.object_key())) else { return false };
+        let version = version(&object);
+        let known = contents.objects.get(object.name()).is_some_and(|entry| entry.version >= version);
+        if version <= contents.seen || known {
+            return false;
+        }
+        contents.written.insert(object.name().to_owned());
+        contents.objects.insert(object.name().to_owned(), Entry::new(object));
+        true
+    }
+
+    /// Takes out an object that the API server says is gone.
+    pub(super) fn forget(&mut self, key: &crate::flink::kind::ObjectKey, uid: Option<&str>) -> bool {
+        let Some(contents) = self.feeds.get_mut(&Feed::of(key)) else { return false };
+        let same = |entry: &Entry| uid.is_none_or(|uid| entry.object.uid() == uid);
+        let gone = contents.objects.get(&key.name).is_some_and(same);
+        gone && contents.objects.remove(&key.name).is_some()
+    }
+
+    /// Everything that matters, once all of it is known.
+    pub(super) fn live(&self, scope: &Scope, cluster: &str) -> Option<Live> {
+        self.synced().then(|| {
+            let mut live = Live { cluster: cluster.to_owned(), ..Live::default() };
+            for (feed, contents) in &self.feeds {
+                for entry in contents.objects.values() {
+                    entry.add_to(&mut live, feed, scope);
+                }
+            }
+            live
+        })
+    }
+}
+
+impl Contents {
+    fn finish_list(&mut self) -> bool {
+        let mut list = self.coming.take().unwrap_or_default();
+        self.seen = list.values().map(|entry| entry.version).max().unwrap_or_default();
+        for name in std::mem::take(&mut self.written) {
+            let Some(ours) = self.objects.get(&name) else { continue };
+            if list.get(&name).is_none_or(|listed| listed.version < ours.version) {
+                list.insert(name, ours.clone());
+            }
+        }
+        self.objects = list;
+        self.synced = true;
+        true
+    }
+
+    /// The object, if it is news.
+    fn applied(&mut self, object: LiveObject) -> Option<LiveObject> {
+        let entry = Entry::new(object.clone());
+        self.seen = self.seen.max(entry.version);
+        let known = self.objects.get(object.name());
+        if known.is_some_and(|known| known.version >= entry.version && entry.version > 0) {
+            return None;
+        }
+        self.objects.insert(object.name().to_owned(), entry);
+        Some(object)
+    }
+
+    fn deleted(&mut self, object: &LiveObject) -> bool {
+        let version = version(object);
+        self.seen = self.seen.max(version);
+        let newer =
+            self.objects.get(object.name()).is_some_and(|known| known.version > version && version > 0);
+        !newer && self.objects.remove(object.name()).is_some()
+    }
+}
+
+impl Entry {
+    fn add_to(&self, live: &mut Live, feed: &Feed, scope: &Scope) {
+        match &self.record {
+            Some(Record::Ledger(found)) if scope.owns(&self.object) => {
+                live.ledgers.insert(found.0.clone(), found.1.clone());
+            }
+            Some(Record::Marker(marker)) if scope.owns_repository(&self.object) => {
+                live.markers.insert(self.object.namespace().to_owned(), marker.clone());
+            }
+            None if feed.is_flink() => {
+                if let Some(key) = self.object.unit_key() {
+                    live.units.insert(key, self.object.clone());
+                }
+            }
+            None if scope.owns(&self.object) || scope.companions.contains(&self.object.object_key()) => {
+                live.companions.insert(self.object.object_key(), self.object.clone());
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Completes an object of a list, which the API server returns without its kind.
+pub(super) fn with_kind(mut object: Value, feed: &Feed) -> LiveObject {
+    if let Some(map) = object.as_object_mut() {
+        map.entry("apiVersion").or_insert_with(|| feed.api_version.clone().into());
+        map.entry("kind").or_insert_with(|| feed.kind.clone().into());
+    }
+    LiveObject::new(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flink::kind::{API_VERSION, Kind, UnitKey};
+    use crate::plan::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, MANAGER};
+
+    fn scope() -> Scope {
+        Scope {
+            repository: "orders".into(),
+            environment: "prod".into(),
+            namespaces: ["ns".to_owned()].into(),
+            companion_kinds: [("v1".to_owned(), "ConfigMap".to_owned())].into(),
+            companions: BTreeSet::new(),
+        }
+    }
+
+    fn feed(api_version: &str, kind: &str) -> Feed {
+        Feed { api_version: api_version.into(), kind: kind.into(), namespace: "ns".into() }
+    }
+
+    fn deployments() -> Feed {
+        feed(API_VERSION, "FlinkDeployment")
+    }
+
+    fn job(name: &str, version: u64) -> LiveObject {
+        LiveObject::new(json!({
+            "apiVersion": API_VERSION, "kind": "FlinkDeployment",
+            "metadata": {"name": name, "namespace": "ns", "uid": format!("u-{name}"), "resourceVersion": version.to_string()},
+        }))
+    }
+
+    fn config_map(name: &str, version: u64, ours: bool) -> LiveObject {
+        let labels = if ours {
+            json!({LABEL_MANAGED_BY: MANAGER, LABEL_REPOSITORY: "orders", LABEL_ENVIRONMENT: "prod"})
+        } else {
+            json!({})
+        };
+        LiveObject::new(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "ns", "labels": labels, "resourceVersion": version.to_string()},
+        }))
+    }
+
+    /// A store whose feeds have all been listed, the deployments with these objects.
+    fn listed(objects: &[LiveObject]) -> Store {
+        let mut store = Store::default();
+        store.retain(&scope().feeds());
+        for feed in scope().feeds() {
+            store.hear(&feed, Said::Begin, &scope());
+            if feed == deployments() {
+                for object in objects {
+                    store.hear(&feed, Said::Listed(object.clone()), &scope());
+                }
+            }
+            store.hear(&feed, Said::End, &scope());
+        }
+        store
+    }
+
+    fn version_of(store: &Store, name: &str) -> Option<String> {
+        let live = store.live(&scope(), "c").expect("synced");
+        let key = UnitKey::new("ns", Kind::FlinkDeployment, name);
+        live.units.get(&key).map(|object| object.resource_version().to_owned())
+    }
+
+    #[test]
+    fn nothing_is_known_until_every_feed_is_listed() {
+        let mut store = Store::default();
+        store.retain(&scope().feeds());
+        store.hear(&deployments(), Said::Begin, &scope());
+        store.hear(&deployments(), Said::End, &scope());
+        assert!(store.live(&scope(), "c").is_none());
+        assert!(listed(&[]).live(&scope(), "c").is_some());
+    }
+
+    #[test]
+    fn an_older_event_never_undoes_our_own_write() {
+        let mut store = listed(&[job("a", 9)]);
+        assert!(store.put(job("a", 12)));
+        assert!(!store.hear(&deployments(), Said::Applied(job("a", 10)), &scope()));
+        assert_eq!(version_of(&store, "a").as_deref(), Some("12"));
+        assert!(!store.hear(&deployments(), Said::Applied(job("a", 12)), &scope()), "no news");
+        assert!(store.hear(&deployments(), Said::Applied(job("a", 101)), &scope()), "compared as numbers");
+    }
+
+    #[test]
+    fn a_late_answer_does_not_bring_back_what_the_feed_saw_deleted() {
+        let mut store = listed(&[job("a", 9)]);
+        store.hear(&deployments(), Said::Applied(job("a", 10)), &scope());
+        assert!(store.hear(&deployments(), Said::Deleted(job("a", 11)), &scope()));
+        assert!(!store.put(job("a", 10)));
+        assert_eq!(version_of(&store, "a"), None);
+    }
+
+    #[test]
+    fn a_new_list_replaces_everything_but_what_was_written_meanwhile() {
+        let mut store = listed(&[job("a", 9), job("b", 9)]);
+        store.hear(&deployments(), Said::Begin, &scope());
+        store.hear(&deployments(), Said::Listed(job("a", 20)), &scope());
+        store.put(job("c", 21));
+        assert_eq!(
+            version_of(&store, "b").as_deref(),
+            Some("9"),
+            "the old list stands until the new one is complete"
+        );
+        store.hear(&deployments(), Said::End, &scope());
+        let versions = ["a", "b", "c"].map(|name| version_of(&store, name));
+        assert_eq!(versions, [Some("20".into()), None, Some("21".into())]);
+    }
+
+    #[test]
+    fn a_restored_etcd_with_lower_versions_is_believed() {
+        let mut store = listed(&[job("a", 900)]);
+        store.hear(&deployments(), Said::Begin, &scope());
+        store.hear(&deployments(), Said::Listed(job("a", 12)), &scope());
+        store.hear(&deployments(), Said::End, &scope());
+        assert_eq!(version_of(&store, "a").as_deref(), Some("12"));
+        assert!(store.hear(&deployments(), Said::Applied(job("a", 13)), &scope()));
+    }
+
+    #[test]
+    fn companions_of_strangers_do_not_matter_until_git_wants_them() {
+        let mut store = listed(&[]);
+        let config_maps = feed("v1", "ConfigMap");
+        assert!(!store.hear(&config_maps, Said::Applied(config_map("ha", 5, false)), &scope()));
+        assert!(store.hear(&config_maps, Said::Applied(config_map("ours", 6, true)), &scope()));
+        let names = |scope: &Scope| -> Vec<String> {
+            let live = store.live(scope, "c").expect("synced");
+            live.companions.into_keys().map(|key| key.name).collect()
+        };
+        assert_eq!(names(&scope()), ["ours"]);
+        let wanted = Scope { companions: [config_map("ha", 5, false).object_key()].into(), ..scope() };
+        assert_eq!(names(&wanted), ["ha", "ours"]);
+    }
+
+    #[test]
+    fn forgetting_is_bound_to_the_uid() {
+        let mut store = listed(&[job("a", 9)]);
+        let key = job("a", 9).object_key();
+        assert!(!store.forget(&key, Some("another")));
+        assert!(store.forget(&key, Some("u-a")));
+    }
+}
