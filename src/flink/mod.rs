@@ -6,8 +6,10 @@
 pub mod canonical;
 pub mod config;
 pub mod diff;
+pub mod duration;
 pub mod health;
 pub mod kind;
 pub mod savepoint;
 pub mod secret;
 pub mod status;
+pub mod validate;

@@ -1,0 +1,76 @@
+//! Rules of a FlinkSessionJob.
+
+use url::Url;
+
+use super::{ALLOWED_SCHEMES, Checked, Violation, autoscaler, cluster_name, job, violation};
+
+pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let cluster = checked.text("/deploymentName").unwrap_or_default();
+    found.extend(cluster_name(cluster, "/spec/deploymentName"));
+    found.extend(job_missing(checked));
+    found.extend(cluster_changed(checked));
+    found.extend(jar(checked));
+    found.extend(on_cluster(checked));
+    found
+}
+
+fn job_missing(checked: &Checked<'_>) -> Option<Violation> {
+    let missing = checked.spec("/job").is_none();
+    missing.then(|| violation("job-missing", "/spec/job", "The job spec should not be empty", "add spec.job"))
+}
+
+fn cluster_changed(checked: &Checked<'_>) -> Option<Violation> {
+    let before = checked.previous("/deploymentName")?;
+    let changed = checked.spec("/deploymentName") != Some(before);
+    let hint = "delete the job and create it on the other cluster";
+    changed.then(|| {
+        violation(
+            "deployment-name-change",
+            "/spec/deploymentName",
+            "The deploymentName can't be changed",
+            hint,
+        )
+    })
+}
+
+fn jar(checked: &Checked<'_>) -> Option<Violation> {
+    let uri = checked.text("/job/jarURI")?;
+    let refuse = |message: String, hint| Some(violation("jar-uri", "/spec/job/jarURI", message, hint));
+    let scheme = match Url::parse(uri) {
+        Ok(parsed) => parsed.scheme().to_owned(),
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            return refuse("jarURI must include a scheme".into(), "write it like https://host/job.jar");
+        }
+        Err(error) => {
+            return refuse(
+                format!("jarURI is not a valid URI: {error}"),
+                "write it like https://host/job.jar",
+            );
+        }
+    };
+    let allowed = checked.proposal.operator.get(ALLOWED_SCHEMES)?;
+    let mut allowed: Vec<&str> = allowed.split([';', ',']).map(str::trim).collect();
+    allowed.sort_unstable();
+    if allowed.iter().any(|it| it.eq_ignore_ascii_case(&scheme)) {
+        return None;
+    }
+    let message = format!(
+        "jarURI scheme '{scheme}' is not in the allowlist [{}]. Configure '{ALLOWED_SCHEMES}' to extend the allowlist.",
+        allowed.join(", ")
+    );
+    refuse(message, "serve the jar by an allowed scheme, or extend the operator's allowlist")
+}
+
+fn on_cluster(checked: &Checked<'_>) -> Vec<Violation> {
+    let Some(cluster) = checked.proposal.cluster else { return Vec::new() };
+    let mut found = Vec::new();
+    if cluster.get("job").is_some_and(|job| !job.is_null()) {
+        let message = "Can not submit session job to application cluster";
+        let hint = "name a FlinkDeployment without spec.job";
+        found.push(violation("application-cluster", "/spec/deploymentName", message, hint));
+    }
+    found.extend(job::check(checked));
+    found.extend(autoscaler::check(checked));
+    found
+}
