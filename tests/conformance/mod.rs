@@ -1,0 +1,92 @@
+//! One suite of API behaviour for the real kube-apiserver and the embedded cluster.
+//!
+//! The real one is the truth, with the operator's definitions of two releases; the embedded one is
+//! kept honest by passing the same cases.
+
+mod apply;
+mod delete;
+mod objects;
+mod patch;
+mod status;
+mod watch;
+mod world;
+
+use crate::real::{self, Operator};
+use world::World;
+
+async fn real_world(operator: Operator) -> Option<World> {
+    let cluster = real::cluster(operator).await?;
+    let namespace = cluster.namespace().await.expect("a fresh namespace");
+    Some(World::new(cluster.admin().await.expect("a client"), namespace))
+}
+
+/// Makes one test per case and server.
+macro_rules! suite {
+    ($($room:ident: $($case:ident)*;)*) => {
+        mod operator_1_7 { $($(suite!(@real $room $case V1_7);)*)* }
+        mod operator_1_10 { $($(suite!(@real $room $case V1_10);)*)* }
+    };
+    (@real $room:ident $case:ident $operator:ident) => {
+        #[tokio::test]
+        async fn $case() {
+            if let Some(world) = super::real_world(crate::real::Operator::$operator).await {
+                super::$room::$case(&world).await;
+            }
+        }
+    };
+}
+
+suite! {
+    objects:
+        create_fills_in_what_the_server_owns
+        create_refuses_a_name_that_exists
+        get_refuses_a_name_that_does_not_exist
+        create_refuses_another_namespace
+        create_writes_integral_numbers_without_fraction
+        unknown_fields_are_pruned
+        strict_validation_refuses_unknown_fields
+        a_wrong_type_is_refused
+        replace_needs_the_current_version
+        replace_that_changes_nothing_keeps_the_version
+        generate_name_makes_a_name
+        lists_hold_what_labels_select
+        update_managers_own_what_they_wrote;
+    patch:
+        merge_patch_changes_sets_and_removes
+        merge_patch_replaces_lists
+        merge_patch_with_a_stale_version_conflicts
+        merge_patch_that_changes_nothing_keeps_the_version
+        merge_patch_refuses_a_missing_object
+        merge_patch_prunes_unknown_fields
+        merge_patch_moves_ownership
+        generation_counts_spec_changes_only
+        dry_run_writes_nothing;
+    status:
+        status_is_written_apart
+        status_has_its_own_managed_fields;
+    apply:
+        apply_creates_and_owns
+        apply_conflicts_and_forces
+        apply_shares_equal_values
+        apply_removes_what_it_no_longer_names
+        apply_owns_each_configuration_key
+        apply_conflicts_with_an_update
+        apply_again_changes_nothing
+        apply_refuses_undeclared_fields
+        apply_refuses_a_wrong_type
+        apply_of_a_config_map_owns_each_key
+        apply_with_a_stale_version_conflicts;
+    watch:
+        a_watch_goes_on_from_a_version
+        a_watch_without_version_starts_with_what_is_there
+        a_watch_of_a_selection_deletes_what_leaves_it
+        a_watch_sends_bookmarks
+        a_watch_ends_after_its_timeout
+        a_watch_from_a_compacted_version_is_gone;
+    delete:
+        delete_removes_at_once
+        delete_waits_for_finalizers
+        delete_checks_its_preconditions
+        delete_refuses_a_missing_object
+        no_finalizer_is_added_to_a_deleting_object;
+}

@@ -1,0 +1,103 @@
+//! A server process that never outlives the test process, however that one ends.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result};
+
+/// Runs `"$@"` until it ends or the test process does: the kernel closes the pipe on our standard
+/// input even after SIGKILL. Then its folder `$0` is removed.
+const GUARD: &str = r#"
+exec 3<&0 </dev/null
+"$@" 3<&- & server=$!
+{ cat <&3; kill -9 "$server"; } >/dev/null 2>&1 & keeper=$!
+exec 3<&-
+wait "$server" 2>/dev/null; status=$?
+kill -9 "$keeper" 2>/dev/null
+rm -rf "$0"
+exit "$status"
+"#;
+
+/// How many of a server's last words are kept for an error message.
+const LAST_WORDS: usize = 30;
+
+/// A guarded server and its folder.
+pub struct Server {
+    name: &'static str,
+    folder: PathBuf,
+    guard: Mutex<Child>,
+    words: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Server {
+    /// Starts `program` with the arguments that `arguments` makes from the server's fresh folder.
+    pub fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: impl FnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix(&format!("flinkops-{name}-")).tempdir()?;
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD])
+            .arg(folder.path())
+            .arg(program)
+            .args(arguments(folder.path())?)
+            // Its own group: an interrupt at the terminal reaches the test process alone, and the
+            // guard then cleans up.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("failed to start {name}"))?;
+        let words = Arc::default();
+        listen(guard.stderr.take().context("no standard error")?, Arc::clone(&words));
+        Ok(Self { name, folder: folder.keep(), guard: Mutex::new(guard), words })
+    }
+
+    /// The server's folder, gone once it has ended.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Fails with the server's last words once it has ended.
+    pub fn check(&self) -> Result<()> {
+        match self.guard.lock().expect("no panic under lock").try_wait()? {
+            None => Ok(()),
+            Some(status) => anyhow::bail!("{} ended with {status}:\n{}", self.name, self.last_words()),
+        }
+    }
+
+    /// The last lines that the server wrote.
+    pub fn last_words(&self) -> String {
+        let words = self.words.lock().expect("no panic under lock");
+        words.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn listen(stderr: impl std::io::Read + Send + 'static, words: Arc<Mutex<VecDeque<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut words = words.lock().expect("no panic under lock");
+            if words.len() == LAST_WORDS {
+                words.pop_front();
+            }
+            words.push_back(line);
+        }
+    });
+}
+
+/// Asks the kernel for as many loopback ports as wanted, all different.
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
