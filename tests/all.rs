@@ -3,3 +3,4 @@
 mod conformance;
 mod real;
 mod repo;
+mod sim_api;

@@ -1,0 +1,304 @@
+//! What the API server does to an object between a request and the store: it checks, prunes, keeps
+//! status and metadata apart, counts generations and records who owns what. Values in, values out.
+
+use serde_json::{Map, Value, json};
+
+use super::apply;
+use super::field_set::{Changes, FieldSet};
+use super::managed_fields::{Author, ManagedFields};
+use super::resource::Resource;
+use super::schema;
+use super::status::{Cause, StatusError};
+use crate::flink::kind::ObjectKey;
+
+/// What to do about fields the schema does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Drop them silently.
+    Ignore,
+    /// Drop them and say so.
+    #[default]
+    Warn,
+    /// Refuse the request.
+    Strict,
+}
+
+/// A claim made by server-side apply.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The fields of the configuration.
+    pub fields: FieldSet,
+    /// Whether to take fields from their owners.
+    pub force: bool,
+}
+
+/// Everything about a write but the two objects.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The kind.
+    pub resource: &'static Resource,
+    /// The object's key, as the path has it.
+    pub key: &'a ObjectKey,
+    /// The field manager.
+    pub manager: &'a str,
+    /// Whether the status subresource is written.
+    pub status: bool,
+    /// What to do about unknown fields.
+    pub validation: FieldValidation,
+    /// The kind's schema, if it has one.
+    pub schema: Option<&'a Value>,
+    /// The time, as metadata writes it.
+    pub now: &'a str,
+    /// The uid a new object gets.
+    pub new_uid: &'a str,
+}
+
+/// An object as it is to be stored.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The object; its `resourceVersion` is still the old one.
+    pub object: Value,
+    /// What to warn the client of.
+    pub warnings: Vec<String>,
+}
+
+impl Request<'_> {
+    /// The author of the write.
+    pub fn author(&self, applies: bool) -> Author {
+        let api_version = self.key.api_version.clone();
+        Author { manager: self.manager.to_owned(), applies, api_version, status: self.status }
+    }
+
+    /// Makes of a proposed object the one to store, or refuses it.
+    pub fn admit(
+        &self,
+        old: Option<&Value>,
+        mut object: Value,
+        claim: Option<Claim>,
+    ) -> Result<Admitted, StatusError> {
+        self.check_identity(&mut object)?;
+        let warnings = self.prune(&mut object)?;
+        self.keep_status_apart(old, &mut object);
+        self.check_version(old, &object)?;
+        self.check_fields(old, &object)?;
+        self.carry_metadata(old, &mut object);
+        self.count_generation(old, &mut object);
+        self.record_owner(old, &mut object, claim)?;
+        Ok(Admitted { object, warnings })
+    }
+
+    fn check_identity(&self, object: &mut Value) -> Result<(), StatusError> {
+        let Some(map) = object.as_object_mut() else {
+            return Err(StatusError::bad_request("the body must be a JSON object"));
+        };
+        map.entry("apiVersion").or_insert_with(|| json!(self.key.api_version));
+        map.entry("kind").or_insert_with(|| json!(self.key.kind));
+        let metadata = map.entry("metadata").or_insert_with(|| json!({}));
+        let Some(metadata) = metadata.as_object_mut() else {
+            return Err(StatusError::bad_request("metadata must be a JSON object"));
+        };
+        let name = text(metadata, "name").to_owned();
+        if name != self.key.name {
+            let message = format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                self.key.name
+            );
+            return Err(StatusError::bad_request(message));
+        }
+        if self.resource.namespaced {
+            let namespace = metadata.entry("namespace").or_insert_with(|| json!(self.key.namespace));
+            if *namespace != json!(self.key.namespace) {
+                let message =
+                    "the namespace of the provided object does not match the namespace sent on the request";
+                return Err(StatusError::bad_request(message));
+            }
+        }
+        self.check_kind(object)
+    }
+
+    fn check_kind(&self, object: &Value) -> Result<(), StatusError> {
+        if object["kind"] == json!(self.key.kind) && object["apiVersion"] == json!(self.key.api_version) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} in version {} cannot be handled as a {}",
+            object["kind"], object["apiVersion"], self.resource.kind
+        );
+        Err(StatusError::bad_request(message))
+    }
+
+    fn prune(&self, object: &mut Value) -> Result<Vec<String>, StatusError> {
+        let Some(schema) = self.schema else { return Ok(Vec::new()) };
+        let unknown = schema::prune(object, schema);
+        let warnings: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+        match self.validation {
+            FieldValidation::Strict if !warnings.is_empty() => {
+                let (kind, version) = (self.resource.kind, self.resource.version);
+                let listed = warnings.join(", ");
+                Err(StatusError::bad_request(format!(
+                    "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding error: {listed}"
+                )))
+            }
+            FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn | FieldValidation::Strict => Ok(warnings),
+        }
+    }
+
+    /// A write of the object leaves the status as it is, and the other way round.
+    fn keep_status_apart(&self, old: Option<&Value>, object: &mut Value) {
+        if !self.resource.has_status {
+            return;
+        }
+        let status = if self.status { object.get("status") } else { old.and_then(|old| old.get("status")) };
+        let status = status.cloned();
+        if let (true, Some(old)) = (self.status, old) {
+            let asked = object["metadata"].take();
+            *object = old.clone();
+            for key in ["resourceVersion", "uid"] {
+                asked.get(key).into_iter().for_each(|value| object["metadata"][key] = value.clone());
+            }
+        }
+        let Some(map) = object.as_object_mut() else { return };
+        match status {
+            Some(status) => map.insert("status".into(), status),
+            None => map.remove("status"),
+        };
+    }
+
+    fn check_version(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
+        let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        match old {
+            None if !asked.is_empty() => Err(StatusError::new(
+                500,
+                "InternalError",
+                "resourceVersion should not be set on objects to be created",
+            )),
+            Some(old) if !asked.is_empty() && old["metadata"]["resourceVersion"] != json!(asked) => {
+                Err(StatusError::modified(self.resource, &self.key.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_fields(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
+        let mut causes = self.schema.map(|schema| schema::check(object, schema)).unwrap_or_default();
+        match old {
+            Some(old) => causes.extend(changed_immutables(old, object)),
+            None => causes.extend(bad_name(&self.key.name)),
+        }
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(StatusError::invalid(self.resource, &self.key.name, &causes))
+    }
+
+    fn carry_metadata(&self, old: Option<&Value>, object: &mut Value) {
+        const SERVER_OWNED: [&str; 7] = [
+            "uid",
+            "resourceVersion",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "managedFields",
+        ];
+        let Some(metadata) = object["metadata"].as_object_mut() else { return };
+        SERVER_OWNED.iter().for_each(|key| drop(metadata.remove(*key)));
+        metadata.retain(|key, value| !value.is_null() && !(key == "finalizers" && *value == json!([])));
+        if let Some(old) = old {
+            let kept = SERVER_OWNED
+                .iter()
+                .filter_map(|key| Some(((*key).to_owned(), old["metadata"].get(key)?.clone())));
+            metadata.extend(kept);
+        } else {
+            metadata.insert("uid".into(), json!(self.new_uid));
+            metadata.insert("creationTimestamp".into(), json!(self.now));
+        }
+    }
+
+    /// Anything but metadata and status makes a new generation.
+    fn count_generation(&self, old: Option<&Value>, object: &mut Value) {
+        if !self.resource.has_generation {
+            return;
+        }
+        let generation = match old {
+            None => 1,
+            Some(old) => generation(old) + i64::from(intent(old) != intent(object)),
+        };
+        object["metadata"]["generation"] = json!(generation);
+    }
+
+    fn record_owner(
+        &self,
+        old: Option<&Value>,
+        object: &mut Value,
+        claim: Option<Claim>,
+    ) -> Result<(), StatusError> {
+        let mut managed = ManagedFields::of(old);
+        let author = self.author(claim.is_some());
+        if let Some(claim) = &claim {
+            let keep = claim.fields.union(&managed.owned_by_others(&author));
+            apply::drop_abandoned(object, &managed.owned_by(&author), &keep);
+            self.count_generation(old, object);
+        }
+        let changes = Changes::between(old, object);
+        match claim {
+            None => managed.record_update(&author, &changes, self.now),
+            Some(claim) => {
+                if !claim.force {
+                    apply::check_conflicts(&managed, &author, &changes.changed)?;
+                }
+                managed.record_apply(&author, claim.fields, &changes, self.now);
+            }
+        }
+        managed.write_into(object);
+        Ok(())
+    }
+}
+
+/// `metadata.generation`; 0 where the object has none.
+pub fn generation(object: &Value) -> i64 {
+    object["metadata"]["generation"].as_i64().unwrap_or_default()
+}
+
+fn intent(object: &Value) -> Vec<(&String, &Value)> {
+    let map = object.as_object().into_iter().flatten();
+    map.filter(|(key, _)| !["metadata", "status"].contains(&key.as_str())).collect()
+}
+
+fn text<'a>(map: &'a Map<String, Value>, key: &str) -> &'a str {
+    map.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn changed_immutables(old: &Value, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let uid = &object["metadata"]["uid"];
+    if !uid.is_null() && *uid != old["metadata"]["uid"] {
+        causes.push(Cause::invalid("metadata.uid", uid, "field is immutable"));
+    }
+    if old["immutable"] == json!(true) {
+        let fields =
+            ["immutable", "data", "binaryData"].into_iter().filter(|field| old[field] != object[field]);
+        causes.extend(
+            fields.map(|field| Cause::forbidden(field, "field is immutable when `immutable` is set")),
+        );
+    }
+    causes
+}
+
+fn bad_name(name: &str) -> Option<Cause> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if name.is_empty() {
+        return Some(Cause::required("metadata.name", "name or generateName is required"));
+    }
+    let fine = name.len() <= 253
+        && name.chars().all(legal)
+        && edge(name.chars().next())
+        && edge(name.chars().last())
+        && !name.contains("..");
+    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
+               must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+               '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+    (!fine).then(|| Cause::invalid("metadata.name", &json!(name), why))
+}

@@ -1,0 +1,69 @@
+//! An in-process Kubernetes API for the kinds flinkops meets, faithful where flinkops looks.
+//!
+//! Verdict on taking a crate instead: `kube-fake-client` 0.3 is a test double for older `kube` and
+//! `k8s-openapi` releases, without watches from a version, 410, dry run or listening; nothing else
+//! kept offers server-side apply with real ownership.
+//!
+//! ```text
+//! HTTP or kube::Client ──► server ──► journal (log, faults) ──► routes ──► store ──► history ──► watch
+//!                                                                 │          │
+//!                                                        discovery, table   admission, apply, managed_fields
+//! ```
+//!
+//! Known to differ from the real one: any namespace exists as soon as something is written to it;
+//! lists are atomic everywhere; built-in kinds get no defaults and no validation; pod templates and
+//! the status of Flink kinds are not pruned; there is no authentication and no authorisation.
+
+use std::sync::Arc;
+
+pub mod admission;
+pub mod apply;
+mod discovery;
+mod event_view;
+pub mod field_set;
+pub mod history;
+pub mod journal;
+pub mod managed_fields;
+pub mod patch;
+mod request;
+pub mod resource;
+mod routes;
+pub mod schema;
+mod selector;
+pub mod server;
+pub mod status;
+pub mod store;
+mod table;
+mod watch;
+
+use journal::Journal;
+use store::Store;
+
+/// The API: the objects and the record of what was asked.
+pub struct Api {
+    store: Store,
+    journal: Journal,
+}
+
+impl Api {
+    /// Serves these objects.
+    pub fn new(store: Store) -> Self {
+        Self { store, journal: Journal::default() }
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What was asked.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Makes a client that calls the API without a socket.
+    pub fn client(self: Arc<Self>) -> kube::Client {
+        let service = tower::service_fn(move |request| server::answer(self.clone(), request));
+        kube::Client::new(service, "default")
+    }
+}

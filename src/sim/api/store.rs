@@ -1,0 +1,408 @@
+//! The objects of the embedded cluster: one map, one version counter, one history.
+//!
+//! Every write passes through one place, whoever makes it: a request over HTTP, a controller of the
+//! embedded cluster, or a test.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use super::admission::{self, Claim, FieldValidation, Request};
+use super::history::{Change, ChangeKind, Compacted, History};
+use super::patch::Patch;
+use super::resource::Resource;
+use super::schema;
+use super::status::{Cause, StatusError};
+use crate::flink::kind::{GROUP, ObjectKey};
+use crate::sim::clock::{Clock, rfc3339};
+use crate::sim::{OperatorMode, Options};
+
+/// The objects of one embedded cluster. Clones are handles to the same objects.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    state: Mutex<State>,
+    clock: Clock,
+    mode: OperatorMode,
+    version: watch::Sender<u64>,
+}
+
+struct State {
+    objects: BTreeMap<ObjectKey, Arc<Value>>,
+    version: u64,
+    history: History,
+}
+
+/// How a write is made.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// The field manager.
+    pub manager: String,
+    /// Whether the status subresource is written.
+    pub status: bool,
+    /// Whether to do everything but store the result.
+    pub dry_run: bool,
+    /// What to do about unknown fields.
+    pub validation: FieldValidation,
+}
+
+impl WriteOptions {
+    /// A write of the object by this manager.
+    pub fn by(manager: impl Into<String>) -> Self {
+        Self { manager: manager.into(), ..Self::default() }
+    }
+
+    /// A write of the status by this manager.
+    pub fn status_by(manager: impl Into<String>) -> Self {
+        Self { status: true, ..Self::by(manager) }
+    }
+}
+
+/// The outcome of a write.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object as it is now.
+    pub object: Arc<Value>,
+    /// Whether the write made it.
+    pub created: bool,
+    /// What to warn the client of.
+    pub warnings: Vec<String>,
+}
+
+/// Conditions of a delete.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// The uid the object must have.
+    pub uid: Option<String>,
+    /// The version the object must have.
+    pub resource_version: Option<String>,
+    /// Whether to do nothing but answer.
+    pub dry_run: bool,
+}
+
+/// The outcome of a delete.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Arc<Value>),
+    /// Finalizers hold the object; it is marked.
+    Marked(Arc<Value>),
+}
+
+struct Proposal {
+    object: Value,
+    claim: Option<Claim>,
+}
+
+impl Store {
+    /// Makes an empty store that reads time from this clock.
+    pub fn new(options: &Options, clock: Clock) -> Self {
+        let history = History::keeping(options.history);
+        let state = State { objects: BTreeMap::new(), version: 1, history };
+        let version = watch::Sender::new(state.version);
+        Self(Arc::new(Inner { state: Mutex::new(state), clock, mode: options.operator, version }))
+    }
+
+    /// The time in the embedded cluster.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Whose CRDs are installed.
+    pub fn operator_mode(&self) -> OperatorMode {
+        self.0.mode
+    }
+
+    /// Whether this cluster serves the kind.
+    pub fn serves(&self, resource: &Resource) -> bool {
+        *resource != super::resource::SNAPSHOT || self.0.mode == OperatorMode::V1_15
+    }
+
+    /// The version of the last change.
+    pub fn version(&self) -> u64 {
+        self.state().version
+    }
+
+    /// Follows the version of the last change, to wait for the next.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    /// The changes after a version.
+    pub fn changes_since(&self, version: u64) -> Result<Vec<Change>, Compacted> {
+        self.state().history.since(version)
+    }
+
+    /// Forgets all history, as the API server's storage does every few minutes.
+    pub fn compact(&self) {
+        self.state().history.compact();
+    }
+
+    /// Reads one object.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        self.state().objects.get(key).cloned()
+    }
+
+    /// Reads every object of a kind, of one namespace or of all, and the version they were read at.
+    pub fn list(&self, resource: &'static Resource, namespace: Option<&str>) -> (Vec<Arc<Value>>, u64) {
+        let state = self.state();
+        let first = resource.key(namespace.unwrap_or_default(), "");
+        let wanted = |key: &ObjectKey| {
+            key.kind == first.kind
+                && key.api_version == first.api_version
+                && namespace.is_none_or(|namespace| key.namespace == namespace)
+        };
+        let range = state.objects.range(first.clone()..).take_while(|(key, _)| wanted(key));
+        (range.map(|(_, object)| object.clone()).collect(), state.version)
+    }
+
+    /// Creates an object.
+    pub fn create(
+        &self,
+        key: &ObjectKey,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, StatusError> {
+        let resource = resource_of(key)?;
+        self.write(key, options, |old| match old {
+            Some(_) => Err(StatusError::already_exists(resource, &key.name)),
+            None => Ok(Proposal { object, claim: None }),
+        })
+    }
+
+    /// Replaces an object; its `metadata.resourceVersion`, where given, must be the current one.
+    pub fn replace(
+        &self,
+        key: &ObjectKey,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, StatusError> {
+        let resource = resource_of(key)?;
+        let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        if resource.group == GROUP && version.is_none_or(str::is_empty) {
+            let cause =
+                Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(StatusError::invalid(resource, &key.name, &[cause]));
+        }
+        self.edit(key, options, |value| *value = object)
+    }
+
+    /// Reads, changes and writes an object in one step that nobody can come between.
+    pub fn edit(
+        &self,
+        key: &ObjectKey,
+        options: &WriteOptions,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Written, StatusError> {
+        let resource = resource_of(key)?;
+        self.write(key, options, |old| {
+            let mut object = old.cloned().ok_or_else(|| StatusError::not_found(resource, &key.name))?;
+            change(&mut object);
+            Ok(Proposal { object, claim: None })
+        })
+    }
+
+    /// Patches an object; a server-side apply may create it.
+    pub fn patch(
+        &self,
+        key: &ObjectKey,
+        patch: &Patch,
+        options: &WriteOptions,
+    ) -> Result<Written, StatusError> {
+        let resource = resource_of(key)?;
+        let schema = schema::of_kind(resource.kind, self.0.mode);
+        self.write(key, options, |old| match (patch, old) {
+            (Patch::Apply { config, force }, _) => {
+                let (object, fields) = super::patch::applied(old, config, schema.as_ref(), options.status)?;
+                Ok(Proposal { object, claim: Some(Claim { fields, force: *force }) })
+            }
+            (_, None) => Err(StatusError::not_found(resource, &key.name)),
+            (_, Some(old)) => Ok(Proposal { object: patch.patched(old)?, claim: None }),
+        })
+    }
+
+    /// Deletes an object, or marks it when finalizers hold it.
+    pub fn delete(&self, key: &ObjectKey, options: &DeleteOptions) -> Result<Deleted, StatusError> {
+        let resource = resource_of(key)?;
+        let now = rfc3339(self.now());
+        let mut state = self.state();
+        let old =
+            state.objects.get(key).cloned().ok_or_else(|| StatusError::not_found(resource, &key.name))?;
+        check_preconditions(resource, &old, options)?;
+        let marked = mark_deleted(&old, &now);
+        let held = has_finalizers(&marked);
+        if options.dry_run {
+            return Ok(if held { Deleted::Marked(Arc::new(marked)) } else { Deleted::Gone(old) });
+        }
+        let outcome = if held {
+            Deleted::Marked(state.save(key, marked))
+        } else {
+            Deleted::Gone(state.remove(key, marked))
+        };
+        self.announce(&state);
+        Ok(outcome)
+    }
+
+    fn write(
+        &self,
+        key: &ObjectKey,
+        options: &WriteOptions,
+        propose: impl FnOnce(Option<&Value>) -> Result<Proposal, StatusError>,
+    ) -> Result<Written, StatusError> {
+        let now = rfc3339(self.now());
+        let schema = schema::of_kind(&key.kind, self.0.mode);
+        let mut state = self.state();
+        let old = state.objects.get(key).cloned();
+        let proposal = propose(old.as_deref())?;
+        let request = Request {
+            resource: resource_of(key)?,
+            key,
+            manager: &options.manager,
+            status: options.status,
+            validation: options.validation,
+            schema: schema.as_ref(),
+            now: &now,
+            new_uid: &new_uid(&self.0.clock, state.version),
+        };
+        let admitted = request.admit(old.as_deref(), proposal.object, proposal.claim)?;
+        let created = old.is_none();
+        let unchanged = old.as_ref().filter(|old| ***old == admitted.object).cloned();
+        let object = match unchanged {
+            Some(old) => old,
+            None if options.dry_run => Arc::new(admitted.object),
+            None => state.settle(key, admitted.object),
+        };
+        self.announce(&state);
+        Ok(Written { object, created, warnings: admitted.warnings })
+    }
+
+    fn announce(&self, state: &State) {
+        self.0.version.send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Stores an object, or lets it go when the last finalizer was taken from a deleted one.
+    fn settle(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
+        let deleted = object["metadata"].get("deletionTimestamp").is_some();
+        if deleted && !has_finalizers(&object) { self.remove(key, object) } else { self.save(key, object) }
+    }
+
+    fn save(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
+        let object = self.stamp(object);
+        let previous = self.objects.insert(key.clone(), object.clone());
+        let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        self.remember(Change {
+            version: self.version,
+            kind,
+            key: key.clone(),
+            object: object.clone(),
+            previous,
+        });
+        object
+    }
+
+    fn remove(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
+        let object = self.stamp(object);
+        let previous = self.objects.remove(key);
+        let kind = ChangeKind::Deleted;
+        self.remember(Change {
+            version: self.version,
+            kind,
+            key: key.clone(),
+            object: object.clone(),
+            previous,
+        });
+        self.collect_orphans(&object["metadata"]["uid"]);
+        object
+    }
+
+    /// Deletes what only the deleted object owned, as the garbage collector does.
+    fn collect_orphans(&mut self, uid: &Value) {
+        let owned = |object: &Value| {
+            let owners = object["metadata"]["ownerReferences"].as_array();
+            owners.is_some_and(|owners| owners.len() == 1 && owners[0]["uid"] == *uid)
+        };
+        let orphans = self.objects.iter().filter(|(_, object)| owned(object));
+        let orphans: Vec<(ObjectKey, Arc<Value>)> =
+            orphans.map(|(key, object)| (key.clone(), object.clone())).collect();
+        for (key, object) in orphans {
+            let marked =
+                mark_deleted(&object, object["metadata"]["creationTimestamp"].as_str().unwrap_or_default());
+            self.settle(&key, marked);
+        }
+    }
+
+    fn stamp(&mut self, mut object: Value) -> Arc<Value> {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        Arc::new(object)
+    }
+
+    fn remember(&mut self, change: Change) {
+        self.history.push(change);
+    }
+}
+
+fn resource_of(key: &ObjectKey) -> Result<&'static Resource, StatusError> {
+    Resource::by_kind(&key.api_version, &key.kind).ok_or_else(StatusError::no_such_path)
+}
+
+fn has_finalizers(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Sets the deletion mark, which also makes a new generation; a marked object stays as it is.
+fn mark_deleted(object: &Value, now: &str) -> Value {
+    let mut marked = object.clone();
+    if marked["metadata"].get("deletionTimestamp").is_some() {
+        return marked;
+    }
+    marked["metadata"]["deletionTimestamp"] = json!(now);
+    marked["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+    let generation = admission::generation(object);
+    if generation > 0 {
+        marked["metadata"]["generation"] = json!(generation + 1);
+    }
+    marked
+}
+
+fn check_preconditions(
+    resource: &Resource,
+    object: &Value,
+    options: &DeleteOptions,
+) -> Result<(), StatusError> {
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default();
+    let is = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+    let why = match (&options.uid, &options.resource_version) {
+        (Some(uid), _) if *uid != is("uid") => format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+             deleted and then recreated",
+            is("uid")
+        ),
+        (_, Some(version)) if *version != is("resourceVersion") => format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). \
+             The object might have been modified",
+            is("resourceVersion")
+        ),
+        _ => return Ok(()),
+    };
+    Err(StatusError::conflict(resource, name, &why))
+}
+
+/// Uids are different for every object and every cluster, and the same for the same run.
+fn new_uid(clock: &Clock, version: u64) -> String {
+    let digest = Sha256::digest(format!("{}/{version}", clock.base()));
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}
