@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::live::LiveObject;
 use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::savepoint::normalise;
 use crate::spec::source::Revision;
 
 /// Label: who manages the object.
@@ -80,6 +81,18 @@ pub struct Applied {
     pub generation: i64,
 }
 
+/// A rendered hash that did not work out (S23).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The hash; another one is tried.
+    pub hash: String,
+    /// What went wrong.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// The record of one unit. It outlives the unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,9 +109,13 @@ pub struct Ledger {
     /// What the unit depended on, so that deletes can go against it: `namespace/Kind/name`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<String>,
-    /// Uid of the live object the record speaks of.
+    /// Uid of the live object the record speaks of; empty once flinkops itself has let it go, so that
+    /// an object deleted by someone else can be told apart (S16).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
+    /// Why nothing is tried again for the time being (S23).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// The ConfigMap's version this was read from; empty for one that is not in the cluster yet.
     #[serde(skip)]
     pub resource_version: String,
@@ -110,6 +127,27 @@ impl Ledger {
     /// How many savepoints are kept.
     pub const SAVEPOINTS: usize = 10;
     const KEY: &'static str = "ledger";
+
+    /// Adds a savepoint unless it is known, and forgets the oldest that are not final.
+    pub fn add_savepoint(&mut self, savepoint: Savepoint) {
+        let path = normalise(&savepoint.path);
+        self.savepoints.retain(|known| normalise(&known.path) != path);
+        self.savepoints.insert(0, savepoint);
+        while self.savepoints.len() > Self::SAVEPOINTS {
+            let oldest = self.savepoints.iter().rposition(|savepoint| !savepoint.last);
+            self.savepoints.remove(oldest.unwrap_or(Self::SAVEPOINTS));
+        }
+    }
+
+    /// Whether a savepoint at this path is on record.
+    pub fn knows(&self, path: &str) -> bool {
+        self.savepoints.iter().any(|known| normalise(&known.path) == normalise(path))
+    }
+
+    /// Whether the final savepoint on record is the one at this path (S9).
+    pub fn is_final(&self, path: &str) -> bool {
+        self.last_savepoint().is_some_and(|known| normalise(&known.path) == normalise(path))
+    }
 
     /// The savepoint a stopped unit would start from by itself (S16).
     pub fn last_savepoint(&self) -> Option<&Savepoint> {

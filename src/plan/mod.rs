@@ -1,14 +1,246 @@
 //! The one pure decision: desired + live → [`Plan`] → writes.
 //!
-//! [`plan`](plan()) compares, classifies and orders; [`step`] says what may be written right now.
-//! Neither knows a clock, a socket or a memory: time is an argument, and everything that must survive
-//! is in the cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
+//! [`plan()`] compares, classifies and orders; [`step`] says what may be written right now. Neither
+//! knows a clock, a socket or a memory: time is an argument, and everything that must survive is in the
+//! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
+//!
+//! ```text
+//! subject   one unit seen from both sides        compare, owner
+//! decide    what to do about it, as if alone     remove, carry, guard
+//! gate      who waits for whom                   companion
+//! tasks     what may be written right now        patch, record, operation
+//! ```
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::flink::health::Health;
+use crate::flink::kind::UnitKey;
+use crate::spec::Desired;
+
+mod carry;
+mod companion;
+mod compare;
+mod decide;
+mod fleet;
+mod gate;
+mod guard;
+mod owner;
+mod patch;
+mod record;
+mod remove;
+mod subject;
+mod tasks;
 
 pub mod ledger;
 pub mod live;
+pub mod operation;
 pub mod outcome;
 pub mod write;
 
+use fleet::Fleet;
 pub use live::Live;
+use live::Since;
 pub use outcome::{Action, Blocked, Change, Effect, Plan, State, UnitPlan};
+use outcome::{CompanionPlan, Step, StepKind};
+use subject::{Decision, Ownership, Subject, World};
+use tasks::Board;
+use write::Task;
 pub use write::Write;
+
+/// Remembers since when each unit has read as it does (S22). Losing `previous` delays decisions, and
+/// changes none.
+pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp) -> BTreeMap<UnitKey, Since> {
+    let read = |(key, object): (&UnitKey, &live::LiveObject)| {
+        let role = crate::flink::kind::Role::of(key.kind, object.spec());
+        let status = crate::flink::status::Status::parse(object.status());
+        let verdict = crate::flink::health::judge(role, object.generation(), object.spec(), &status);
+        let verdict = format!("{:?} at generation {}", verdict.health, object.generation());
+        let at = previous.get(key).filter(|since| since.verdict == verdict).map_or(now, |since| since.at);
+        (key.clone(), Since { verdict, at })
+    };
+    live.units.iter().map(read).collect()
+}
+
+/// The same for a report, which reads once: whatever is read has held for ever.
+pub fn observe_once(live: &Live) -> BTreeMap<UnitKey, Since> {
+    observe(&BTreeMap::new(), live, Timestamp::MIN)
+}
+
+/// Says what flinkops would do to make the cluster equal to Git, and why.
+pub fn plan(desired: &Desired, live: &Live, now: Timestamp) -> Plan {
+    let world = World { desired, live, now };
+    let fleet = Fleet::new(world);
+    let decisions = decisions(world, &fleet);
+    let settled = gate::settled(world, &fleet, &decisions);
+    let companions = companion::plan(world, &fleet.subjects);
+    let board =
+        Board { world, fleet: &fleet, decisions: &decisions, unready: &companion::unready(&companions) };
+    let units = unit_plans(&board, &settled);
+    let complete = is_complete(desired, &units, &companions);
+    Plan {
+        repository: desired.repository.clone(),
+        revision: desired.revision().clone(),
+        environment: desired.environment.clone(),
+        against: live.cluster.clone(),
+        waves: by_wave(&units),
+        findings: desired.findings.clone(),
+        records: record::markers(world, complete),
+        wake: wake(world, &fleet.subjects, settled.wake),
+        concurrency: desired.policy.concurrency,
+        units,
+        companions,
+    }
+}
+
+/// What is said about each unit of Git and of ours; strangers only stand in others' way.
+fn unit_plans(board: &Board<'_>, settled: &gate::Settled) -> Vec<UnitPlan> {
+    let gates = gate::gates(board.world, board.fleet, board.decisions, settled);
+    let waves = gate::waves(board.fleet, board.decisions);
+    let ids = ids(board.fleet);
+    let ours = board.fleet.subjects.iter().enumerate().filter(|(_, subject)| is_ours(subject));
+    ours.map(|(i, subject)| {
+        let gate = &gates[&subject.key];
+        let mut unit = unit_plan(board.world, subject, &board.decisions[i], ids[&subject.key].clone());
+        unit.wave = waves.get(&subject.key).copied();
+        unit.settled = settled.units.contains(&subject.key);
+        unit.next = board.next(i, gate);
+        if unit.action != Action::Keep {
+            let companion = subject.unit.and_then(|unit| board.unready.get(unit.folder.as_str()));
+            let companion = companion.and_then(|plan| plan.blocked.clone());
+            unit.blocked = unit.blocked.or_else(|| gate.blocked.clone()).or(companion);
+        }
+        unit
+    })
+    .collect()
+}
+
+/// The requests to send right now, records and companions first, then units by wave.
+///
+/// Everything in it was computed from one reading of the cluster and may be sent in order; the first
+/// refusal ends the round, and the plan is made again.
+pub fn step(plan: &Plan) -> Vec<Task> {
+    let pins = plan.records.iter().filter(|task| matches!(task.write, Write::Create { .. }));
+    let mut tasks: Vec<Task> = pins.cloned().collect();
+    if !tasks.is_empty() {
+        return tasks;
+    }
+    tasks.extend(plan.records.iter().cloned());
+    tasks.extend(plan.companions.iter().flat_map(|companion| companion.next.iter().cloned()));
+    let mut slots =
+        plan.concurrency.max(1).saturating_sub(plan.units.iter().filter(|u| is_under_way(u)).count());
+    let mut units: Vec<&UnitPlan> = plan.units.iter().filter(|unit| !unit.next.is_empty()).collect();
+    units.sort_by(|a, b| a.wave.cmp(&b.wave).then_with(|| a.key.cmp(&b.key)));
+    for unit in units {
+        let starts = unit.action != Action::Keep && unit.suspended_by_us.is_none();
+        if starts && !is_under_way(unit) {
+            if slots == 0 {
+                continue;
+            }
+            slots -= 1;
+        }
+        tasks.extend(unit.next.iter().cloned());
+    }
+    tasks
+}
+
+/// A change that was made and has not settled yet; one that has failed waits for nothing any more.
+fn is_under_way(unit: &UnitPlan) -> bool {
+    unit.suspended_by_us.is_some() || (unit.action == Action::Keep && unit.health == Health::Progressing)
+}
+
+fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
+    let decide = |subject: &Subject<'_>| {
+        let decision = decide::decide(world, subject);
+        if carry::restarts_cluster(&decision) {
+            let jobs: Vec<_> = fleet.jobs(&subject.key).collect();
+            carry::decide(world, subject, &jobs, decision)
+        } else {
+            with_steps(subject, decision)
+        }
+    };
+    let mut decisions: Vec<Decision> = fleet.subjects.iter().map(decide).collect();
+    guard::apply(world, &fleet.subjects, &mut decisions);
+    decisions
+}
+
+/// The way of an action that concerns only the unit itself.
+fn with_steps(subject: &Subject<'_>, mut decision: Decision) -> Decision {
+    let first = match decision.action {
+        Action::Keep | Action::Delete => return decision,
+        Action::Create | Action::Recreate => StepKind::Create,
+        Action::Suspend => StepKind::Suspend,
+        Action::Resume => StepKind::Resume,
+        Action::Update if decision.adopt && decision.effect == Effect::Metadata => StepKind::Adopt,
+        Action::Update => StepKind::Update,
+    };
+    let steps = [first, StepKind::WaitSettled].map(|what| Step { what, unit: subject.key.clone() });
+    decision.steps.extend(steps);
+    decision
+}
+
+fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: String) -> UnitPlan {
+    UnitPlan {
+        key: subject.key.clone(),
+        id,
+        role: subject.role,
+        source: subject.unit.map(|unit| unit.place.clone()),
+        action: decision.action,
+        adopt: decision.adopt,
+        effect: decision.effect,
+        state: decision.state,
+        wave: None,
+        depends_on: gate::edges(subject).into_iter().map(|(on, _)| on).collect(),
+        blocked: decision.blocked.clone(),
+        reasons: decision.reasons.clone(),
+        steps: decision.steps.clone(),
+        changes: subject.changes.clone(),
+        health: subject.verdict.health,
+        health_message: subject.describe(world.now),
+        settled: false,
+        since: subject.since.filter(|since| *since > Timestamp::MIN),
+        suspended_by_us: record::suspended_since(subject.operation.as_ref(), subject.is_suspended()),
+        next: Vec::new(),
+    }
+}
+
+/// Names are unique within Git and what is ours, or else the long form tells units apart.
+fn ids(fleet: &Fleet<'_>) -> BTreeMap<UnitKey, String> {
+    let subjects = || fleet.subjects.iter().filter(|subject| is_ours(subject));
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for subject in subjects() {
+        *names.entry(&subject.key.name).or_default() += 1;
+    }
+    let id = |key: &UnitKey| if names[key.name.as_str()] == 1 { key.name.clone() } else { key.to_string() };
+    subjects().map(|subject| (subject.key.clone(), id(&subject.key))).collect()
+}
+
+fn by_wave(units: &[UnitPlan]) -> Vec<Vec<UnitKey>> {
+    let mut waves: BTreeMap<usize, Vec<UnitKey>> = BTreeMap::new();
+    for unit in units {
+        if let Some(wave) = unit.wave {
+            waves.entry(wave).or_default().push(unit.key.clone());
+        }
+    }
+    waves.into_values().collect()
+}
+
+/// Whether the cluster is all that Git wants, so that the revision counts as applied.
+fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPlan]) -> bool {
+    let quiet =
+        |unit: &UnitPlan| unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty();
+    desired.unknown.is_empty()
+        && units.iter().all(quiet)
+        && companions.iter().all(|companion| companion.action == Action::Keep)
+}
+
+fn wake(world: World<'_>, subjects: &[Subject<'_>], settled: Option<Timestamp>) -> Option<Timestamp> {
+    let deadlines = subjects.iter().filter_map(|subject| carry::deadline(world, subject));
+    settled.into_iter().chain(deadlines).filter(|at| *at > world.now).min()
+}
+
+/// Whether a live unit is this repository's and environment's.
+fn is_ours(subject: &Subject<'_>) -> bool {
+    subject.unit.is_some() || (subject.live.is_some() && subject.ownership == Ownership::Ours)
+}

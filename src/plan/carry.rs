@@ -1,0 +1,160 @@
+//! A session cluster's change takes its jobs with it, so they are carried over: stopped with a
+//! savepoint, written down, and started again when the cluster is ready (S8, S9, S12 to S14).
+
+use super::decide::blocked;
+use super::operation::{Operation, Purpose, savepoint_of};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::remove::{self, Stage};
+use super::subject::{Decision, Ownership, Subject, World};
+use crate::flink::health::Health;
+
+/// What a job on a changing session cluster needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passenger {
+    /// Nothing: it is finished, suspended already, or has never run.
+    Nothing,
+    /// It restarts with the cluster from nothing, as its file says.
+    Stateless,
+    /// It cannot be saved any more; it is not waited for (S13).
+    Dead,
+    /// It must be stopped with a savepoint.
+    Stop,
+    /// It was told to stop.
+    Stopping,
+    /// It stopped with this savepoint, which is not on record yet.
+    Stopped(String),
+    /// It stopped, and its savepoint is on record.
+    Safe,
+    /// It is somebody else's (S14).
+    Stranger,
+    /// It cannot be stopped now; the words say why.
+    Busy(String),
+    /// It cannot be stopped with a savepoint at all; the words say why.
+    Stuck(String),
+}
+
+/// What this job needs while its cluster changes.
+pub fn passenger(job: &Subject<'_>) -> Passenger {
+    if job.ownership != Ownership::Ours {
+        return Passenger::Stranger;
+    }
+    if job.live.is_some_and(|live| live.deleting_since().is_some()) {
+        return Passenger::Busy("is being deleted".into());
+    }
+    let ours = job.operation.as_ref().is_some_and(Operation::is_temporary_stop);
+    if job.is_suspended() && !ours && job.verdict.health == Health::Suspended {
+        return Passenger::Nothing;
+    }
+    if !ours && job.is_stateless_by_words() && job.ever_ran() {
+        return if job.status.is_finished() { Passenger::Nothing } else { Passenger::Stateless };
+    }
+    match remove::stage(job) {
+        Stage::Disposable if job.ever_ran() && !job.status.is_finished() => Passenger::Stateless,
+        Stage::Disposable => Passenger::Nothing,
+        Stage::Stoppable => Passenger::Stop,
+        Stage::Stopping => Passenger::Stopping,
+        Stage::Stopped(path) => match job.ledger {
+            Some(ledger) if ledger.is_final(&path) => Passenger::Safe,
+            _ => Passenger::Stopped(path),
+        },
+        Stage::Busy(why) => Passenger::Busy(why),
+        Stage::Stuck(why) if job.verdict.health == Health::Settled => Passenger::Stuck(why),
+        Stage::Stuck(_) => Passenger::Dead,
+    }
+}
+
+/// Whether this decision restarts a live session cluster.
+pub fn restarts_cluster(decision: &Decision) -> bool {
+    decision.action == Action::Update && decision.effect == Effect::RestartCluster
+}
+
+/// Adds to a cluster's decision what becomes of its jobs, and what of them stands in its way.
+pub fn decide(
+    world: World<'_>,
+    cluster: &Subject<'_>,
+    jobs: &[&Subject<'_>],
+    decision: Decision,
+) -> Decision {
+    let mut decision = decision;
+    // A cluster that is down carries nobody: its change is the way out (S13).
+    let down = is_down(cluster);
+    for job in jobs {
+        let passenger = passenger(job);
+        decision.state = decision.state.max(fate(job, &passenger, down));
+        if !down {
+            decision = decision.blocked(obstacle(world, job, &passenger));
+        }
+    }
+    let carried: Vec<_> = jobs.iter().filter(|job| !down && is_carried(&passenger(job))).collect();
+    let each = |what: StepKind| carried.iter().map(move |job| Step { what, unit: job.key.clone() });
+    let own = |what| Step { what, unit: cluster.key.clone() };
+    decision.steps = each(StepKind::Suspend)
+        .chain(each(StepKind::WaitSavepoint))
+        .chain(each(StepKind::Record))
+        .chain([own(StepKind::Update), own(StepKind::WaitSettled)])
+        .chain(each(StepKind::Resume))
+        .chain(each(StepKind::WaitSettled))
+        .collect();
+    decision
+}
+
+/// Whether the cluster's JobManager is gone or broken, so that no job on it can be asked anything.
+pub fn is_down(cluster: &Subject<'_>) -> bool {
+    matches!(cluster.verdict.health, Health::Failed) || cluster.status.job_manager == "ERROR"
+}
+
+fn is_carried(passenger: &Passenger) -> bool {
+    matches!(
+        passenger,
+        Passenger::Stop | Passenger::Stopping | Passenger::Stopped(_) | Passenger::Safe | Passenger::Busy(_)
+    )
+}
+
+fn fate(job: &Subject<'_>, passenger: &Passenger, down: bool) -> State {
+    match passenger {
+        Passenger::Stateless if job.keeps_state() => State::Dropped,
+        Passenger::Stateless | Passenger::Nothing => State::None,
+        Passenger::Safe => State::Kept,
+        _ if down => State::Unknown,
+        Passenger::Dead | Passenger::Stranger => State::Unknown,
+        _ => State::Kept,
+    }
+}
+
+fn obstacle(world: World<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<Blocked> {
+    let name = &job.key.name;
+    let with = |by, message: String| Some(Blocked { by, on: vec![job.key.clone()], message });
+    if let (Some(why), true) = (job.frozen(), is_carried(passenger)) {
+        return with(BlockedBy::Frozen, format!("{name} is frozen and would have to stop: {why}"));
+    }
+    match passenger {
+        Passenger::Stranger => with(
+            BlockedBy::Policy,
+            format!("{name} runs on this cluster and is not of this repository: it would be lost"),
+        ),
+        Passenger::Busy(why) => with(BlockedBy::Gate, format!("waits for {name}: {why}")),
+        Passenger::Stuck(why) => with(BlockedBy::Consent, format!("{name} {why}, and would lose its state")),
+        Passenger::Stopping if is_overdue(world, job) => {
+            blocked(BlockedBy::Held, format!("{name} took no savepoint within policy.savepointTimeout"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a stop of ours has taken longer than it may (S11).
+pub fn is_overdue(world: World<'_>, job: &Subject<'_>) -> bool {
+    deadline(world, job).is_some_and(|deadline| deadline <= world.now)
+}
+
+/// When a stop of ours will have taken too long.
+pub fn deadline(world: World<'_>, job: &Subject<'_>) -> Option<jiff::Timestamp> {
+    let operation = job.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
+    let stopped = job.live.and_then(savepoint_of).is_some();
+    let limit = operation.since.checked_add(job.policy(world).savepoint_timeout).ok();
+    limit.filter(|_| !stopped && job.is_suspended())
+}
+
+/// The mark for a job that stops for its cluster.
+pub fn mark(job: &Subject<'_>, cluster: &Subject<'_>, now: jiff::Timestamp) -> Option<Operation> {
+    Some(Operation::stop(Purpose::ClusterChange, &cluster.hash, job.live?, now))
+}

@@ -1,0 +1,262 @@
+//! What to do about one unit, as if it were alone: the action, its effect, what becomes of its state.
+
+use serde_json::{Value, json};
+
+use super::operation::{Operation, Purpose};
+use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
+use super::remove;
+use super::subject::{Decision, Ownership, Subject, World};
+use crate::flink::health::{Health, is_suspended};
+use crate::flink::kind::Role;
+use crate::spec::policy::{Adopt, Mode};
+use crate::spec::{Consents, Unit};
+
+/// Decides about one unit.
+pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
+    let decision = match (subject.unit, subject.live) {
+        (Some(unit), None) => create(subject, unit),
+        (Some(unit), Some(live)) if live.deleting_since().is_some() => create(subject, unit)
+            .because("the old object is being deleted")
+            .blocked(blocked(BlockedBy::Gate, "waits until the old object is gone")),
+        (Some(unit), Some(_)) => compare(world, subject, unit),
+        (None, _) => remove::decide(world, subject),
+    };
+    if decision.action == Action::Keep { decision } else { forbid(world, subject, decision) }
+}
+
+/// A reason of the unit's own, without other units in it.
+pub fn blocked(by: BlockedBy, message: impl Into<String>) -> Option<Blocked> {
+    Some(Blocked { by, on: Vec::new(), message: message.into() })
+}
+
+/// What forbids any write to the unit, whatever the action.
+fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decision {
+    let frozen = subject.frozen().map(|why| Blocked {
+        by: BlockedBy::Frozen,
+        on: Vec::new(),
+        message: format!("frozen: {why}"),
+    });
+    let held =
+        subject.ledger.and_then(|ledger| ledger.held.as_ref()).filter(|held| held.hash == subject.hash);
+    let held = held.and_then(|held| blocked(BlockedBy::Held, format!("held: {}", held.reason)));
+    let report = (subject.policy(world).mode == Mode::Report)
+        .then(|| blocked(BlockedBy::Policy, "policy.mode is report: nothing is written"))
+        .flatten();
+    decision.blocked(frozen).blocked(held).blocked(report)
+}
+
+fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {
+    let from_git = unit.spec().pointer("/job/initialSavepointPath").and_then(Value::as_str);
+    let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint());
+    let vanished = subject.live.is_none() && subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
+    let decision = |state| Decision::new(Action::Create, Effect::Create, state);
+    if subject.role == Role::SessionCluster {
+        return decision(State::None);
+    }
+    match (from_git, stopped) {
+        (Some(path), _) => decision(State::Replaced).because(format!("starts from {path}, as Git says")),
+        (None, Some(savepoint)) => decision(State::Kept)
+            .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path)),
+        (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
+            let consent = consent(
+                unit.consents.state_loss.as_ref(),
+                "was deleted outside flinkops, and its last state is not known to be complete: name a savepoint \
+                 in job.initialSavepointPath, or consent to an empty start with allow.stateLoss",
+            );
+            decision(State::Dropped).because("deleted outside flinkops").blocked(consent)
+        }
+        (None, None) => decision(State::None),
+    }
+}
+
+fn consent(given: Option<&String>, message: &str) -> Option<Blocked> {
+    if given.is_some() { None } else { blocked(BlockedBy::Consent, message) }
+}
+
+fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
+    if subject.ownership != Ownership::Ours {
+        return adopt(world, subject, unit);
+    }
+    let decision = match subject.operation.as_ref() {
+        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => resume(subject, unit),
+        _ if subject.changes.is_empty() && !is_left_over(subject) => return Decision::keep(),
+        _ => update(subject, unit),
+    };
+    with_reasons(decision, &subject.changes)
+}
+
+/// A mark that has served its purpose and waits to be cleared.
+fn is_left_over(subject: &Subject<'_>) -> bool {
+    let purpose = subject.operation.as_ref().map(|operation| operation.purpose);
+    let running = subject.verdict.health == Health::Settled;
+    match purpose {
+        Some(Purpose::Resume) => running,
+        Some(Purpose::Suspend) => !subject.is_suspended(),
+        Some(Purpose::ClusterChange | Purpose::Delete | Purpose::Recreate) => !subject.is_suspended(),
+        Some(Purpose::Restore) | None => false,
+    }
+}
+
+fn with_reasons(mut decision: Decision, changes: &[Change]) -> Decision {
+    let mut by_strength: Vec<&Change> = changes.iter().collect();
+    by_strength.sort_by(|a, b| b.effect.cmp(&a.effect).then_with(|| a.path.cmp(&b.path)));
+    decision.reasons.extend(by_strength.into_iter().take(5).map(reason));
+    if changes.len() > 5 {
+        decision.reasons.push(format!("and {} more fields changed", changes.len() - 5));
+    }
+    decision
+}
+
+fn reason(change: &Change) -> String {
+    let field = change.path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+    match (change.cause, change.owner.as_ref()) {
+        (Cause::Drift | Cause::Both, Some(owner)) => format!("{field} was changed by {}", owner.manager),
+        (Cause::Drift | Cause::Both, None) => format!("{field} was changed in the cluster"),
+        (Cause::Pending, _) => format!("{field} changed"),
+    }
+}
+
+/// S4: an object nobody claims is adopted where its spec is equal; everything else needs consent.
+fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
+    let equal = subject.changes.iter().all(|change| change.effect == FieldEffect::Metadata);
+    let allowed = unit.consents.adopt.is_some() || subject.policy(world).adopt == Adopt::Any;
+    let mut decision = if equal {
+        Decision::new(Action::Update, Effect::Metadata, State::Kept)
+    } else {
+        update(subject, unit)
+    };
+    decision.adopt = true;
+    decision.reasons.insert(0, "in the cluster already, and not of this repository".into());
+    let conflict = match &subject.ownership {
+        _ if allowed => None,
+        Ownership::Other(owner) => {
+            Some(format!("belongs to {owner}; to take it over write adopt: \"<why>\""))
+        }
+        _ if !equal => Some(
+            "is in the cluster with another spec; to take it over write adopt: \"<why>\" in its file"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    decision.blocked(conflict.and_then(|message| blocked(BlockedBy::LiveConflict, message)))
+}
+
+/// A job that flinkops itself stopped for a while.
+fn resume(subject: &Subject<'_>, unit: &Unit) -> Decision {
+    if is_suspended(unit.spec()) {
+        return Decision::new(Action::Update, Effect::None, State::Kept).because("suspended in Git as well");
+    }
+    let why = match subject.operation.as_ref().map(|operation| operation.purpose) {
+        Some(Purpose::Delete) => "was stopped to be deleted, and is in Git again",
+        Some(Purpose::Recreate) => "was stopped to be created anew",
+        _ => "was stopped while its session cluster changes",
+    };
+    if has_immutable(subject) {
+        return recreate(subject, unit);
+    }
+    Decision::new(Action::Resume, Effect::Resume, State::Kept).because(why)
+}
+
+fn has_immutable(subject: &Subject<'_>) -> bool {
+    subject.changes.iter().any(|change| change.effect == FieldEffect::Immutable)
+}
+
+fn recreate(subject: &Subject<'_>, unit: &Unit) -> Decision {
+    let message = "changes a field that the operator cannot change in place: the unit would be deleted and created \
+                   again from its savepoint; consent with allow.recreate";
+    let mut decision = remove::stop(subject, unit.consents.state_loss.as_ref());
+    decision.action = Action::Recreate;
+    decision.effect = Effect::Recreate;
+    decision.blocked(consent(unit.consents.recreate.as_ref(), message))
+}
+
+fn update(subject: &Subject<'_>, unit: &Unit) -> Decision {
+    let strongest = subject.changes.iter().map(|change| change.effect).max().unwrap_or(FieldEffect::None);
+    let state = |wanted: &str| {
+        subject.changes.iter().find(|c| c.path == "/spec/job/state" && c.after == Some(json!(wanted)))
+    };
+    if strongest == FieldEffect::Immutable {
+        return recreate(subject, unit);
+    }
+    if strongest == FieldEffect::Restore {
+        return Decision::new(Action::Update, Effect::Restore, State::Replaced);
+    }
+    if state("suspended").is_some() {
+        let (_, fate, blocked) = restart(subject, &unit.consents);
+        return Decision::new(Action::Suspend, Effect::Suspend, fate).blocked(blocked);
+    }
+    if let Some(change) = state("running") {
+        return wake_up(subject, unit, change);
+    }
+    let (effect, fate, blocked) = match strongest {
+        FieldEffect::None => (Effect::None, State::Kept, None),
+        FieldEffect::Metadata => (Effect::Metadata, State::Kept, None),
+        FieldEffect::Snapshot => (Effect::Snapshot, State::Kept, None),
+        FieldEffect::Rescale => (Effect::Rescale, State::Kept, None),
+        _ if is_suspended(subject.live_spec()) => (Effect::None, State::Kept, None),
+        _ => restart(subject, &unit.consents),
+    };
+    Decision::new(Action::Update, effect, fate).blocked(blocked)
+}
+
+/// Git says running and the job is suspended: by Git once, by a person (S19), or created so.
+fn wake_up(subject: &Subject<'_>, unit: &Unit, change: &Change) -> Decision {
+    let by_person =
+        change.cause != Cause::Pending && subject.operation.is_none() && !unit.policy.heal_suspend;
+    let who = change.owner.as_ref().map_or("someone", |owner| owner.manager.as_str());
+    let blocked = by_person
+        .then(|| {
+            blocked(
+                BlockedBy::Policy,
+                format!("suspended by {who}, not by flinkops: resume it by hand, or set policy.healSuspend"),
+            )
+        })
+        .flatten();
+    // The mode recorded at the suspend decides, unless the new spec says stateless: then nothing is restored.
+    let stateless = !matches!(subject.written_mode(), Some("savepoint" | "last-state"));
+    let state = match (stateless, subject.ever_ran() && subject.keeps_state()) {
+        (_, false) => State::None,
+        (true, true) if subject.is_stateless_by_words() => State::Dropped,
+        _ => State::Kept,
+    };
+    Decision::new(Action::Resume, Effect::Resume, state).blocked(blocked)
+}
+
+/// What a restart of the job or the cluster does to the state, and whose consent it needs (S17).
+fn restart(subject: &Subject<'_>, consents: &Consents) -> (Effect, State, Option<Blocked>) {
+    if subject.role == Role::SessionCluster {
+        return (Effect::RestartCluster, State::None, None);
+    }
+    if subject.status.is_finished() {
+        return (Effect::Rerun, State::None, None);
+    }
+    if subject.verdict.health == Health::Lost {
+        let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
+                       point in job.initialSavepointPath with a new job.savepointRedeployNonce";
+        return (Effect::UpgradeFromSavepoint, State::Unknown, blocked(BlockedBy::Consent, message));
+    }
+    match subject.written_mode() {
+        Some("savepoint") => (Effect::UpgradeFromSavepoint, State::Kept, None),
+        Some("last-state") => (Effect::UpgradeFromLastState, State::Kept, None),
+        Some(_) => (Effect::StatelessRestart, dropped_if(subject.keeps_state()), None),
+        None if subject.keeps_state() => {
+            let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
+                           although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
+            (Effect::StatelessRestart, State::Dropped, consent(consents.state_loss.as_ref(), message))
+        }
+        None => (Effect::StatelessRestart, State::None, None),
+    }
+}
+
+fn dropped_if(keeps_state: bool) -> State {
+    if keeps_state { State::Dropped } else { State::None }
+}
+
+/// The mode a job is resumed with: the one that restores, where Git's would not (S17).
+pub fn resume_mark(subject: &Subject<'_>, now: jiff::Timestamp) -> Option<Operation> {
+    let restores = matches!(subject.written_mode(), Some("savepoint" | "last-state"));
+    (!restores).then(|| Operation {
+        upgrade_mode: subject.written_mode().map(str::to_owned),
+        ..Operation::new(Purpose::Resume, &subject.hash, now)
+    })
+}

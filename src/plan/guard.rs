@@ -1,0 +1,88 @@
+//! Guards against deleting too much: unreadable folders, foreign repositories, mass deletion (S1 to S3).
+
+use super::ledger::ANNOTATION_SOURCE;
+use super::outcome::{Action, Blocked, BlockedBy};
+use super::subject::{Decision, Subject, World};
+use crate::spec::desired::Movement;
+
+/// Blocks what the guards forbid.
+pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {
+    shelter_unknown(world, subjects, decisions);
+    let deletes = || decisions.iter().filter(|decision| decision.action == Action::Delete);
+    let count = deletes().filter(|decision| decision.blocked.is_none()).count();
+    let reason = against_deletes(world, count);
+    for (subject, decision) in subjects.iter().zip(decisions.iter_mut()) {
+        if let Some(message) = foreign(world, &subject.key.namespace) {
+            if decision.action != Action::Keep {
+                decision.blocked = Some(guard(message));
+            }
+        } else if decision.action == Action::Delete {
+            decision.blocked = decision.blocked.take().or_else(|| reason.clone());
+        }
+    }
+}
+
+fn guard(message: String) -> Blocked {
+    Blocked { by: BlockedBy::Guard, on: Vec::new(), message }
+}
+
+/// S1: a unit whose folder could not be read is unknown, not gone.
+fn shelter_unknown(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {
+    for (subject, decision) in subjects.iter().zip(decisions) {
+        if decision.action != Action::Delete {
+            continue;
+        }
+        let source = subject.live.and_then(|live| live.annotation(ANNOTATION_SOURCE));
+        let unread = world.desired.unknown.iter().find(|unknown| {
+            Some(unknown.folder.as_str()) == source || unknown.name.as_deref() == Some(&subject.key.name)
+        });
+        if let Some(unknown) = unread {
+            *decision = Decision::keep().blocked(Some(Blocked {
+                by: BlockedBy::Unknown,
+                on: Vec::new(),
+                message: format!("{} could not be read, so nothing is written", unknown.folder),
+            }));
+        }
+    }
+}
+
+/// Why no unit may be deleted in this plan.
+fn against_deletes(world: World<'_>, count: usize) -> Option<Blocked> {
+    let desired = world.desired;
+    if let Some(unknown) = desired.unknown.first() {
+        let folder = if unknown.folder.is_empty() { "the repository" } else { &unknown.folder };
+        let message = format!("nothing is deleted while {folder} cannot be read");
+        return Some(Blocked { by: BlockedBy::Unknown, on: Vec::new(), message });
+    }
+    if desired.confirm_deletes.is_some_and(|confirmed| count <= confirmed) {
+        return None;
+    }
+    let confirm = format!("confirm with --confirm-deletes {count}, or `confirm: {count}` in flinkops.yaml");
+    let max = desired.policy.prune.max_deletes;
+    if desired.units.is_empty() {
+        Some(guard(format!("the environment has no units at all any more; {confirm}")))
+    } else if desired.movement == Movement::Rewritten {
+        Some(guard(format!("the branch was rewritten since the last apply; {confirm}")))
+    } else if count > max {
+        Some(guard(format!(
+            "{count} units would be deleted, more than policy.prune.maxDeletes ({max}); {confirm}"
+        )))
+    } else {
+        None
+    }
+}
+
+/// S2: the namespace is pinned to another repository of the same name.
+pub fn foreign(world: World<'_>, namespace: &str) -> Option<String> {
+    let marker = world.live.markers.get(namespace)?;
+    let ours = &world.desired.origin.identity;
+    (marker.identity != *ours).then(|| {
+        format!(
+            "namespace {namespace} belongs to the repository `{}` at {}, and this one is {ours}; give it another \
+             name in flinkops.yaml, or delete ConfigMap {} if it moved",
+            world.desired.repository,
+            marker.identity,
+            super::ledger::Marker::name(&world.desired.repository),
+        )
+    })
+}

@@ -1,0 +1,187 @@
+//! Manifests to create and merge patches to send: exactly the differences shown, nothing else.
+
+use serde_json::{Map, Value, json};
+
+use super::compare::own_labels;
+use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, ANNOTATION_REVISION, ANNOTATION_SOURCE};
+use super::live::LiveObject;
+use super::operation::Operation;
+use super::outcome::Change;
+use super::write::Write;
+use crate::flink::canonical::{escape, unescape};
+use crate::spec::{Desired, Unit};
+
+const CONFIGURATION: &str = "/spec/flinkConfiguration/";
+
+/// A merge patch under construction.
+pub struct Patch {
+    key: crate::flink::kind::ObjectKey,
+    body: Value,
+}
+
+impl Patch {
+    /// Starts from the live object the plan was made from; the API server refuses it for any other.
+    pub fn of(live: &LiveObject) -> Self {
+        let body = json!({"metadata": {"resourceVersion": live.resource_version()}});
+        Self { key: live.object_key(), body }
+    }
+
+    /// Sets a value, or removes it with null.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: Value) -> Self {
+        let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
+        put(&mut self.body, &segments, value);
+        self
+    }
+
+    /// Sets or clears the mark of a temporary write.
+    #[must_use]
+    pub fn mark(self, operation: Option<&Operation>) -> Self {
+        let value = operation.map_or(Value::Null, |operation| json!(operation.to_text()));
+        self.set(&format!("/metadata/annotations/{}", escape(ANNOTATION_OPERATION)), value)
+    }
+
+    /// Brings every change to what the unit wants.
+    #[must_use]
+    pub fn changes(mut self, unit: &Unit, live: &LiveObject, changes: &[Change]) -> Self {
+        for change in changes {
+            self = if let Some(key) = change.path.strip_prefix(CONFIGURATION) {
+                self.configuration(&unescape(key), unit, live, change)
+            } else if change.path.starts_with("/metadata/") {
+                self.set(&change.path, change.after.clone().unwrap_or(Value::Null))
+            } else {
+                let (path, value) = raw(&unit.manifest, &change.path);
+                self.set(&path, value)
+            };
+        }
+        self
+    }
+
+    /// Sets a field to what Git has there, or removes it.
+    #[must_use]
+    pub fn raw(self, unit: &Unit, path: &str) -> Self {
+        let (path, value) = raw(&unit.manifest, path);
+        self.set(&path, value)
+    }
+
+    /// Says which commit made the change, and whose the object is.
+    #[must_use]
+    pub fn provenance(mut self, desired: &Desired, unit: &Unit, hash: &str) -> Self {
+        for (key, value) in provenance(desired, unit, hash) {
+            self = self.set(&format!("/metadata/annotations/{}", escape(key)), json!(value));
+        }
+        self
+    }
+
+    /// Finishes the patch.
+    pub fn write(self) -> Write {
+        Write::Patch { key: self.key, patch: self.body }
+    }
+
+    /// A configuration key is written flat. Where the live object spells it nested, that spelling goes.
+    fn configuration(mut self, key: &str, unit: &Unit, live: &LiveObject, change: &Change) -> Self {
+        let live_configuration = live.spec().get("flinkConfiguration").unwrap_or(&Value::Null);
+        if let Some(path) = spelling(live_configuration, key).filter(|path| path.len() > 1) {
+            let path: Vec<String> = path.iter().map(|segment| escape(segment)).collect();
+            self = self.set(&format!("{CONFIGURATION}{}", path.join("/")), Value::Null);
+        }
+        let git = unit.spec().get("flinkConfiguration").and_then(|map| map.get(key));
+        let value = git.or(change.after.as_ref()).cloned().unwrap_or(Value::Null);
+        self.set(&format!("{CONFIGURATION}{}", escape(key)), value)
+    }
+}
+
+/// The object to create for a unit, with whose it is and where it came from.
+pub fn manifest(desired: &Desired, unit: &Unit, hash: &str) -> Value {
+    let mut object = unit.manifest.clone();
+    for (key, value) in own_labels(desired) {
+        put(&mut object, &["metadata".into(), "labels".into(), key.into()], json!(value));
+    }
+    for (key, value) in provenance(desired, unit, hash) {
+        put(&mut object, &["metadata".into(), "annotations".into(), key.into()], json!(value));
+    }
+    object
+}
+
+/// Adds the mark of a temporary write to an object that is about to be created.
+pub fn mark(object: &mut Value, operation: &Operation) {
+    put(
+        object,
+        &["metadata".into(), "annotations".into(), ANNOTATION_OPERATION.into()],
+        json!(operation.to_text()),
+    );
+}
+
+/// Sets a value deep inside an object that is about to be created.
+pub fn set(object: &mut Value, path: &str, value: Value) {
+    let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
+    put(object, &segments, value);
+}
+
+fn provenance<'a>(desired: &'a Desired, unit: &'a Unit, hash: &'a str) -> [(&'static str, &'a str); 3] {
+    [
+        (ANNOTATION_SOURCE, &unit.folder),
+        (ANNOTATION_REVISION, desired.revision().as_str()),
+        (ANNOTATION_HASH, hash),
+    ]
+}
+
+/// What Git has at a pointer, as it is spelt there; where a map on the way is gone in Git, that map is
+/// removed as a whole, since an empty one may mean something else.
+fn raw(manifest: &Value, path: &str) -> (String, Value) {
+    let mut at = manifest;
+    let mut walked = String::new();
+    for segment in path.split('/').skip(1) {
+        walked = format!("{walked}/{segment}");
+        match at.get(unescape(segment)) {
+            Some(value) if !value.is_null() => at = value,
+            _ => return (walked, Value::Null),
+        }
+    }
+    (walked, at.clone())
+}
+
+/// How a nested configuration spells a flat key: the segments that lead to it.
+fn spelling(configuration: &Value, key: &str) -> Option<Vec<String>> {
+    let map = configuration.as_object()?;
+    if map.get(key).is_some_and(|value| !value.is_object()) {
+        return Some(vec![key.to_owned()]);
+    }
+    key.match_indices('.').find_map(|(dot, _)| {
+        let mut path = spelling(map.get(&key[..dot])?, &key[dot + 1..])?;
+        path.insert(0, key[..dot].to_owned());
+        Some(path)
+    })
+}
+
+fn put(object: &mut Value, segments: &[String], value: Value) {
+    let Some((segment, rest)) = segments.split_first() else {
+        *object = value;
+        return;
+    };
+    if !object.is_object() {
+        *object = Value::Object(Map::new());
+    }
+    let map = object.as_object_mut().expect("made an object just above");
+    put(map.entry(segment.clone()).or_insert(Value::Null), rest, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_that_is_gone_in_git_is_removed_whole() {
+        let manifest = json!({"spec": {"job": {"args": ["a"]}}});
+        assert_eq!(raw(&manifest, "/spec/ingress/template"), ("/spec/ingress".into(), Value::Null));
+        assert_eq!(raw(&manifest, "/spec/job/args"), ("/spec/job/args".into(), json!(["a"])));
+    }
+
+    #[test]
+    fn nested_spellings_are_found() {
+        let configuration = json!({"a": {"b.c": {"d": 1}}, "e.f": 2});
+        assert_eq!(spelling(&configuration, "a.b.c.d").unwrap(), ["a", "b.c", "d"]);
+        assert_eq!(spelling(&configuration, "e.f").unwrap(), ["e.f"]);
+        assert_eq!(spelling(&configuration, "a.b"), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! What is written down, and when: savepoints before the step that needs them, the rest afterwards.
+
+use std::collections::BTreeSet;
+
+use super::compare::field_hashes;
+use super::gate;
+use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint};
+use super::operation::{Operation, Purpose, savepoint_of};
+use super::subject::{Subject, World};
+use super::write::{Task, Write};
+use crate::flink::health::Health;
+
+/// The bookkeeping a unit needs that is as Git wants it; `None` where the record is up to date.
+pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
+    let live = subject.live?;
+    subject.unit?;
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    live.uid().clone_into(&mut ledger.uid);
+    ledger.depends_on =
+        gate::edges(subject).into_iter().map(|(on, _)| on.to_string()).collect::<BTreeSet<_>>();
+    if ledger.applied.first().is_none_or(|applied| applied.hash != subject.hash) {
+        ledger.fields = field_hashes(&subject.wanted);
+        let applied = Applied {
+            revision: world.desired.revision().clone(),
+            time: world.now,
+            hash: subject.hash.clone(),
+            generation: live.generation(),
+        };
+        ledger.applied.insert(0, applied);
+        ledger.applied.truncate(Ledger::REVISIONS);
+    }
+    if ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
+        ledger.held = None;
+    }
+    savepoints(world, subject, &mut ledger);
+    task(world, subject, ledger, "applied")
+}
+
+/// Keeps the list of savepoints true: a job that runs has none that is final, one that Git stopped has.
+fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
+    let running = subject.verdict.health == Health::Settled && !subject.is_suspended();
+    if running {
+        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
+        if let Some(path) = seen.filter(|path| !ledger.knows(path)) {
+            ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
+        }
+    }
+    let stopped = subject.live.and_then(savepoint_of);
+    let by_git = subject.operation.as_ref().is_none_or(|operation| operation.purpose == Purpose::Suspend);
+    if let Some(path) = stopped.filter(|path| by_git && !ledger.is_final(path)) {
+        ledger.add_savepoint(savepoint(world, subject, &path, Reason::Suspend, true));
+    }
+}
+
+/// Whether a restore path is a savepoint and not a checkpoint, which its job will delete.
+fn is_savepoint(path: &str) -> bool {
+    path != crate::flink::savepoint::LAST_STATE_DUMMY && !path.contains("/chk-")
+}
+
+fn savepoint(world: World<'_>, subject: &Subject<'_>, path: &str, reason: Reason, last: bool) -> Savepoint {
+    let spec = subject.cluster_spec.unwrap_or(subject.live_spec());
+    let version = spec.get("flinkVersion").and_then(serde_json::Value::as_str);
+    Savepoint {
+        path: path.to_owned(),
+        time: world.now,
+        flink_version: version.map(str::to_owned),
+        reason,
+        last,
+    }
+}
+
+/// Records the savepoint a job was stopped with, before anything that would lose it (S9).
+pub fn stopped(world: World<'_>, subject: &Subject<'_>, path: &str) -> Option<Task> {
+    let reason = match subject.operation.as_ref().map(|operation| operation.purpose) {
+        Some(Purpose::ClusterChange) => Reason::ClusterChange,
+        Some(Purpose::Delete) => Reason::Delete,
+        Some(Purpose::Recreate) => Reason::Recreate,
+        _ => Reason::Suspend,
+    };
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    if !ledger.is_final(path) {
+        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.add_savepoint(savepoint(world, subject, path, reason, true));
+    }
+    task(world, subject, ledger, &format!("records savepoint {path}"))
+}
+
+/// Lets a unit go, before it is deleted: from here on its absence is our doing.
+pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> Option<Task> {
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    ledger.uid.clear();
+    ledger.held = None;
+    if let Some(path) = path.filter(|path| !ledger.is_final(path)) {
+        let reason = subject.operation.as_ref().map_or(Reason::Delete, |operation| match operation.purpose {
+            Purpose::Recreate => Reason::Recreate,
+            _ => Reason::Delete,
+        });
+        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.add_savepoint(savepoint(world, subject, path, reason, true));
+    }
+    if path.is_none() {
+        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+    }
+    task(world, subject, ledger, "records its end")
+}
+
+/// Holds a unit at its hash after a failure (S23).
+pub fn held(world: World<'_>, subject: &Subject<'_>, reason: &str) -> Option<Task> {
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    ledger.held = Some(Held { hash: subject.hash.clone(), reason: reason.to_owned(), since: world.now });
+    task(world, subject, ledger, "holds the change")
+}
+
+/// A write of the ledger, unless it says so already.
+fn task(world: World<'_>, subject: &Subject<'_>, ledger: Ledger, message: &str) -> Option<Task> {
+    if subject.ledger == Some(&ledger) {
+        return None;
+    }
+    let desired = world.desired;
+    let object = ledger.to_config_map(&desired.repository, &desired.environment, &subject.key);
+    Some(Task {
+        unit: Some(subject.key.clone()),
+        write: create_or_replace(object, &ledger.resource_version),
+        reason: "Recorded",
+        message: message.to_owned(),
+        event: false,
+    })
+}
+
+fn create_or_replace(mut object: serde_json::Value, resource_version: &str) -> Write {
+    if resource_version.is_empty() {
+        return Write::Create { object };
+    }
+    object["metadata"]["resourceVersion"] = serde_json::json!(resource_version);
+    Write::Replace { object }
+}
+
+/// The markers to write: pins the repository where it is not yet (S2), and the revision once all of it
+/// is applied (S3).
+pub fn markers(world: World<'_>, complete: bool) -> Vec<Task> {
+    let desired = world.desired;
+    let namespaces: BTreeSet<&String> = desired
+        .units
+        .keys()
+        .map(|key| &key.namespace)
+        .chain(desired.companions.keys().map(|key| &key.namespace))
+        .chain(world.live.markers.keys())
+        .collect();
+    namespaces.into_iter().filter_map(|namespace| marker(world, namespace, complete)).collect()
+}
+
+fn marker(world: World<'_>, namespace: &str, complete: bool) -> Option<Task> {
+    let desired = world.desired;
+    let known = world.live.markers.get(namespace);
+    if known.is_some_and(|marker| marker.identity != desired.origin.identity) {
+        return None;
+    }
+    let mut marker = known.cloned().unwrap_or(Marker {
+        identity: desired.origin.identity.clone(),
+        revisions: std::collections::BTreeMap::new(),
+        resource_version: String::new(),
+    });
+    if complete {
+        marker.revisions.insert(desired.environment.clone(), desired.revision().clone());
+    }
+    if known == Some(&marker) {
+        return None;
+    }
+    let object = marker.to_config_map(&desired.repository, namespace);
+    Some(Task {
+        unit: None,
+        write: create_or_replace(object, &marker.resource_version),
+        reason: "Recorded",
+        message: format!("marks namespace {namespace}"),
+        event: false,
+    })
+}
+
+/// Whether a mark of ours says since when the job is kept down.
+pub fn suspended_since(operation: Option<&Operation>, suspended: bool) -> Option<jiff::Timestamp> {
+    operation.filter(|operation| suspended && operation.is_temporary_stop()).map(|operation| operation.since)
+}

@@ -1,0 +1,108 @@
+//! Removing a unit: what must be safe first, and how its job is stopped with a savepoint.
+
+use super::decide::blocked;
+use super::operation::{Purpose, savepoint_of};
+use super::outcome::{Action, BlockedBy, Effect, State, Step, StepKind};
+use super::subject::{Decision, Ownership, Subject, World};
+use crate::flink::health::Health;
+use crate::flink::kind::Role;
+
+/// How far a job is on its way to be deleted with its state on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has no state, or losing it was consented to.
+    Disposable,
+    /// It runs and can be stopped with a savepoint.
+    Stoppable,
+    /// It was told to stop; the savepoint does not count yet.
+    Stopping,
+    /// It stopped with this savepoint.
+    Stopped(String),
+    /// It cannot be stopped with a savepoint; the words say why.
+    Stuck(String),
+    /// It cannot be stopped now, but probably soon; the words say why.
+    Busy(String),
+}
+
+/// Where a live job stands.
+pub fn stage(subject: &Subject<'_>) -> Stage {
+    if subject.role == Role::SessionCluster || subject.status.is_finished() || !subject.ever_ran() {
+        return Stage::Disposable;
+    }
+    let last_mode = subject.status.last_reconciled.as_ref().and_then(|last| last.upgrade_mode.as_deref());
+    let stopped_stateless = subject.verdict.health == Health::Suspended && last_mode == Some("stateless");
+    if !subject.keeps_state() || stopped_stateless {
+        return Stage::Disposable;
+    }
+    if let Some(path) = subject.live.and_then(savepoint_of) {
+        return Stage::Stopped(path);
+    }
+    let ours = subject.operation.as_ref().is_some_and(super::operation::Operation::is_temporary_stop);
+    match subject.verdict.health {
+        _ if subject.is_suspended() && ours => Stage::Stopping,
+        Health::Suspended => Stage::Stuck("is suspended without a savepoint that counts".into()),
+        Health::Settled if !subject.has_savepoint_dir() => {
+            Stage::Stuck("has no savepoint directory (execution.checkpointing.savepoint-dir)".into())
+        }
+        Health::Settled => Stage::Stoppable,
+        Health::Failed | Health::Lost | Health::RolledBack => {
+            Stage::Stuck(format!("cannot take a savepoint: {}", subject.verdict.message))
+        }
+        _ => Stage::Busy(format!("cannot take a savepoint now: {}", subject.verdict.message)),
+    }
+}
+
+/// Decides about a unit that left Git.
+pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
+    if subject.live.is_none() || subject.ownership != Ownership::Ours {
+        return Decision::keep();
+    }
+    let consent = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
+    let mut decision =
+        stop(subject, consent.and_then(|removed| removed.state_loss.as_ref())).because("left Git");
+    decision.action = Action::Delete;
+    decision.effect = Effect::Delete;
+    if !world.desired.policy.prune.enabled {
+        decision = decision.blocked(blocked(BlockedBy::Policy, "left Git; policy.prune is off, so it stays"));
+    }
+    decision
+}
+
+/// What stopping the unit for good does to its state, and what keeps it from being done.
+pub fn stop(subject: &Subject<'_>, consent: Option<&String>) -> Decision {
+    let decision = |state| Decision::new(Action::Delete, Effect::Delete, state);
+    let mut decision = match stage(subject) {
+        Stage::Disposable => decision(State::None),
+        Stage::Stoppable | Stage::Stopping | Stage::Stopped(_) => decision(State::Kept),
+        Stage::Stuck(_) if consent.is_some() => decision(State::Dropped),
+        Stage::Stuck(why) => decision(State::Dropped).blocked(blocked(
+            BlockedBy::Consent,
+            format!("{why}; consent to the loss in flinkops.yaml: removed: [{{name: {}, allow: {{stateLoss: \"<why>\"}}}}]", subject.key.name),
+        )),
+        Stage::Busy(why) => decision(State::Kept).blocked(blocked(BlockedBy::Gate, why)),
+    };
+    decision.steps = steps(subject);
+    decision
+}
+
+/// The way to the deletion, from where the unit stands.
+fn steps(subject: &Subject<'_>) -> Vec<Step> {
+    let kinds: &[StepKind] = match stage(subject) {
+        Stage::Stoppable | Stage::Busy(_) => &[
+            StepKind::Suspend,
+            StepKind::WaitSavepoint,
+            StepKind::Record,
+            StepKind::Delete,
+            StepKind::WaitGone,
+        ],
+        Stage::Stopping => &[StepKind::WaitSavepoint, StepKind::Record, StepKind::Delete, StepKind::WaitGone],
+        Stage::Stopped(_) => &[StepKind::Record, StepKind::Delete, StepKind::WaitGone],
+        Stage::Disposable | Stage::Stuck(_) => &[StepKind::Delete, StepKind::WaitGone],
+    };
+    kinds.iter().map(|&what| Step { what, unit: subject.key.clone() }).collect()
+}
+
+/// Why a job is stopped on the way to its deletion.
+pub fn purpose(action: Action) -> Purpose {
+    if action == Action::Recreate { Purpose::Recreate } else { Purpose::Delete }
+}

@@ -1,0 +1,305 @@
+//! One unit seen from both sides: all that is known of it before anything is decided.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::compare::{self, Comparison, Fields};
+use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
+use super::live::{Live, LiveObject};
+use super::operation::Operation;
+use super::outcome::{Action, Blocked, Change, Effect, State, Step};
+use crate::flink::config::{self, CHECKPOINT_DIR, CHECKPOINT_INTERVAL, SAVEPOINT_DIR};
+use crate::flink::diff::DeploymentMode;
+use crate::flink::health::{self, Health, Verdict};
+use crate::flink::kind::{Kind, Role, UnitKey};
+use crate::flink::status::Status;
+use crate::spec::{Desired, Policy, Unit};
+
+/// How many times longer a session cluster must have been ready before its jobs count as settled (S15).
+pub const CLUSTER_SETTLE: i32 = 3;
+
+/// Both sides, and the time.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// What Git wants.
+    pub desired: &'a Desired,
+    /// What the cluster holds.
+    pub live: &'a Live,
+    /// The time of the plan.
+    pub now: Timestamp,
+}
+
+/// Whose a live object is (S2, S4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It carries our labels.
+    Ours,
+    /// Nobody claims it.
+    Nobody,
+    /// Somebody else does; the words say who.
+    Other(String),
+}
+
+/// What was decided about a unit, filled in step by step.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// Whether the live object is taken over.
+    pub adopt: bool,
+    /// The strongest effect.
+    pub effect: Effect,
+    /// What becomes of the state.
+    pub state: State,
+    /// What keeps it from starting.
+    pub blocked: Option<Blocked>,
+    /// Why there is something to do.
+    pub reasons: Vec<String>,
+    /// The way there.
+    pub steps: Vec<Step>,
+}
+
+impl Decision {
+    /// An action that may start as far as the unit itself is concerned.
+    pub fn new(action: Action, effect: Effect, state: State) -> Self {
+        Self { action, adopt: false, effect, state, blocked: None, reasons: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Nothing to do.
+    pub fn keep() -> Self {
+        Self::new(Action::Keep, Effect::None, State::Kept)
+    }
+
+    /// Adds a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reasons.push(reason.into());
+        self
+    }
+
+    /// Adds what keeps it from starting, unless something else already does.
+    #[must_use]
+    pub fn blocked(mut self, blocked: Option<Blocked>) -> Self {
+        self.blocked = self.blocked.or(blocked);
+        self
+    }
+}
+
+/// One unit of Git, of ours in the cluster, or both.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// Its key.
+    pub key: UnitKey,
+    /// What it is, in Git where it is there.
+    pub role: Role,
+    /// As Git wants it.
+    pub unit: Option<&'a Unit>,
+    /// As the cluster has it.
+    pub live: Option<&'a LiveObject>,
+    /// What was recorded about it.
+    pub ledger: Option<&'a Ledger>,
+    /// The live status.
+    pub status: Status,
+    /// How the live object is doing.
+    pub verdict: Verdict,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The mark of a temporary write of ours.
+    pub operation: Option<Operation>,
+    /// Whose the live object is.
+    pub ownership: Ownership,
+    /// What Git wants, leaf by leaf.
+    pub wanted: Fields,
+    /// The rendered hash.
+    pub hash: String,
+    /// The fields that differ.
+    pub changes: Vec<Change>,
+    /// The cluster of a session job, in Git where it is there, else live.
+    pub cluster_spec: Option<&'a Value>,
+}
+
+impl<'a> Subject<'a> {
+    /// Looks at one unit from both sides.
+    pub fn new(world: World<'a>, key: &UnitKey) -> Self {
+        let unit = world.desired.units.get(key);
+        let live = world.live.units.get(key);
+        let ledger = world.live.ledgers.get(key);
+        let spec = unit.map(Unit::spec).or(live.map(LiveObject::spec)).unwrap_or(&Value::Null);
+        let status = live.map(|live| Status::parse(live.status())).unwrap_or_default();
+        let mut subject = Self {
+            key: key.clone(),
+            role: Role::of(key.kind, spec),
+            unit,
+            live,
+            ledger,
+            verdict: verdict(key.kind, live, &status),
+            status,
+            since: world.live.since.get(key).map(|since| since.at),
+            operation: live.and_then(Operation::of),
+            ownership: live.map_or(Ownership::Ours, |live| ownership(world.desired, live)),
+            wanted: unit.map(|unit| compare::wanted(world.desired, unit)).unwrap_or_default(),
+            hash: String::new(),
+            changes: Vec::new(),
+            cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
+        };
+        subject.hash = compare::hash(&subject.wanted);
+        subject.changes = subject.compare(spec);
+        subject
+    }
+
+    fn compare(&self, spec: &Value) -> Vec<Change> {
+        let (Some(unit), Some(live)) = (self.unit, self.live) else { return Vec::new() };
+        Comparison {
+            unit,
+            wanted: &self.wanted,
+            live,
+            ledger: self.ledger,
+            operation: self.operation.as_ref(),
+            mode: DeploymentMode::of(self.cluster_spec.unwrap_or(spec)),
+        }
+        .changes()
+    }
+
+    /// The policy in force: the unit's, or the environment's for one that left Git.
+    pub fn policy<'b>(&self, world: World<'b>) -> &'b Policy
+    where
+        'a: 'b,
+    {
+        self.unit.map_or(&world.desired.policy, |unit| &unit.policy)
+    }
+
+    /// The live spec; null where there is none.
+    pub fn live_spec(&self) -> &'a Value {
+        self.live.map_or(&Value::Null, LiveObject::spec)
+    }
+
+    /// The spec that matters for the job's state: the live one, since that is what runs.
+    fn running_spec(&self) -> &'a Value {
+        self.live.map(LiveObject::spec).or(self.unit.map(Unit::spec)).unwrap_or(&Value::Null)
+    }
+
+    /// `job.upgradeMode` as Git writes it; `None` where it is not written.
+    pub fn written_mode(&self) -> Option<&'a str> {
+        let spec = self.unit.map_or(self.live_spec(), Unit::spec);
+        spec.pointer("/job/upgradeMode").and_then(Value::as_str)
+    }
+
+    /// Whether the file consents in words to stateless upgrades (S17).
+    pub fn is_stateless_by_words(&self) -> bool {
+        self.written_mode() == Some("stateless")
+    }
+
+    /// Whether the job keeps checkpoints or savepoints: by its upgrade mode or its configuration.
+    pub fn keeps_state(&self) -> bool {
+        let spec = self.running_spec();
+        let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str);
+        let flat = config::effective(self.cluster_spec, spec);
+        matches!(mode, Some("savepoint" | "last-state"))
+            || flat.contains_key(CHECKPOINT_INTERVAL)
+            || config::first(&flat, &CHECKPOINT_DIR).is_some()
+            || config::first(&flat, &SAVEPOINT_DIR).is_some()
+    }
+
+    /// Whether a savepoint has somewhere to go.
+    pub fn has_savepoint_dir(&self) -> bool {
+        let flat = config::effective(self.cluster_spec, self.running_spec());
+        config::first(&flat, &SAVEPOINT_DIR).is_some()
+    }
+
+    /// Whether the live job ever ran, as far as its status tells.
+    pub fn ever_ran(&self) -> bool {
+        self.status.last_reconciled.is_some()
+    }
+
+    /// Whether the live spec says suspended.
+    pub fn is_suspended(&self) -> bool {
+        health::is_suspended(self.live_spec())
+    }
+
+    /// Why a write is forbidden by a freeze, in the file or on the object (S19).
+    pub fn frozen(&self) -> Option<String> {
+        let file = self.unit.and_then(|unit| unit.consents.freeze.clone());
+        file.or_else(|| self.live?.annotation(ANNOTATION_FREEZE).map(str::to_owned))
+    }
+
+    /// Whether the verdict has held for long enough to count, `factor` times the policy's while (S22).
+    pub fn held(&self, world: World<'_>, factor: i32) -> bool {
+        self.holds_at(world, factor).is_none_or(|at| at <= world.now)
+    }
+
+    /// When the verdict will have held for long enough; `None` for the distant past.
+    pub fn holds_at(&self, world: World<'_>, factor: i32) -> Option<Timestamp> {
+        let settle = self.unit.map_or(&world.desired.policy, |unit| &unit.policy).settle * factor;
+        match self.since {
+            Some(since) => since.checked_add(settle).ok(),
+            None => world.now.checked_add(settle).ok(),
+        }
+    }
+
+    /// Whether the verdict, as it is, would let dependents go.
+    pub fn is_healthy(&self) -> bool {
+        matches!(self.verdict.health, Health::Settled | Health::Suspended)
+            && !self.operation.as_ref().is_some_and(Operation::is_temporary_stop)
+    }
+
+    /// How the unit is doing, with since when: `RESTARTING since 14:02`.
+    pub fn describe(&self, now: Timestamp) -> String {
+        match self.since {
+            Some(at) if at > Timestamp::MIN && self.verdict.health != Health::Missing => {
+                format!("{} since {}", self.verdict.message, clock_time(at, now))
+            }
+            _ => self.verdict.message.clone(),
+        }
+    }
+}
+
+/// A time for people: the hour today, else the date too. Always UTC.
+pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    let recent = now.duration_since(at) < SignedDuration::from_hours(18);
+    at.strftime(if recent { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
+}
+
+fn spec_of<'a>(world: World<'a>, key: &UnitKey) -> Option<&'a Value> {
+    let git = world.desired.units.get(key).map(Unit::spec);
+    git.or_else(|| world.live.units.get(key).map(LiveObject::spec))
+}
+
+fn verdict(kind: Kind, live: Option<&LiveObject>, status: &Status) -> Verdict {
+    let Some(live) = live else {
+        return Verdict { health: Health::Missing, message: "not in the cluster".into() };
+    };
+    if live.deleting_since().is_some() {
+        return Verdict { health: Health::Progressing, message: "being deleted".into() };
+    }
+    health::judge(Role::of(kind, live.spec()), live.generation(), live.spec(), status)
+}
+
+/// Marks that other tools leave on what they manage.
+const OTHERS: [(&str, &str); 6] = [
+    ("argocd.argoproj.io/tracking-id", "Argo CD"),
+    ("argocd.argoproj.io/instance", "Argo CD"),
+    ("kustomize.toolkit.fluxcd.io/name", "Flux"),
+    ("helm.toolkit.fluxcd.io/name", "Flux"),
+    ("meta.helm.sh/release-name", "Helm"),
+    ("platform.confluent.io/cmf-managed", "Confluent Manager"),
+];
+
+/// Whose a live object is, by its labels and annotations.
+pub fn ownership(desired: &Desired, live: &LiveObject) -> Ownership {
+    let label = |key| live.label(key);
+    match (label(LABEL_REPOSITORY), label(LABEL_ENVIRONMENT)) {
+        (Some(repository), Some(environment))
+            if repository == desired.repository && environment == desired.environment =>
+        {
+            Ownership::Ours
+        }
+        (Some(repository), environment) => Ownership::Other(format!(
+            "flinkops repository `{repository}`, environment `{}`",
+            environment.unwrap_or("unknown")
+        )),
+        (None, _) => OTHERS
+            .iter()
+            .find(|(mark, _)| live.label(mark).or(live.annotation(mark)).is_some())
+            .map_or(Ownership::Nobody, |(_, tool)| Ownership::Other((*tool).to_owned())),
+    }
+}

@@ -1,0 +1,281 @@
+//! From a decision to the requests that may be sent for it right now.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::carry::{self, Passenger};
+use super::decide::resume_mark;
+use super::fleet::Fleet;
+use super::gate::{self, Gate};
+use super::guard;
+use super::operation::{Operation, Purpose};
+use super::outcome::{Action, BlockedBy, CompanionPlan, Effect};
+use super::patch::{self, Patch};
+use super::record;
+use super::remove::{self, Stage};
+use super::subject::{Decision, Ownership, Subject, World};
+use super::write::{Task, Write};
+use crate::spec::Unit;
+use crate::spec::policy::Mode;
+
+/// Everything decided, in the order of the subjects.
+pub struct Board<'a> {
+    /// Both sides and the time.
+    pub world: World<'a>,
+    /// The units.
+    pub fleet: &'a Fleet<'a>,
+    /// The decision about each.
+    pub decisions: &'a [Decision],
+    /// The folders whose companions are not there yet.
+    pub unready: &'a BTreeMap<&'a str, &'a CompanionPlan>,
+}
+
+impl<'a> Board<'a> {
+    /// What may be written for one unit right now.
+    pub fn next(&self, index: usize, gate: &Gate) -> Vec<Task> {
+        let (subject, decision) = (&self.fleet.subjects[index], &self.decisions[index]);
+        if subject.ownership != Ownership::Ours && decision.action == Action::Keep
+            || self.is_read_only(subject)
+        {
+            return Vec::new();
+        }
+        if decision.action == Action::Keep {
+            let quiet = decision.blocked.is_none();
+            return quiet.then(|| record::bookkeeping(self.world, subject)).flatten().into_iter().collect();
+        }
+        if let Some(blocked) = &decision.blocked {
+            return self.undo(subject, blocked.by).into_iter().collect();
+        }
+        if decision.action == Action::Resume {
+            return self.resume(subject, gate).into_iter().collect();
+        }
+        let waits = subject.unit.is_some_and(|unit| self.unready.contains_key(unit.folder.as_str()));
+        if !gate.open || waits {
+            return Vec::new();
+        }
+        self.go(subject, decision)
+    }
+
+    fn is_read_only(&self, subject: &Subject<'_>) -> bool {
+        subject.policy(self.world).mode == Mode::Report
+            || subject.frozen().is_some()
+            || guard::foreign(self.world, &subject.key.namespace).is_some()
+    }
+
+    fn go(&self, subject: &Subject<'a>, decision: &Decision) -> Vec<Task> {
+        match (decision.action, subject.unit) {
+            (Action::Create, Some(unit)) => vec![self.create(subject, unit)],
+            (Action::Delete | Action::Recreate, _) => self.remove(subject, decision).into_iter().collect(),
+            _ if carry::restarts_cluster(decision) => self.change_cluster(subject, decision),
+            _ => self.update(subject, decision).into_iter().collect(),
+        }
+    }
+
+    fn create(&self, subject: &Subject<'_>, unit: &Unit) -> Task {
+        let mut object = patch::manifest(self.world.desired, unit, &subject.hash);
+        let from_git = unit.spec().pointer("/job/initialSavepointPath").is_some_and(|path| !path.is_null());
+        let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint()).filter(|_| !from_git);
+        let mut message = "creates".to_owned();
+        if let Some(savepoint) = stopped.filter(|_| subject.role.has_job()) {
+            let operation = Operation {
+                restored_from: Some(savepoint.path.clone()),
+                ..Operation::new(Purpose::Restore, &subject.hash, self.world.now)
+            };
+            patch::set(&mut object, "/spec/job/initialSavepointPath", json!(savepoint.path));
+            patch::mark(&mut object, &operation);
+            message = format!("creates from savepoint {}", savepoint.path);
+        }
+        task(subject, Write::Create { object }, "Creating", message)
+    }
+
+    fn update(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
+        let (unit, live) = (subject.unit?, subject.live?);
+        let stop = decision.action == Action::Suspend;
+        let operation = stop.then(|| Operation::stop(Purpose::Suspend, &subject.hash, live, self.world.now));
+        let patch = Patch::of(live).changes(unit, live, &subject.changes);
+        let patch =
+            if stop { patch.mark(operation.as_ref()) } else { finish(patch, subject, unit, decision.effect) };
+        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+        let reason = match (decision.action, decision.adopt) {
+            (Action::Suspend, _) => "Suspending",
+            (_, true) => "Adopting",
+            _ => "Updating",
+        };
+        Some(task(subject, patch.write(), reason, describe(decision)))
+    }
+
+    /// S12: every job is safe before the cluster is touched.
+    fn change_cluster(&self, cluster: &Subject<'_>, decision: &Decision) -> Vec<Task> {
+        let jobs = self.fleet.jobs(&cluster.key);
+        let passengers: Vec<_> = if carry::is_down(cluster) {
+            Vec::new()
+        } else {
+            jobs.map(|job| (job, carry::passenger(job))).collect()
+        };
+        let unsafe_yet = |passenger: &Passenger| {
+            matches!(
+                passenger,
+                Passenger::Stop | Passenger::Stopping | Passenger::Stopped(_) | Passenger::Busy(_)
+            )
+        };
+        if passengers.iter().any(|(_, passenger)| unsafe_yet(passenger)) {
+            return passengers
+                .iter()
+                .filter_map(|(job, passenger)| self.carry(cluster, job, passenger))
+                .collect();
+        }
+        self.update(cluster, decision).into_iter().collect()
+    }
+
+    fn carry(&self, cluster: &Subject<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<Task> {
+        let mut task = match passenger {
+            Passenger::Stop => {
+                let mark = carry::mark(job, cluster, self.world.now)?;
+                let message = format!("stops with a savepoint, since {} changes", cluster.key.name);
+                task(job, stop(job, &mark)?, "Suspending", message)
+            }
+            Passenger::Stopped(path) => record::stopped(self.world, job, path)?,
+            _ => return None,
+        };
+        task.unit = Some(job.key.clone());
+        Some(task)
+    }
+
+    fn remove(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
+        let live = subject.live.filter(|live| live.deleting_since().is_none())?;
+        let stage = remove::stage(subject);
+        let path = match &stage {
+            Stage::Stoppable => {
+                let mark =
+                    Operation::stop(remove::purpose(decision.action), &subject.hash, live, self.world.now);
+                let message = "stops with a savepoint, to be deleted";
+                return Some(task(subject, stop(subject, &mark)?, "Suspending", message));
+            }
+            Stage::Stopping | Stage::Busy(_) => return None,
+            Stage::Stopped(path) => Some(path.as_str()),
+            Stage::Disposable | Stage::Stuck(_) => None,
+        };
+        record::released(self.world, subject, path).or_else(|| {
+            let write = Write::Delete {
+                key: (&subject.key).into(),
+                uid: live.uid().to_owned(),
+                resource_version: live.resource_version().to_owned(),
+            };
+            Some(task(subject, write, "Deleting", describe(decision)))
+        })
+    }
+
+    /// A job of ours that stands still starts again, with what Git wants by now if its gate is open.
+    fn resume(&self, subject: &Subject<'a>, gate: &Gate) -> Option<Task> {
+        let (unit, live) = (subject.unit?, subject.live?);
+        if gate.open {
+            let mark = resume_mark(subject, self.world.now).filter(|_| subject.operation.is_some());
+            let mut patch = Patch::of(live).changes(unit, live, &subject.changes);
+            patch = patch.raw(unit, "/spec/job/state").mark(mark.as_ref());
+            if mark.is_none() {
+                patch = patch.raw(unit, "/spec/job/upgradeMode");
+            }
+            let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+            return Some(task(
+                subject,
+                patch.write(),
+                "Resuming",
+                "starts again from its savepoint".to_owned(),
+            ));
+        }
+        self.put_back(subject)
+    }
+
+    /// The cluster's change does not come about: the job goes back to it as it was (S12).
+    fn put_back(&self, subject: &Subject<'a>) -> Option<Task> {
+        subject.operation.as_ref().filter(|operation| operation.purpose == Purpose::ClusterChange)?;
+        let on = subject.key.cluster(subject.live_spec())?;
+        let position = self.fleet.position(&on)?;
+        let (cluster, decision) = (&self.fleet.subjects[position], &self.decisions[position]);
+        let stays = gate::takes_back(self.world, cluster, decision);
+        let given_up = decision.action != Action::Keep || subject.unit.is_none();
+        (stays && given_up).then(|| self.revert(subject)).flatten()
+    }
+
+    /// Undoes a stop of ours: the spec that was there runs again, from the savepoint if one was taken.
+    fn revert(&self, subject: &Subject<'_>) -> Option<Task> {
+        let operation = subject.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
+        let live = subject.live.filter(|_| subject.is_suspended())?;
+        let restores = matches!(operation.upgrade_mode.as_deref(), Some("savepoint" | "last-state"));
+        let mark = (!restores).then(|| Operation {
+            upgrade_mode: operation.upgrade_mode.clone(),
+            ..Operation::new(Purpose::Resume, &subject.hash, self.world.now)
+        });
+        let mut patch = Patch::of(live).set("/spec/job/state", json!("running")).mark(mark.as_ref());
+        if restores {
+            patch = patch.set("/spec/job/upgradeMode", json!(operation.upgrade_mode));
+        }
+        Some(task(subject, patch.write(), "Resuming", "starts again as it was".to_owned()))
+    }
+
+    /// What is done although the action is blocked: the failure is written down, and stops are undone.
+    fn undo(&self, subject: &Subject<'a>, by: BlockedBy) -> Option<Task> {
+        if by != BlockedBy::Held {
+            return self.put_back(subject);
+        }
+        let held = subject.ledger.and_then(|ledger| ledger.held.as_ref());
+        if held.is_none_or(|held| held.hash != subject.hash) {
+            return record::held(
+                self.world,
+                subject,
+                "a job took no savepoint within policy.savepointTimeout",
+            );
+        }
+        self.revert(subject)
+    }
+}
+
+/// Clears what a mark of ours left behind, once it has served its purpose.
+fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> Patch {
+    let Some(operation) = &subject.operation else { return patch };
+    match operation.purpose {
+        // The savepoint it was created from stays named until the job restarts anyway.
+        Purpose::Restore if effect <= Effect::Metadata => patch,
+        Purpose::Restore => patch.raw(unit, "/spec/job/initialSavepointPath").mark(None),
+        Purpose::Suspend => patch.mark(None),
+        Purpose::Resume => patch.raw(unit, "/spec/job/upgradeMode").mark(None),
+        _ => patch.raw(unit, "/spec/job/state").raw(unit, "/spec/job/upgradeMode").mark(None),
+    }
+}
+
+/// S8: a stop of our own always takes a savepoint.
+fn stop(job: &Subject<'_>, mark: &Operation) -> Option<Write> {
+    let patch = Patch::of(job.live?)
+        .set("/spec/job/state", json!("suspended"))
+        .set("/spec/job/upgradeMode", json!("savepoint"))
+        .mark(Some(mark));
+    Some(patch.write())
+}
+
+fn task(subject: &Subject<'_>, write: Write, reason: &'static str, message: impl Into<String>) -> Task {
+    Task { unit: Some(subject.key.clone()), write, reason, message: message.into(), event: true }
+}
+
+fn describe(decision: &Decision) -> String {
+    let verb = match decision.action {
+        Action::Suspend => "suspends",
+        Action::Delete => "deletes",
+        Action::Recreate => "deletes, to create it again",
+        _ => match decision.effect {
+            Effect::None | Effect::Metadata | Effect::Snapshot => "updates",
+            Effect::Rescale => "rescales",
+            Effect::UpgradeFromSavepoint => "upgrades from savepoint",
+            Effect::UpgradeFromLastState => "upgrades from last state",
+            Effect::RestartCluster => "restarts the session cluster",
+            Effect::Rerun => "runs again",
+            Effect::Restore => "restores from the named savepoint",
+            Effect::StatelessRestart => "restarts without state",
+            _ => "changes",
+        },
+    };
+    match decision.reasons.first() {
+        Some(reason) => format!("{verb}: {reason}"),
+        None => verb.to_owned(),
+    }
+}
