@@ -9,6 +9,7 @@
 
 mod find;
 mod key;
+mod layout;
 mod scrub;
 mod text;
 

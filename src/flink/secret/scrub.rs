@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::find::{Area, Finder, Leaf};
+use super::layout;
 use super::text::{self, Reading};
 
 /// Shorter strings are hidden by their place alone: they stand everywhere.
@@ -43,6 +44,13 @@ impl Secrets {
         secrets
     }
 
+    /// Adds the secrets of a YAML file that need not parse, for diagnostics that quote it.
+    pub fn read_source(&mut self, text: &str) {
+        for part in layout::secrets(text) {
+            self.add(&text[part]);
+        }
+    }
+
     /// Adds a secret from elsewhere, such as a Git token.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
@@ -60,6 +68,20 @@ impl Secrets {
             return Cow::Borrowed(text);
         }
         Cow::Owned(text::cut(text, &text::merge(parts)))
+    }
+
+    /// A line of a source file with every secret blanked, character for character, so that columns stay.
+    pub fn blank(&self, line: &str) -> String {
+        let mut parts = text::parts(line, Reading::Value);
+        parts.extend(self.occurrences(line));
+        let parts = text::merge(parts);
+        let mut hidden = parts.iter().peekable();
+        line.char_indices()
+            .map(|(at, letter)| {
+                while hidden.next_if(|part| part.end <= at).is_some() {}
+                if hidden.peek().is_some_and(|part| part.contains(&at)) { '*' } else { letter }
+            })
+            .collect()
     }
 
     fn occurrences(&self, text: &str) -> Vec<Range<usize>> {

@@ -187,3 +187,43 @@ fn hostile_text_takes_linear_time() {
     let shown = mask("/data/x", &json!(text));
     assert!(shown.as_str().unwrap().len() < text.len());
 }
+
+#[test]
+fn a_source_that_does_not_parse_still_hides_its_secrets() {
+    let source = "\
+spec:
+  flinkConfiguration:
+    s3.secret-key: canary-one
+    sasl.jaas.config: |
+      canary-two
+    rest.port: 8081
+  job:
+    args:
+      - --password
+      - \"canary-three\"
+      - --parallelism
+      - shown-one
+  env:
+    - name: DB_PASSWORD
+      value: canary-four
+    - value: 'canary-five'
+      name: TOKEN
+    - name: ZONE
+      value: shown-two
+      valueFrom: {secretKeyRef: {name: shown-three}
+";
+    let mut secrets = Secrets::default();
+    secrets.read_source(source);
+    let shown = secrets.scrub(source);
+    assert!(!shown.contains("canary"), "{shown}");
+    for word in ["8081", "shown-one", "shown-two", "shown-three"] {
+        assert!(shown.contains(word), "{word} in {shown}");
+    }
+}
+
+#[test]
+fn a_blanked_line_keeps_its_columns() {
+    let mut secrets = Secrets::default();
+    secrets.add("canärys");
+    assert_eq!(secrets.blank("x: canärys # canärys, password: p"), "x: ******* # *******, password: *");
+}

@@ -1,0 +1,86 @@
+//! Secrets of a YAML file as text, line by line: the file may not even parse.
+//!
+//! Only used so that a diagnostic does not quote what the loader could not read. It knows the three
+//! layouts in which a secret is not on its key's line: a block below the key, a variable's `value:`
+//! beside its `name:`, and the argument after an option.
+
+use std::ops::Range;
+
+use super::key::{is_secret_field, is_secret_key};
+use super::text::{self, Reading};
+
+/// The secret parts of a YAML text, in order.
+pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
+    let mut found = text::parts(source, Reading::Value);
+    let mut above = Line::default();
+    let mut block = None;
+    let mut start = 0;
+    for full in source.split_inclusive('\n') {
+        let line = Line::read(start, full);
+        if block.is_some_and(|indent| line.indent <= indent && !line.is_blank()) {
+            block = None;
+        }
+        if block.is_some() || line.follows(&above) {
+            found.push(line.range());
+        } else if above.follows(&line) {
+            found.push(above.range());
+        }
+        if line.opens_secret_block() {
+            block = Some(line.indent);
+        }
+        start += full.len();
+        if !line.is_blank() {
+            above = line;
+        }
+    }
+    found.retain(|range| !range.is_empty());
+    text::merge(found)
+}
+
+/// One line: `- key: value`, or an entry without a key.
+#[derive(Clone, Default)]
+struct Line<'s> {
+    offset: usize,
+    indent: usize,
+    key: &'s str,
+    text: &'s str,
+    value: Range<usize>,
+}
+
+impl<'s> Line<'s> {
+    fn read(offset: usize, full: &'s str) -> Self {
+        let mut body = full.trim_start_matches(' ');
+        while let Some(entry) = body.strip_prefix("- ") {
+            body = entry.trim_start_matches(' ');
+        }
+        let indent = full.len() - body.len();
+        let body = body.trim_end();
+        let (key, rest) = match body.split_once(':') {
+            Some((key, rest)) if rest.is_empty() || rest.starts_with(' ') => (key, rest),
+            _ => ("", body),
+        };
+        let text = rest.trim().trim_matches(['"', '\'']);
+        let start = indent + body.len() - rest.len() + rest.find(text).unwrap_or_default();
+        Self { offset, indent, key: key.trim_matches(['"', '\'']), text, value: start..start + text.len() }
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.offset + self.value.start..self.offset + self.value.end
+    }
+
+    fn is_blank(&self) -> bool {
+        self.key.is_empty() && self.text.is_empty()
+    }
+
+    /// Whether this line's value is secret because of what the other says.
+    fn follows(&self, other: &Self) -> bool {
+        let variable = self.key == "value" && other.key == "name" && is_secret_key(other.text);
+        let argument = self.key.is_empty() && other.key.is_empty() && other.text.starts_with('-');
+        variable || (argument && !other.text.contains('=') && is_secret_key(other.text))
+    }
+
+    fn opens_secret_block(&self) -> bool {
+        let open = self.text.is_empty() || self.text.starts_with(['|', '>']);
+        open && !self.key.is_empty() && is_secret_field(self.key)
+    }
+}

@@ -1,0 +1,95 @@
+//! Findings for a terminal: file, line, column, caret and hint, as a compiler would show them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use super::document::{FindingDocument, FindingsDocument};
+use super::text::count;
+use crate::flink::secret::Secrets;
+use crate::spec::{Severity, SourceTree};
+
+/// Characters of a source line that are shown around the place.
+const LINE: usize = 160;
+
+/// Every finding with the source line it is about, and how many there are. Styled with ANSI codes.
+pub fn findings(document: &FindingsDocument, tree: &SourceTree, secrets: &Secrets) -> String {
+    let mut text = String::new();
+    for finding in &document.findings {
+        text.push_str(&one(finding, tree, secrets));
+        text.push_str("\n\n");
+    }
+    text.push_str(&totals(document));
+    text
+}
+
+/// One finding with the source line it is about.
+pub fn one(finding: &FindingDocument, tree: &SourceTree, secrets: &Secrets) -> String {
+    let title = level(finding.severity).primary_title(&*finding.message).id(&*finding.rule);
+    let quote = finding.line.and_then(|line| quote(tree, finding, line, secrets));
+    let place: Element<'_> = match &quote {
+        Some((line, span)) => Snippet::source(&**line)
+            .line_start(finding.line.unwrap_or(1))
+            .path(&*finding.file)
+            .annotation(AnnotationKind::Primary.span(span.clone()))
+            .into(),
+        None => origin(finding).into(),
+    };
+    let hint = finding.hint.as_deref().map(|hint| Level::HELP.message(hint));
+    let report = [title.element(place).elements(hint)];
+    Renderer::styled().render(&report)
+}
+
+fn origin(finding: &FindingDocument) -> Origin<'_> {
+    let origin = Origin::path(&*finding.file);
+    match finding.line {
+        Some(line) => origin.line(line).char_column(finding.column.unwrap_or(1)),
+        None => origin,
+    }
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::NOTE,
+    }
+}
+
+/// The source line without its secrets, and what to underline in it.
+fn quote(
+    tree: &SourceTree,
+    finding: &FindingDocument,
+    line: usize,
+    secrets: &Secrets,
+) -> Option<(String, Range<usize>)> {
+    let source = String::from_utf8_lossy(tree.files.get(&finding.file)?);
+    let text = secrets.blank(nth_line(&source, line)?);
+    let column = finding.column.unwrap_or(1).saturating_sub(1);
+    let width = finding.column.map_or(usize::MAX, |_| finding.width.max(1));
+    Some(excerpt(&text, column, width))
+}
+
+fn nth_line<'s>(source: &'s Cow<'_, str>, line: usize) -> Option<&'s str> {
+    source.lines().nth(line - 1)
+}
+
+/// The beginning of a line, far enough to hold the place, and the place in bytes.
+fn excerpt(text: &str, column: usize, width: usize) -> (String, Range<usize>) {
+    let shown: String = text.chars().take(column.saturating_add(LINE)).collect();
+    let at = |chars: usize| shown.char_indices().nth(chars).map_or(shown.len(), |(at, _)| at);
+    let start = if width == usize::MAX { shown.len() - shown.trim_start().len() } else { at(column) };
+    let end = at(column.saturating_add(width));
+    (shown, start..end.max(start))
+}
+
+/// One line: `2 errors, 1 warning in 12 units`.
+pub fn totals(document: &FindingsDocument) -> String {
+    let summary = document.summary;
+    let units = count(summary.units, "unit");
+    if summary.errors + summary.warnings == 0 {
+        return format!("{units}, no errors\n");
+    }
+    format!("{}, {} in {units}\n", count(summary.errors, "error"), count(summary.warnings, "warning"))
+}

@@ -1,0 +1,75 @@
+//! Findings as JUnit XML, which CI systems show as test results: one test per file with findings.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::document::{FindingDocument, FindingsDocument};
+use crate::spec::Severity;
+
+/// The document as text. An error is a failure; a warning is output of a test that passed.
+pub fn findings(document: &FindingsDocument) -> String {
+    let mut files: BTreeMap<&str, Vec<&FindingDocument>> = BTreeMap::new();
+    for finding in &document.findings {
+        files.entry(&finding.file).or_default().push(finding);
+    }
+    let failed = files.values().filter(|findings| findings.iter().any(|finding| is_error(finding))).count();
+    let tests = files.len().max(1);
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(text, "<testsuites>");
+    let _ = writeln!(
+        text,
+        "  <testsuite name=\"flinkops validate\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\">"
+    );
+    if files.is_empty() {
+        text.push_str("    <testcase classname=\"flinkops\" name=\"repository\"/>\n");
+    }
+    files.iter().for_each(|(file, findings)| case(&mut text, file, findings));
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+fn case(text: &mut String, file: &str, findings: &[&FindingDocument]) {
+    let (errors, others): (Vec<&FindingDocument>, Vec<_>) =
+        findings.iter().copied().partition(|finding| is_error(finding));
+    let _ = writeln!(text, "    <testcase classname=\"flinkops\" name=\"{0}\" file=\"{0}\">", escape(file));
+    if let Some(first) = errors.first() {
+        let _ = writeln!(
+            text,
+            "      <failure type=\"{}\" message=\"{}\">{}</failure>",
+            escape(&first.rule),
+            escape(&first.message),
+            lines(&errors)
+        );
+    }
+    if !others.is_empty() {
+        let _ = writeln!(text, "      <system-out>{}</system-out>", lines(&others));
+    }
+    text.push_str("    </testcase>\n");
+}
+
+fn lines(findings: &[&FindingDocument]) -> String {
+    let line = |finding: &&FindingDocument| escape(&super::text::finding_line(finding));
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn is_error(finding: &FindingDocument) -> bool {
+    finding.severity == Severity::Error
+}
+
+/// Escapes XML, and drops the control characters that XML 1.0 cannot hold.
+fn escape(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).fold(
+        String::with_capacity(text.len()),
+        |mut escaped, letter| {
+            match letter {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\n' => escaped.push_str("&#10;"),
+                other => escaped.push(other),
+            }
+            escaped
+        },
+    )
+}

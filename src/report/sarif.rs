@@ -1,0 +1,73 @@
+//! Findings as SARIF 2.1.0, which code hosts show beside the line.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::document::{FindingDocument, FindingsDocument};
+use crate::spec::Severity;
+
+/// The document as text.
+pub fn findings(document: &FindingsDocument) -> String {
+    let rules: BTreeSet<&str> = document.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let rules: Vec<Value> = rules.into_iter().map(|rule| json!({"id": rule})).collect();
+    let results: Vec<Value> = document.findings.iter().map(result).collect();
+    super::json(&json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "flinkops", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    }))
+}
+
+fn result(finding: &FindingDocument) -> Value {
+    json!({
+        "ruleId": finding.rule,
+        "level": level(finding.severity),
+        "message": {"text": message(finding)},
+        "locations": [{"physicalLocation": location(finding)}],
+    })
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
+fn message(finding: &FindingDocument) -> String {
+    match &finding.hint {
+        Some(hint) => format!("{}. {hint}", finding.message),
+        None => finding.message.clone(),
+    }
+}
+
+fn location(finding: &FindingDocument) -> Value {
+    let mut location = json!({"artifactLocation": {"uri": uri(&finding.file)}});
+    if let Some(line) = finding.line {
+        let mut region = json!({"startLine": line});
+        if let Some(column) = finding.column {
+            region["startColumn"] = column.into();
+            region["endColumn"] = (column + finding.width.max(1)).into();
+        }
+        location["region"] = region;
+    }
+    location
+}
+
+/// A relative path as a URI reference: everything outside the unreserved characters is percent-encoded.
+fn uri(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

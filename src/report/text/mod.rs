@@ -1,0 +1,58 @@
+//! Documents for a terminal: readable at 80 columns and without colour.
+//!
+//! Styles are ANSI codes; whoever prints takes them out where they do not belong.
+
+mod plan;
+mod status;
+mod style;
+mod value;
+
+pub use plan::{drift, plan};
+pub use status::status;
+
+use super::document::FindingDocument;
+use crate::spec::Severity;
+
+/// `1 error`, `2 errors`.
+pub fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// A finding in one line: `jobs/a/job.yaml:7:5: error: unknown field (try …)`.
+pub fn finding_line(finding: &FindingDocument) -> String {
+    let place: String = [finding.line, finding.column].iter().flatten().map(|at| format!(":{at}")).collect();
+    let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    };
+    format!("{}{place}: {severity}: {}{hint}", finding.file, finding.message)
+}
+
+/// A commit's first characters; any other name of a revision as it is.
+pub fn short(revision: &str) -> &str {
+    let commit = revision.len() >= 40 && revision.bytes().all(|letter| letter.is_ascii_hexdigit());
+    if commit { &revision[..9] } else { revision }
+}
+
+/// A text in one line, without the control characters that could steer a terminal.
+pub fn clean(text: &str) -> String {
+    text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Breaks a line at spaces, so that each line has at most so many characters where it can.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,42 @@
+//! The few styles there are. None of them carries meaning alone.
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::plan::outcome::{Action, State};
+
+/// Titles.
+pub(super) const BOLD: Style = Style::new().bold();
+/// What is beside the point.
+pub(super) const DIM: Style = Style::new().dimmed();
+/// What loses something, or failed.
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
+/// What waits, or differs.
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// What comes into being, or is well.
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+
+/// Text in a style.
+pub(super) fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The style of an action.
+pub(super) fn of_action(action: Action) -> Style {
+    match action {
+        Action::Keep => DIM,
+        Action::Create | Action::Resume => GREEN,
+        Action::Update | Action::Suspend => YELLOW,
+        Action::Recreate | Action::Delete => RED,
+    }
+}
+
+/// The style of a job's state.
+pub(super) fn of_state(state: State) -> Style {
+    match state {
+        State::Dropped => RED,
+        State::Unknown | State::Replaced => YELLOW,
+        State::Kept | State::None => Style::new(),
+    }
+}
