@@ -93,3 +93,76 @@ pub fn totals(document: &FindingsDocument) -> String {
     }
     format!("{}, {} in {units}\n", count(summary.errors, "error"), count(summary.warnings, "warning"))
 }
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::report::sample;
+    use crate::spec::Finding;
+    use crate::spec::finding::Place;
+    use crate::spec::source::{Origin as Source, Revision};
+
+    fn tree(source: &str) -> SourceTree {
+        let origin = Source {
+            identity: "here".into(),
+            revision: Revision::new("working directory"),
+            committed: false,
+        };
+        let files = [("jobs/broken/job.yaml".to_owned(), source.as_bytes().into())].into();
+        SourceTree { origin, files, refused: vec![] }
+    }
+
+    #[test]
+    fn a_finding_points_at_its_place() {
+        let findings =
+            [sample::finding(), Finding::warning("no-jobs", Place::file("flinkops.yaml"), "no job folder")];
+        let document = FindingsDocument::new(&findings, 3, &Secrets::default());
+        let text = super::findings(&document, &tree("job:\n  paralelism: 4\n"), &Secrets::default());
+        assert_snapshot!(strip_str(&text).to_string(), @r#"
+        error[unknown-field]: unknown field `paralelism`
+         --> jobs/broken/job.yaml:2:3
+          |
+        2 |   paralelism: 4
+          |   ^^^^^^^^^^
+          |
+          = help: did you mean `parallelism`?
+
+        warning[no-jobs]: no job folder
+        --> flinkops.yaml
+
+        1 error, 1 warning in 3 units
+        "#);
+    }
+
+    #[test]
+    fn s25_a_quoted_line_hides_its_secret() {
+        let place = Place { file: "jobs/broken/job.yaml".into(), line: 1, column: 16, width: 8 };
+        let finding = Finding::error("type", place, "expected a string");
+        let document = FindingsDocument::new(&[finding], 1, &Secrets::default());
+        let text = super::findings(&document, &tree("s3.secret-key: [canary]\n"), &Secrets::default());
+        assert_snapshot!(strip_str(&text).to_string(), @r#"
+        error[type]: expected a string
+         --> jobs/broken/job.yaml:1:15
+          |
+        1 | s3.secret-key: ********
+          |                ^^^^^^^^
+
+        1 error, 0 warnings in 1 unit
+        "#);
+    }
+
+    #[test]
+    fn a_place_outside_the_file_is_no_panic() {
+        let finding = FindingDocument {
+            line: Some(99),
+            column: Some(99),
+            ..FindingDocument::new(&sample::finding(), &Secrets::default())
+        };
+        assert!(one(&finding, &tree("a: b\n"), &Secrets::default()).contains("paralelism"));
+        let finding = FindingDocument { line: Some(1), column: Some(99), ..finding };
+        assert!(one(&finding, &tree("a: b\n"), &Secrets::default()).contains("paralelism"));
+    }
+}

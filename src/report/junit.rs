@@ -73,3 +73,45 @@ fn escape(text: &str) -> String {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::flink::secret::Secrets;
+    use crate::report::document::FindingsDocument;
+    use crate::report::sample;
+    use crate::spec::Finding;
+    use crate::spec::finding::Place;
+
+    #[test]
+    fn an_error_is_a_failure_and_a_warning_is_output() {
+        let warning = Finding::warning("odd", Place::file("a<b>.yaml"), "odd \u{1} & \"quoted\"");
+        let document = FindingsDocument::new(&[warning, sample::finding()], 2, &Secrets::default());
+        assert_snapshot!(super::findings(&document), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites>
+          <testsuite name="flinkops validate" tests="2" failures="1" errors="0">
+            <testcase classname="flinkops" name="a&lt;b&gt;.yaml" file="a&lt;b&gt;.yaml">
+              <system-out>a&lt;b&gt;.yaml: warning: odd  &amp; &quot;quoted&quot;</system-out>
+            </testcase>
+            <testcase classname="flinkops" name="jobs/broken/job.yaml" file="jobs/broken/job.yaml">
+              <failure type="unknown-field" message="unknown field `paralelism`">jobs/broken/job.yaml:2:3: error: unknown field `paralelism` (did you mean `parallelism`?)</failure>
+            </testcase>
+          </testsuite>
+        </testsuites>
+        "#);
+    }
+
+    #[test]
+    fn no_findings_are_one_passed_test() {
+        assert_snapshot!(super::findings(&FindingsDocument::new(&[], 2, &Secrets::default())), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites>
+          <testsuite name="flinkops validate" tests="1" failures="0" errors="0">
+            <testcase classname="flinkops" name="repository"/>
+          </testsuite>
+        </testsuites>
+        "#);
+    }
+}

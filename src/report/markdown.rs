@@ -11,6 +11,9 @@ use super::text::{clean, count, short};
 use super::words;
 use crate::plan::outcome::{Action, Cause, State};
 
+/// Bytes beyond which no further details are written: a comment on a pull request holds 65,536.
+const LONGEST: usize = 40_000;
+
 /// A plan.
 pub fn plan(document: &PlanDocument) -> String {
     let mut text = format!("### flinkops plan: {}\n\n", title(document));
@@ -168,7 +171,13 @@ fn state(state: State) -> String {
 }
 
 fn details(text: &mut String, document: &PlanDocument) {
-    for unit in by_danger(document) {
+    let units = by_danger(document);
+    for (index, unit) in units.iter().enumerate() {
+        if text.len() > LONGEST {
+            let _ =
+                writeln!(text, "The details of {} more are left out.\n", count(units.len() - index, "unit"));
+            return;
+        }
         fold(text, &unit.id, unit.action, &unit.reasons, &unit.changes);
     }
     for companion in &document.companions {
@@ -238,13 +247,135 @@ fn prose(text: &str) -> String {
 
 /// Text as code within a table cell.
 fn code(text: &str) -> String {
-    const LONGEST: usize = 200;
     let text = clean(text);
-    let cut: String = text.chars().take(LONGEST).collect();
+    let cut: String = text.chars().take(200).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("<code>{}{more}</code>", html(&cut).replace('|', "&#124;"))
 }
 
 fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::flink::secret::Secrets;
+    use crate::report::document::AgainstKind;
+    use crate::report::sample;
+
+    fn document() -> PlanDocument {
+        PlanDocument::new(&sample::plan(), AgainstKind::Cluster, &sample::secrets())
+    }
+
+    #[test]
+    fn a_plan_with_every_action() {
+        let text = super::plan(&document());
+        assert!(!text.contains("canary"), "{text}");
+        assert_snapshot!(text, @r#"
+        ### flinkops plan: orders <code>3f1c8a2b9</code> → prod (prod-eu)
+
+        **1 to create, 6 to update, 1 to suspend, 1 to resume, 1 to recreate, 1 to delete, 2 blocked, 1 drifted, 1 unchanged** · ⚠ **1 would lose state**
+
+        | | unit | action | what happens | state | wave | waits for |
+        |---|---|---|---|---|---|---|
+        | `~` | <code>counts</code> | update | restarts from nothing | **STATE LOST** | 1 |  |
+        | `-` | <code>archive</code> | delete | is removed | state kept | 1 |  |
+        | `±` | <code>moved</code> | recreate | is deleted and created again | state kept | 1 |  |
+        | `~` | <code>sessions</code> | update | restarts the cluster and its jobs | state kept | 1 |  |
+        | `#` | <code>night</code> | suspend | stops | state kept | 1 |  |
+        | `>` | <code>paused</code> | resume | starts again | state kept | 1 |  |
+        | `~` | <code>orders-enrich</code> | update | restarts from a savepoint | state kept | 2 | waits for orders-ingest: RESTARTING since 2026-11-20T14:02:00Z |
+        | `~` | <code>orders-ingest</code> | update | restarts from a savepoint | state kept | 1 |  |
+        | `~` | <code>audit</code> | update | only labels and annotations | state kept |  | frozen: "the auditors are looking"; remove flinkops.dev/freeze to go on |
+        | `~` | <code>found</code> | adopt | only labels and annotations | state kept | 1 |  |
+        | `+` | <code>settlement</code> | create | starts for the first time |  | 2 |  |
+        | `~` | <code>ConfigMap/orders-enrich-sql</code> | update | companion | | |  |
+
+        <details><summary>sessions: update</summary>
+
+        - spec.taskManager.resource.memory changed
+
+        | field | before | after | effect | |
+        |---|---|---|---|---|
+        | <code>/spec/taskManager/resource/memory</code> | <code>2g</code> | <code>4g</code> | upgrade |  |
+
+        </details>
+
+        <details><summary>orders-enrich: update</summary>
+
+        - spec.image changed
+        - rejected (secret) once
+
+        | field | before | after | effect | |
+        |---|---|---|---|---|
+        | <code>/spec/image</code> | <code>registry.example.com/orders-enrich:1.4.1</code> | <code>registry.example.com/orders-enrich:1.4.2</code> | upgrade |  |
+        | <code>/spec/flinkConfiguration/s3.secret-key</code> | <code>(secret)</code> | <code>(secret)</code> | upgrade |  |
+        | <code>/spec/podTemplate/spec/containers</code> | <code>[{"env":[{"name":"LOG_LEVEL","value":"info"},{"name":"DB_PASSWORD","value":"(secret)"}],"name":"flink-main-container"}]</code> | <code>[{"env":[{"name":"LOG_LEVEL","value":"debug"},{"name":"DB_PASSWORD","value":"(secret)"}],"name":"flink-main-container"}]</code> | upgrade |  |
+        | <code>/spec/job/args</code> | <code>["--url","http://(secret)@h"]</code> | <code>[]</code> | upgrade |  |
+
+        </details>
+
+        <details><summary>orders-ingest: update</summary>
+
+        - spec.job.parallelism drifted
+
+        | field | before | after | effect | |
+        |---|---|---|---|---|
+        | <code>/spec/job/parallelism</code> | <code>8</code> | <code>4</code> | upgrade | drift |
+
+        </details>
+
+        <details><summary>audit: update</summary>
+
+
+        | field | before | after | effect | |
+        |---|---|---|---|---|
+        | <code>/metadata/labels/team</code> |  | <code>orders</code> | upgrade |  |
+
+        </details>
+
+        <details><summary>ConfigMap/orders-enrich-sql: update</summary>
+
+
+        | field | before | after | effect | |
+        |---|---|---|---|---|
+        | <code>/data/enrich.sql</code> | <code>SELECT * FROM orders 'password' = '(secret)'</code> | <code>SELECT id FROM orders 'password' = '(secret)'</code> | upgrade |  |
+
+        </details>
+
+
+        - jobs/broken/job.yaml:2:3: error: unknown field \`paralelism\` (did you mean \`parallelism\`?)
+        "#);
+    }
+
+    #[test]
+    fn a_drift_table() {
+        assert_snapshot!(super::drift(&document().into_drift()), @r#"
+        ### flinkops drift: orders <code>3f1c8a2b9</code> → prod (prod-eu)
+
+        | unit | field | in Git | in the cluster | by | at |
+        |---|---|---|---|---|---|
+        | <code>orders-ingest</code> | <code>/spec/job/parallelism</code> | <code>4</code> | <code>8</code> | kubectl-edit | 2026-11-20T14:02:00Z |
+        "#);
+    }
+
+    #[test]
+    fn findings_are_a_list() {
+        assert_snapshot!(super::findings(&FindingsDocument::new(&[sample::finding()], 1, &Secrets::default())), @r#"
+        ### flinkops validate
+
+        1 error, 0 warnings in 1 unit
+
+        - jobs/broken/job.yaml:2:3: error: unknown field \`paralelism\` (did you mean \`parallelism\`?)
+        "#);
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        assert_eq!(prose("a|b @all <img> `x`"), "a\\|b @\u{200b}all &lt;img&gt; \\`x\\`");
+        assert_eq!(code("a|b</code>\n"), "<code>a&#124;b&lt;/code&gt;</code>");
+    }
 }

@@ -10,6 +10,8 @@ pub mod document;
 pub mod graphs;
 pub mod junit;
 pub mod markdown;
+#[cfg(test)]
+mod sample;
 pub mod sarif;
 pub mod text;
 mod words;

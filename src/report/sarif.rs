@@ -71,3 +71,48 @@ fn uri(path: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::flink::secret::Secrets;
+    use crate::report::sample;
+
+    #[test]
+    fn a_finding_is_a_result_with_a_region() {
+        let document = FindingsDocument::new(&[sample::finding()], 1, &Secrets::default());
+        let sarif: Value = serde_json::from_str(&findings(&document)).unwrap();
+        assert_snapshot!(serde_json::to_string_pretty(&sarif["runs"][0]["results"]).unwrap(), @r#"
+        [
+          {
+            "level": "error",
+            "locations": [
+              {
+                "physicalLocation": {
+                  "artifactLocation": {
+                    "uri": "jobs/broken/job.yaml"
+                  },
+                  "region": {
+                    "endColumn": 13,
+                    "startColumn": 3,
+                    "startLine": 2
+                  }
+                }
+              }
+            ],
+            "message": {
+              "text": "unknown field `paralelism`. did you mean `parallelism`?"
+            },
+            "ruleId": "unknown-field"
+          }
+        ]
+        "#);
+    }
+
+    #[test]
+    fn a_path_becomes_a_uri() {
+        assert_eq!(uri("jobs/a b/ö%.yaml"), "jobs/a%20b/%C3%B6%25.yaml");
+    }
+}

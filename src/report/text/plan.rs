@@ -23,7 +23,7 @@ pub fn plan(document: &PlanDocument, width: usize) -> String {
     }
     let rest: Vec<_> = document.units.iter().filter(|unit| unit.wave.is_none() && !unit.is_quiet()).collect();
     if !rest.is_empty() {
-        page.section("Not planned");
+        page.section("Held back");
         rest.into_iter().for_each(|unit| page.unit(unit));
     }
     page.text
@@ -36,18 +36,29 @@ pub fn drift(document: &PlanDocument, width: usize) -> String {
         return format!("{title}: no drift\n");
     }
     let what = count(document.units.len() + document.companions.len(), "object");
-    let mut page = Page { text: format!("{}\n{what} drifted\n", paint(BOLD, title)), width };
+    let mut page =
+        Page { text: format!("{}\n{what} drifted (in Git → in the cluster)\n", paint(BOLD, title)), width };
     for unit in &document.units {
         let since = unit.since.map_or_else(String::new, |since| format!(" since {since}"));
         page.section(&format!("{} {}{since}", unit.kind, unit.id));
-        page.changes(&unit.changes);
+        page.changes(&reversed(&unit.changes));
         page.blocked(unit.blocked.as_ref());
     }
     for companion in &document.companions {
         page.section(&format!("{} {}", companion.kind, companion.name));
-        page.changes(&companion.changes);
+        page.changes(&reversed(&companion.changes));
     }
     page.text
+}
+
+/// Drift reads from Git to the cluster; a plan the other way round.
+fn reversed(changes: &[ChangeDocument]) -> Vec<ChangeDocument> {
+    let reverse = |change: &ChangeDocument| ChangeDocument {
+        before: change.after.clone(),
+        after: change.before.clone(),
+        ..change.clone()
+    };
+    changes.iter().map(reverse).collect()
 }
 
 fn find<'d>(document: &'d PlanDocument, id: &str) -> Option<&'d UnitDocument> {
@@ -66,7 +77,7 @@ fn title(document: &PlanDocument) -> String {
     format!("{repository} {revision} → {environment} ({against} {})", clean(&to.name))
 }
 
-/// `1 create, 2 update, 40 keep; 1 blocked, 1 drifted, STATE LOST in 1`.
+/// `1 create, 2 update, 40 keep; 1 blocked, 1 drifted; STATE LOST in 1`.
 fn totals(document: &PlanDocument) -> String {
     let summary = &document.summary;
     let of = |counts: &[(usize, &str)]| {
@@ -85,7 +96,7 @@ fn totals(document: &PlanDocument) -> String {
     let remarks = of(&[(summary.blocked, "blocked"), (summary.drifted, "drifted")]);
     let lost = match summary.state_dropped {
         0 => String::new(),
-        units => format!("; {}", paint(RED, format!("{units} LOSE STATE"))),
+        units => format!("; {}", paint(RED, format!("STATE LOST in {units}"))),
     };
     if remarks.is_empty() { format!("{actions}{lost}") } else { format!("{actions}; {remarks}{lost}") }
 }

@@ -1,0 +1,124 @@
+use anstream::adapter::strip_str;
+use insta::assert_snapshot;
+
+use crate::plan::outcome::{Action, Effect, Plan, State};
+use crate::plan::{Live, UnitPlan};
+use crate::report::document::{AgainstKind, PlanDocument, StatusDocument};
+use crate::report::sample;
+
+fn document(plan: &Plan) -> PlanDocument {
+    PlanDocument::new(plan, AgainstKind::Cluster, &sample::secrets())
+}
+
+fn quiet() -> Plan {
+    let settled = sample::unit("orders-ingest", Action::Keep, Effect::None, State::None);
+    let other =
+        UnitPlan { settled: false, ..sample::unit("orders-enrich", Action::Keep, Effect::None, State::None) };
+    Plan { units: vec![settled, other], waves: vec![], companions: vec![], ..sample::plan() }
+}
+
+#[test]
+fn a_plan_with_every_action() {
+    let text = super::plan(&document(&sample::plan()), 80);
+    assert!(!text.contains("canary"), "{text}");
+    assert_snapshot!(strip_str(&text).to_string(), @r#"
+    orders 3f1c8a2b9 → prod (cluster prod-eu)
+    1 create, 6 update, 1 suspend, 1 resume, 1 recreate, 1 delete, 1 keep; 2 blocked, 1 drifted; STATE LOST in 1
+
+    Companions
+      ~ ConfigMap/orders-enrich-sql  update (jobs/orders-enrich)
+          /data/enrich.sql:
+            - SELECT *
+            + SELECT id
+
+    Wave 1
+      - archive  delete: is removed, state kept
+      ~ counts  update: restarts from nothing, STATE LOST
+      ± moved  recreate: is deleted and created again, state kept
+      # night  suspend: stops, state kept
+      ~ orders-ingest  update: restarts from a savepoint, state kept
+          spec.job.parallelism drifted
+          /spec/job/parallelism: 8 → 4
+            drift: changed in the cluster by kubectl-edit at 2026-11-20T14:02:00Z
+      > paused  resume: starts again, state kept
+      ~ sessions  update: restarts the cluster and its jobs, state kept
+          spec.taskManager.resource.memory changed
+          /spec/taskManager/resource/memory: 2g → 4g
+          steps: suspend flink-prod/FlinkDeployment/totals; wait for the savepoint
+            of flink-prod/FlinkDeployment/totals; record the savepoint of
+            flink-prod/FlinkDeployment/totals; update sessions; wait until settled:
+            sessions; resume flink-prod/FlinkDeployment/totals
+      ~ found  update: taken over as it is, state kept
+
+    Wave 2
+      ~ orders-enrich  update: restarts from a savepoint, state kept
+          spec.image changed
+          rejected (secret) once
+          /spec/image:
+              registry.example.com/orders-enrich:1.4.1
+            → registry.example.com/orders-enrich:1.4.2
+          /spec/flinkConfiguration/s3.secret-key: (secret) → (secret)
+          /spec/podTemplate/spec/containers/flink-main-container/env/LOG_LEVEL/value:
+              info
+            → debug
+          /spec/job/args: ["--url","http://(secret)@h"] → []
+          ! blocked (gate): waits for orders-ingest: RESTARTING since
+            2026-11-20T14:02:00Z
+      + settlement  create: starts for the first time
+
+    Held back
+      ~ audit  update: only labels and annotations, state kept
+          /metadata/labels/team: (none) → orders
+          ! blocked (frozen): frozen: "the auditors are looking"; remove
+            flinkops.dev/freeze to go on
+    "#);
+}
+
+#[test]
+fn nothing_to_do_is_one_line() {
+    assert_snapshot!(strip_str(&super::plan(&document(&quiet()), 80)).to_string(), @"orders 3f1c8a2b9 → prod (cluster prod-eu): nothing to do, 2 units as in Git; not settled: orders-enrich");
+    assert_snapshot!(strip_str(&super::drift(&document(&quiet()).into_drift(), 80)).to_string(), @"orders 3f1c8a2b9 → prod (cluster prod-eu): no drift");
+}
+
+#[test]
+fn drift_says_who_and_since_when() {
+    let text = super::drift(&document(&sample::plan()).into_drift(), 80);
+    assert_snapshot!(strip_str(&text).to_string(), @r#"
+    orders 3f1c8a2b9 → prod (cluster prod-eu)
+    1 object drifted (in Git → in the cluster)
+
+    FlinkDeployment orders-ingest since 2026-11-20T14:02:00Z
+          /spec/job/parallelism: 4 → 8
+            drift: changed in the cluster by kubectl-edit at 2026-11-20T14:02:00Z
+    "#);
+}
+
+#[test]
+fn status_is_a_line_per_unit() {
+    let document = StatusDocument::new(&sample::plan(), &Live::default(), &sample::secrets());
+    assert_snapshot!(strip_str(&super::status(&document, 80)).to_string(), @r#"
+    orders 3f1c8a2b9 → prod (cluster prod-eu)
+    11 of 12 units settled, 2 blocked
+    = archive        settled
+    ! audit          settled
+          RUNNING
+          blocked: frozen: "the auditors are looking"; remove flinkops.dev/freeze to
+          go on
+    = counts         settled
+    = quiet          settled
+    = moved          settled
+    = night          settled
+    = orders-enrich  settled
+          blocked: waits for orders-ingest: RESTARTING since 2026-11-20T14:02:00Z
+    = orders-ingest  settled
+    = paused         settled
+    = sessions       settled
+    = settlement     settled
+    = found          settled
+    "#);
+}
+
+#[test]
+fn a_message_cannot_steer_the_terminal() {
+    assert_eq!(super::clean("bad\u{1b}[2Jname\nnext"), "bad [2Jname next");
+}
