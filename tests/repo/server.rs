@@ -104,8 +104,8 @@ fn answer(behaviour: &Behaviour, request: &Request) -> Option<Vec<u8>> {
     Some(match behaviour {
         Behaviour::Silent => return None,
         Behaviour::Redirect(base) => redirect(base),
-        Behaviour::AskThenRedirect(_) if request.authorization.is_none() => unauthorised(),
-        Behaviour::AskThenRedirect(base) => redirect(base),
+        Behaviour::AskThenRedirect(base) if request.authorization.is_some() => redirect(base),
+        Behaviour::AskThenRedirect(_) => unauthorised(),
         Behaviour::Serve { authorization, .. }
             if authorization.is_some() && *authorization != request.authorization =>
         {
