@@ -183,9 +183,12 @@ impl Request<'_> {
     fn check_fields(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
         let mut causes = self.schema.map(|schema| schema::check(object, schema)).unwrap_or_default();
         match old {
-            Some(old) => causes.extend(changed_immutables(old, object)),
+            Some(old) => {
+                causes.extend(changed_immutables(old, object).into_iter().chain(new_finalizers(old, object)))
+            }
             None => causes.extend(bad_name(&self.key.name)),
         }
+        causes.extend(bad_labels(object));
         if causes.is_empty() {
             return Ok(());
         }
@@ -284,6 +287,37 @@ fn changed_immutables(old: &Value, object: &Value) -> Vec<Cause> {
         );
     }
     causes
+}
+
+fn new_finalizers(old: &Value, object: &Value) -> Option<Cause> {
+    old["metadata"].get("deletionTimestamp")?;
+    let finalizers =
+        |object: &Value| object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let before = finalizers(old);
+    let added: Vec<String> =
+        finalizers(object).iter().filter(|it| !before.contains(it)).map(Value::to_string).collect();
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        added.join(", ")
+    );
+    (!added.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &why))
+}
+
+fn bad_labels(object: &Value) -> Vec<Cause> {
+    let legal = |text: &str| {
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        text.is_empty()
+            || text.len() <= 63
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                && edge(text.chars().next())
+                && edge(text.chars().last())
+    };
+    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    let bad = labels.filter(|(_, value)| !value.is_null() && !value.as_str().is_some_and(legal));
+    let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
+               start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used \
+               for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    bad.map(|(_, value)| Cause::invalid("metadata.labels", value, why)).collect()
 }
 
 fn bad_name(name: &str) -> Option<Cause> {

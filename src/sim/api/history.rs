@@ -60,9 +60,9 @@ pub struct History {
 }
 
 impl History {
-    /// Keeps this many changes.
-    pub fn keeping(capacity: usize) -> Self {
-        Self { changes: VecDeque::new(), capacity, compacted: 0 }
+    /// Keeps this many changes, of those after a version.
+    pub fn keeping(capacity: usize, after: u64) -> Self {
+        Self { changes: VecDeque::new(), capacity, compacted: after }
     }
 
     /// Adds a change and forgets the oldest beyond the capacity.
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_watch_may_start_from_any_kept_version_and_not_before() {
-        let mut history = History::keeping(2);
+        let mut history = History::keeping(2, 0);
         (1..=4).for_each(|version| history.push(change(version)));
         assert_eq!(versions(&history, 1), Err(Compacted { oldest: 2 }));
         assert_eq!(versions(&history, 2), Ok(vec![3, 4]));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn compaction_keeps_the_newest_version_watchable() {
-        let mut history = History::keeping(9);
+        let mut history = History::keeping(9, 0);
         (1..=3).for_each(|version| history.push(change(version)));
         history.compact();
         assert_eq!(versions(&history, 3), Ok(vec![]));

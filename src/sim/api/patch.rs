@@ -36,13 +36,7 @@ impl Patch {
                 patch.map(Self::Json).map_err(|error| StatusError::bad_request(error.to_string()))
             }
             "application/apply-patch+yaml" => Ok(Self::Apply { config: read_body(body)?, force }),
-            other => Err(StatusError::new(
-                415,
-                "UnsupportedMediaType",
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml (was {other})"
-                ),
-            )),
+            other => Err(unknown_format(other)),
         }
     }
 
@@ -64,6 +58,15 @@ impl Patch {
     }
 }
 
+/// The media type is none of a patch of this kind.
+pub fn unknown_format(media_type: &str) -> StatusError {
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml (was {media_type})"
+    );
+    StatusError::new(415, "UnsupportedMediaType", message)
+}
+
 /// Merges an applied configuration and says what it claims.
 pub fn applied(
     old: Option<&Value>,
@@ -75,15 +78,30 @@ pub fn applied(
         return Err(StatusError::bad_request("metadata.managedFields must be nil"));
     }
     let mut config = config.clone();
-    let unknown = schema.map(|schema| schema::prune(&mut config, schema)).unwrap_or_default();
-    if let Some(field) = unknown.first() {
-        let message = format!("failed to create typed patch object: .{field}: field not declared in schema");
+    if let Some(problem) = schema.and_then(|schema| untyped(&mut config, schema)) {
+        let message = format!("failed to create typed patch object ({}): {problem}", reference(&config));
         return Err(StatusError::new(500, "InternalError", message));
     }
     apply::restrict(&mut config, status);
     let fields = claimed(&config);
     let object = old.map_or_else(|| config.clone(), |old| apply::merge(old, &config));
     Ok((object, fields))
+}
+
+/// Why a configuration does not fit the schema.
+fn untyped(config: &mut Value, schema: &Value) -> Option<String> {
+    if let Some(field) = schema::prune(config, schema).first() {
+        return Some(format!(".{field}: field not declared in schema"));
+    }
+    let causes = schema::check(config, schema);
+    let cause = causes.iter().find(|cause| cause.reason == "FieldValueInvalid")?;
+    Some(format!(".{}: {}", cause.field, cause.message))
+}
+
+fn reference(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let name = text("/metadata/name");
+    format!("{}/{name}; {}, Kind={}", text("/metadata/namespace"), text("/apiVersion"), text("/kind"))
 }
 
 /// Reads a JSON or YAML body. Whole numbers lose their fraction, as in the API server's JSON.

@@ -12,7 +12,7 @@ use super::selector::Selector;
 use super::status::StatusError;
 use super::store::{DeleteOptions, Deleted, Store, Written};
 use super::{discovery, event_view, table, watch};
-use crate::flink::kind::ObjectKey;
+use crate::flink::kind::{GROUP, ObjectKey};
 
 type Answer = Result<Response<Body>, StatusError>;
 
@@ -115,6 +115,9 @@ fn create(store: &Store, call: &Call, collection: &ObjectKey, body: &[u8]) -> An
 
 fn patch(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body: &[u8]) -> Answer {
     let (resource, key) = at;
+    if call.media_type.starts_with("application/strategic-merge-patch") && resource.group == GROUP {
+        return Err(super::patch::unknown_format(&call.media_type));
+    }
     let patch = match Patch::read(&call.media_type, body, call.flag("force"))? {
         Patch::Merge(patch) => Patch::Merge(event_view::accept(resource, patch)),
         Patch::Apply { .. } if call.parameter("fieldManager").is_empty() => return Err(manager_required()),

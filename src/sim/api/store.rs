@@ -21,6 +21,9 @@ use crate::flink::kind::{GROUP, ObjectKey};
 use crate::sim::clock::{Clock, rfc3339};
 use crate::sim::{OperatorMode, Options};
 
+/// The version of the empty store, so that there are older ones that no watch can start from.
+const FIRST_VERSION: u64 = 1000;
+
 /// The objects of one embedded cluster. Clones are handles to the same objects.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -102,8 +105,8 @@ struct Proposal {
 impl Store {
     /// Makes an empty store that reads time from this clock.
     pub fn new(options: &Options, clock: Clock) -> Self {
-        let history = History::keeping(options.history);
-        let state = State { objects: BTreeMap::new(), version: 1, history };
+        let history = History::keeping(options.history, FIRST_VERSION);
+        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history };
         let version = watch::Sender::new(state.version);
         Self(Arc::new(Inner { state: Mutex::new(state), clock, mode: options.operator, version }))
     }
@@ -189,7 +192,12 @@ impl Store {
                 Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             return Err(StatusError::invalid(resource, &key.name, &[cause]));
         }
-        self.edit(key, options, |value| *value = object)
+        let expected = object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+        self.write(key, options, |old| {
+            let old = old.ok_or_else(|| StatusError::not_found(resource, &key.name))?;
+            check_uid(resource, old, expected.as_deref())?;
+            Ok(Proposal { object, claim: None })
+        })
     }
 
     /// Reads, changes and writes an object in one step that nobody can come between.
@@ -236,8 +244,11 @@ impl Store {
         check_preconditions(resource, &old, options)?;
         let marked = mark_deleted(&old, &now);
         let held = has_finalizers(&marked);
+        if held && (options.dry_run || marked == *old) {
+            return Ok(Deleted::Marked(Arc::new(marked)));
+        }
         if options.dry_run {
-            return Ok(if held { Deleted::Marked(Arc::new(marked)) } else { Deleted::Gone(old) });
+            return Ok(Deleted::Gone(old));
         }
         let outcome = if held {
             Deleted::Marked(state.save(key, marked))
@@ -374,6 +385,15 @@ fn mark_deleted(object: &Value, now: &str) -> Value {
         marked["metadata"]["generation"] = json!(generation + 1);
     }
     marked
+}
+
+fn check_uid(resource: &Resource, object: &Value, expected: Option<&str>) -> Result<(), StatusError> {
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+    let Some(expected) = expected.filter(|expected| !expected.is_empty() && *expected != uid) else {
+        return Ok(());
+    };
+    let why = format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
+    Err(StatusError::conflict(resource, object["metadata"]["name"].as_str().unwrap_or_default(), &why))
 }
 
 fn check_preconditions(
