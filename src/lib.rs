@@ -28,7 +28,11 @@ pub mod daemon;
 pub mod repo;
 pub mod sim;
 
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod flink;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod plan;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod report;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod spec;

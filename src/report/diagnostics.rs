@@ -1,6 +1,5 @@
 //! Findings for a terminal: file, line, column, caret and hint, as a compiler would show them.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
@@ -65,14 +64,10 @@ fn quote(
     secrets: &Secrets,
 ) -> Option<(String, Range<usize>)> {
     let source = String::from_utf8_lossy(tree.files.get(&finding.file)?);
-    let text = secrets.blank(nth_line(&source, line)?);
+    let text = secrets.blank(source.lines().nth(line.checked_sub(1)?)?);
     let column = finding.column.unwrap_or(1).saturating_sub(1);
     let width = finding.column.map_or(usize::MAX, |_| finding.width.max(1));
     Some(excerpt(&text, column, width))
-}
-
-fn nth_line<'s>(source: &'s Cow<'_, str>, line: usize) -> Option<&'s str> {
-    source.lines().nth(line - 1)
 }
 
 /// The beginning of a line, far enough to hold the place, and the place in bytes.
@@ -145,7 +140,7 @@ mod tests {
         let text = super::findings(&document, &tree("s3.secret-key: [canary]\n"), &Secrets::default());
         assert_snapshot!(strip_str(&text).to_string(), @r#"
         error[type]: expected a string
-         --> jobs/broken/job.yaml:1:15
+         --> jobs/broken/job.yaml:1:16
           |
         1 | s3.secret-key: ********
           |                ^^^^^^^^

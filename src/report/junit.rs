@@ -23,7 +23,9 @@ pub fn findings(document: &FindingsDocument) -> String {
     if files.is_empty() {
         text.push_str("    <testcase classname=\"flinkops\" name=\"repository\"/>\n");
     }
-    files.iter().for_each(|(file, findings)| case(&mut text, file, findings));
+    for (file, findings) in &files {
+        case(&mut text, file, findings);
+    }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
 }

@@ -41,7 +41,9 @@ pub fn drift(document: &PlanDocument) -> String {
     let companions =
         companions.map(|companion| (format!("{}/{}", companion.kind, companion.name), &companion.changes));
     for (id, changes) in units.chain(companions) {
-        changes.iter().for_each(|change| drift_row(&mut text, &id, change));
+        for change in changes {
+            drift_row(&mut text, &id, change);
+        }
     }
     text
 }

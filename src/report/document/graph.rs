@@ -135,7 +135,9 @@ impl Names {
     fn new(desired: &Desired, external: &BTreeSet<UnitKey>) -> Self {
         let units = count(desired.units.keys().chain(external).map(|key| &key.name));
         let mut all = count(desired.companions.keys().map(|key| &key.name));
-        units.iter().for_each(|(name, times)| *all.entry(name.clone()).or_default() += times);
+        for (name, times) in &units {
+            *all.entry(name.clone()).or_default() += times;
+        }
         Self { units, all }
     }
 
@@ -150,6 +152,8 @@ impl Names {
 
 fn count<'n>(names: impl Iterator<Item = &'n String>) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
-    names.for_each(|name| *count.entry(name.clone()).or_default() += 1);
+    for name in names {
+        *count.entry(name.clone()).or_default() += 1;
+    }
     count
 }

@@ -21,14 +21,17 @@ pub fn count(number: usize, what: &str) -> String {
 
 /// A finding in one line: `jobs/a/job.yaml:7:5: error: unknown field (try …)`.
 pub fn finding_line(finding: &FindingDocument) -> String {
-    let place: String = [finding.line, finding.column].iter().flatten().map(|at| format!(":{at}")).collect();
+    let mut place = finding.file.clone();
+    for at in [finding.line, finding.column].into_iter().flatten() {
+        place = format!("{place}:{at}");
+    }
     let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Info => "note",
     };
-    format!("{}{place}: {severity}: {}{hint}", finding.file, finding.message)
+    format!("{place}: {severity}: {}{hint}", finding.message)
 }
 
 /// A commit's first characters; any other name of a revision as it is.

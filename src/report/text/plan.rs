@@ -19,12 +19,16 @@ pub fn plan(document: &PlanDocument, width: usize) -> String {
     page.companions(&document.companions);
     for (index, wave) in document.waves.iter().enumerate() {
         page.section(&format!("Wave {}", index + 1));
-        wave.iter().filter_map(|id| find(document, id)).for_each(|unit| page.unit(unit));
+        for unit in wave.iter().filter_map(|id| find(document, id)) {
+            page.unit(unit);
+        }
     }
     let rest: Vec<_> = document.units.iter().filter(|unit| unit.wave.is_none() && !unit.is_quiet()).collect();
     if !rest.is_empty() {
         page.section("Held back");
-        rest.into_iter().for_each(|unit| page.unit(unit));
+        for unit in rest {
+            page.unit(unit);
+        }
     }
     page.text
 }
@@ -160,8 +164,9 @@ impl Page {
 
     fn changes(&mut self, changes: &[ChangeDocument]) {
         for change in changes {
-            let lines = value::lines(change, self.width.saturating_sub(6));
-            lines.iter().for_each(|line| self.line(6, line));
+            for line in value::lines(change, self.width.saturating_sub(6)) {
+                self.line(6, &line);
+            }
             if let Some(origin) = origin(change) {
                 self.line(8, &paint(YELLOW, origin));
             }

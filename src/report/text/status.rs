@@ -1,5 +1,7 @@
 //! How every unit is doing, for a terminal.
 
+use std::fmt::Write as _;
+
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
 use super::{clean, count, short, wrap};
 use crate::flink::health::Health;
@@ -11,10 +13,10 @@ pub fn status(document: &StatusDocument, width: usize) -> String {
     let StatusDocument { repository, revision, environment, summary, .. } = document;
     let title = format!("{repository} {} → {environment}", short(revision));
     let mut text = paint(BOLD, format!("{title} (cluster {})", clean(&document.against.name)));
-    text.push_str(&format!("\n{} of {} settled", summary.settled, count(summary.units, "unit")));
+    let _ = write!(text, "\n{} of {} settled", summary.settled, count(summary.units, "unit"));
     for (number, what) in [(summary.failed, "failed"), (summary.blocked, "blocked")] {
         if number > 0 {
-            text.push_str(&format!(", {number} {what}"));
+            let _ = write!(text, ", {number} {what}");
         }
     }
     text.push('\n');
@@ -32,10 +34,10 @@ fn unit_lines(text: &mut String, unit: &UnitStatus, longest: usize, width: usize
         let time = unit.applied.map_or_else(String::new, |time| format!(" at {time}"));
         paint(DIM, format!("  {}{time}", short(revision)))
     });
-    text.push_str(&format!("{mark} {:longest$}  {health}{applied}\n", unit.id));
+    let _ = writeln!(text, "{mark} {:longest$}  {health}{applied}", unit.id);
     let mut remark = |label: &str, words: &str| {
         for line in wrap(&clean(&format!("{label}{words}")), width.saturating_sub(6)) {
-            text.push_str(&format!("      {line}\n"));
+            let _ = writeln!(text, "      {line}");
         }
     };
     if !unit.settled && unit.message != words::health(unit.health) {
