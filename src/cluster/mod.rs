@@ -27,7 +27,7 @@ pub use events::Events;
 pub use lease::{Held, Holder, Lease, LeaseError, Patience};
 pub use resource::Resource;
 pub use scope::Scope;
-pub use watch::{Watch, WatchHealth};
+pub use watch::{Probe, Watch, WatchHealth};
 
 /// Replaces what is secret in a text that came from the API server.
 pub type Mask = Arc<dyn Fn(&str) -> String + Send + Sync>;

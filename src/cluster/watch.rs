@@ -59,6 +59,23 @@ pub struct WatchHealth {
     pub restarts: u64,
 }
 
+/// Knows how the watches are doing, without holding them open.
+#[derive(Clone)]
+pub struct Probe(Arc<Shared>);
+
+impl Probe {
+    /// How the watches are doing now.
+    pub fn health(&self) -> WatchHealth {
+        self.0.health()
+    }
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.health().fmt(f)
+    }
+}
+
 impl Cluster {
     /// Begins to watch everything in the scope. Must be called within a tokio runtime.
     pub fn watch(&self, scope: Scope) -> Watch {
@@ -109,13 +126,12 @@ impl Watch {
 
     /// How the watches are doing.
     pub fn health(&self) -> WatchHealth {
-        let state = self.shared.lock();
-        let failures = state.failures.values().filter(|(at, _)| at.elapsed() < FAILING);
-        WatchHealth {
-            synced: state.store.synced(),
-            failures: failures.map(|(_, error)| error.clone()).collect(),
-            restarts: state.restarts,
-        }
+        self.shared.health()
+    }
+
+    /// Something to ask later, from elsewhere, how the watches are doing.
+    pub fn probe(&self) -> Probe {
+        Probe(self.shared.clone())
     }
 
     /// Follows another scope: watches begin and end as needed, those that serve both go on.
@@ -173,6 +189,16 @@ impl Shared {
 
     fn wake(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn health(&self) -> WatchHealth {
+        let state = self.lock();
+        let failures = state.failures.values().filter(|(at, _)| at.elapsed() < FAILING);
+        WatchHealth {
+            synced: state.store.synced(),
+            failures: failures.map(|(_, error)| error.clone()).collect(),
+            restarts: state.restarts,
+        }
     }
 
     fn hear(&self, feed: &Feed, said: Said) {

@@ -31,7 +31,7 @@ pub mod worktree;
 
 pub use access::{Access, Secret};
 pub use address::Address;
-pub use error::RepoError;
+pub use error::{RepoError, redact};
 pub use git::Repository;
 pub use source::Source;
 

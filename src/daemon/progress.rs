@@ -1,0 +1,136 @@
+//! What happens, as it happens, for whoever wants to tell it.
+
+use crate::cluster::WriteError;
+use crate::flink::kind::UnitKey;
+use crate::plan::write::Task;
+use crate::plan::{Plan, UnitPlan};
+use crate::spec::Finding;
+use crate::spec::source::Revision;
+
+use super::outcome::Standing;
+
+/// Something worth a line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Git was read: this revision is in force, with these findings.
+    Read {
+        /// The revision.
+        revision: &'a Revision,
+        /// What was found in it.
+        findings: &'a [Finding],
+    },
+    /// A revision cannot be used; the one before stays in force (S20).
+    Invalid {
+        /// The revision.
+        revision: &'a Revision,
+        /// Why.
+        findings: &'a [Finding],
+        /// The revision that stays in force.
+        in_force: Option<&'a Revision>,
+    },
+    /// Git cannot be reached.
+    GitFailed {
+        /// Why, without credentials.
+        message: &'a str,
+    },
+    /// Someone else holds the lease.
+    WaitingForLease {
+        /// Who, and since when.
+        holder: &'a str,
+    },
+    /// There is something new to do.
+    Planned(&'a Plan),
+    /// A unit is not what it was: its action, its health or what blocks it.
+    Changed(&'a UnitPlan),
+    /// A unit that left Git is gone.
+    Gone(&'a UnitKey),
+    /// A write was done.
+    Wrote(&'a Task),
+    /// A write was not done.
+    Refused {
+        /// Which.
+        task: &'a Task,
+        /// Why.
+        error: &'a WriteError,
+    },
+    /// Nothing moves any more.
+    Quiet(&'a Standing),
+}
+
+/// Is told what happens.
+///
+/// Called from within the loop: it must not block.
+pub trait Progress: Send + Sync {
+    /// Tells one thing.
+    fn tell(&self, event: &Event<'_>);
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn tell(&self, _: &Event<'_>) {}
+}
+
+/// Writes a log line for each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Log;
+
+impl Progress for Log {
+    fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::Read { revision, findings } => {
+                tracing::info!(revision = revision.short(), findings = findings.len(), "read from Git");
+            }
+            Event::Invalid { revision, findings, in_force } => log_invalid(revision, findings, *in_force),
+            Event::GitFailed { message } => tracing::warn!("failed to read Git: {message}"),
+            Event::WaitingForLease { holder } => tracing::info!(holder, "waiting for the lease"),
+            Event::Planned(plan) => log_plan(plan),
+            Event::Changed(unit) => log_unit(unit),
+            Event::Gone(unit) => tracing::info!(%unit, "gone"),
+            Event::Wrote(task) => {
+                tracing::info!(verb = task.write.verb(), object = %task.write.key(), reason = task.reason, "{}", task.message);
+            }
+            Event::Refused { error: error @ WriteError::Conflict { .. }, .. } => {
+                tracing::debug!("{error}; planning again");
+            }
+            Event::Refused { error, .. } => tracing::warn!("failed to {error}"),
+            Event::Quiet(standing) => tracing::info!("{standing}"),
+        }
+    }
+}
+
+fn log_invalid(revision: &Revision, findings: &[Finding], in_force: Option<&Revision>) {
+    let in_force = in_force.map_or("none", Revision::short);
+    tracing::error!(revision = revision.short(), in_force, "the revision cannot be used");
+    for finding in findings {
+        let place = &finding.place;
+        tracing::error!(file = place.file, line = place.line, rule = finding.rule, "{}", finding.message);
+    }
+}
+
+fn log_plan(plan: &Plan) {
+    for (wave, units) in plan.waves.iter().enumerate() {
+        for unit in units {
+            let Some(unit) = plan.units.iter().find(|planned| planned.key == *unit) else { continue };
+            let reasons = unit.reasons.join("; ");
+            tracing::info!(
+                revision = plan.revision.short(), wave = wave + 1, unit = unit.id,
+                action = ?unit.action, effect = ?unit.effect, state = ?unit.state, reasons, "planned"
+            );
+        }
+    }
+}
+
+fn log_unit(unit: &UnitPlan) {
+    match &unit.blocked {
+        Some(blocked) => {
+            tracing::info!(unit = unit.id, action = ?unit.action, health = ?unit.health, "blocked: {}", blocked.message);
+        }
+        None => {
+            tracing::info!(unit = unit.id, action = ?unit.action, health = ?unit.health, "{}", unit.health_message);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The loop that `apply`, `run` and the demo share: observe → plan → step → perform, again.
+//!
+//! Level-triggered: each round starts from Git and the cluster alone. What a [`Reconciler`] remembers
+//! (since when a verdict holds, what was refused) may be lost at any time and only delays it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::outcome::Standing;
+use super::progress::{Event, Progress, Silent};
+use super::refusal::Refusals;
+use super::{Clock, Metrics};
+use crate::cluster::{Cluster, Events, Scope, Watch, WriteError};
+use crate::flink::health::Health;
+use crate::flink::kind::{Kind, UnitKey};
+use crate::plan::live::{LiveObject, Since};
+use crate::plan::outcome::Blocked;
+use crate::plan::write::Task;
+use crate::plan::{self, Action, Live, Plan, Write};
+use crate::spec::Desired;
+use crate::spec::desired::Movement;
+use crate::spec::source::Revision;
+
+/// How long changes are gathered before they are planned for, at least and at most.
+const GATHER: Duration = Duration::from_millis(10);
+const LONGEST_GATHER: Duration = Duration::from_secs(1);
+
+/// Says whether the first revision descends from the second.
+pub type Ancestry = Arc<dyn Fn(&Revision, &Revision) -> bool + Send + Sync>;
+
+/// Writing is restricted to a part of the units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// The units that may be written.
+    pub units: BTreeSet<UnitKey>,
+    /// The folders whose companions may be written.
+    pub folders: BTreeSet<String>,
+}
+
+/// How a [`Reconciler`] behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// Whether anything is written at all.
+    pub writes: bool,
+    /// Whether Kubernetes Events are written.
+    pub events: bool,
+    /// Restricts writing to a part.
+    pub only: Option<Only>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Is told what happens.
+    pub progress: Arc<dyn Progress>,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    /// Tells a branch that moved forward from one that was rewritten (S3); without it every movement
+    /// counts as forward.
+    pub ancestry: Option<Ancestry>,
+    /// Ends the round after the request in flight.
+    pub shutdown: CancellationToken,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            writes: true,
+            events: true,
+            only: None,
+            clock: Clock::system(),
+            progress: Arc::new(Silent),
+            metrics: Arc::default(),
+            ancestry: None,
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+/// What one round came to.
+#[derive(Debug)]
+pub struct Round {
+    /// The plan it was made from.
+    pub plan: Plan,
+    /// Where everything stood then.
+    pub standing: Standing,
+    /// Writes that were done.
+    pub wrote: usize,
+    /// Whether to plan again at once: something was written, or had changed in the meantime.
+    pub again: bool,
+    /// When to plan again even if nothing happens.
+    pub wake: Option<Instant>,
+    /// Whether the lease was found lost.
+    pub lease_lost: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Keeps one environment equal to what Git wants, round by round.
+pub struct Reconciler {
+    cluster: Cluster,
+    watch: Watch,
+    events: Option<Events>,
+    options: Options,
+    since: BTreeMap<UnitKey, Since>,
+    refusals: Refusals,
+    told: Told,
+    movements: BTreeMap<(Revision, Revision), Movement>,
+}
+
+/// What progress has been told, so that it is told once.
+#[derive(Default)]
+struct Told {
+    revision: Option<Revision>,
+    actions: BTreeSet<(UnitKey, Action)>,
+    units: BTreeMap<UnitKey, (Action, Health, Option<Blocked>)>,
+    quiet: Option<Standing>,
+}
+
+impl Reconciler {
+    /// Begins to watch what the desired state is about. Must be called within a tokio runtime.
+    pub fn new(cluster: &Cluster, desired: &Desired, options: Options) -> Self {
+        Self {
+            watch: cluster.watch(Scope::of(desired)),
+            events: options.events.then(|| cluster.events()),
+            cluster: cluster.clone(),
+            options,
+            since: BTreeMap::new(),
+            refusals: Refusals::default(),
+            told: Told::default(),
+            movements: BTreeMap::new(),
+        }
+    }
+
+    /// The cluster as it is being watched.
+    pub fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// Writes only while this cluster's lease is held.
+    pub fn write_through(&mut self, cluster: Cluster) {
+        self.cluster = cluster;
+    }
+
+    /// Follows what another revision is about.
+    pub fn follow(&mut self, desired: &Desired) {
+        self.watch.rescope(Scope::of(desired));
+    }
+
+    /// Plans once and does what may be done now; `None` while the cluster is not fully known.
+    pub async fn round(&mut self, desired: &Desired) -> Option<Round> {
+        let begun = Instant::now();
+        self.watch.mark_seen();
+        let (plan, live) = self.plan(desired)?;
+        let tasks = self.permitted(plan::step(&plan), desired);
+        self.refusals.keep(&tasks);
+        self.tell_plan(&plan);
+        let mut round = Round {
+            standing: Standing::default(),
+            wrote: 0,
+            again: false,
+            wake: plan.wake.map(|at| self.options.clock.instant(at)),
+            lease_lost: false,
+            took: Duration::ZERO,
+            plan,
+        };
+        self.perform_all(&tasks, &live, &mut round).await;
+        self.finish(&mut round, begun, &live);
+        Some(round)
+    }
+
+    /// Waits until another round may do something.
+    ///
+    /// What changes in quick succession is taken together: planning never takes more than half of the time.
+    pub async fn idle(&mut self, round: Option<&Round>) {
+        if round.is_some_and(|round| round.again) {
+            return;
+        }
+        let wake = async {
+            match round.and_then(|round| round.wake) {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = wake => {}
+            () = self.watch.changed() => {
+                let took = round.map_or(Duration::ZERO, |round| round.took);
+                tokio::time::sleep(took.clamp(GATHER, LONGEST_GATHER)).await;
+            }
+        }
+    }
+
+    /// Waits until everything said about actions is written.
+    pub async fn finish_events(&mut self) {
+        if let Some(events) = self.events.take() {
+            events.finish().await;
+        }
+    }
+
+    fn plan(&mut self, desired: &Desired) -> Option<(Plan, Live)> {
+        let mut live = self.watch.live()?;
+        let now = self.options.clock.now();
+        self.since = plan::observe(&self.since, &live, now);
+        live.since.clone_from(&self.since);
+        let movement = self.movement(desired, &live);
+        if movement == desired.movement {
+            return Some((plan::plan(desired, &live, now), live));
+        }
+        let moved = Desired { movement, ..desired.clone() };
+        Some((plan::plan(&moved, &live, now), live))
+    }
+
+    /// How the revision relates to the one the marker says was applied last (S3).
+    fn movement(&mut self, desired: &Desired, live: &Live) -> Movement {
+        let Some(ancestry) = self.options.ancestry.clone() else { return desired.movement };
+        let marker = live.markers.get(&desired.namespace);
+        let Some(last) = marker.and_then(|marker| marker.revisions.get(&desired.environment)) else {
+            return desired.movement;
+        };
+        // A working directory has no place in the history.
+        let committed = desired.origin.committed && last.as_str() != crate::repo::WORKING_DIRECTORY;
+        if last == desired.revision() || !committed {
+            return Movement::Forward;
+        }
+        let pair = (last.clone(), desired.revision().clone());
+        *self.movements.entry(pair).or_insert_with_key(|(last, new)| {
+            if ancestry(new, last) { Movement::Forward } else { Movement::Rewritten }
+        })
+    }
+
+    fn permitted(&self, tasks: Vec<Task>, desired: &Desired) -> Vec<Task> {
+        if !self.options.writes {
+            return Vec::new();
+        }
+        let Some(only) = &self.options.only else { return tasks };
+        let folder = |task: &Task| {
+            let companion = desired.companions.get(&task.write.key());
+            companion.is_some_and(|companion| only.folders.contains(&companion.folder))
+        };
+        let chosen =
+            |task: &Task| task.unit.as_ref().map_or_else(|| folder(task), |unit| only.units.contains(unit));
+        tasks.into_iter().filter(chosen).collect()
+    }
+
+    /// Does the tasks in order until one is refused: what follows it may need it.
+    async fn perform_all(&mut self, tasks: &[Task], live: &Live, round: &mut Round) {
+        let mut held: BTreeSet<&UnitKey> = BTreeSet::new();
+        for task in tasks {
+            if self.options.shutdown.is_cancelled() {
+                return;
+            }
+            if task.unit.as_ref().is_some_and(|unit| held.contains(unit)) {
+                continue;
+            }
+            if self.refusals.hold(task) {
+                held.extend(&task.unit);
+                continue;
+            }
+            if !self.perform(task, live, round).await {
+                return;
+            }
+        }
+    }
+
+    /// Does one task; answers whether the next may be done from the same plan.
+    async fn perform(&mut self, task: &Task, live: &Live, round: &mut Round) -> bool {
+        let result = self.cluster.perform(task).await;
+        self.options.metrics.wrote(task.write.verb(), result.as_ref().err());
+        match result {
+            Ok(object) => {
+                self.done(task, object, live);
+                round.wrote += 1;
+                round.again = true;
+                true
+            }
+            Err(error) => {
+                self.options.progress.tell(&Event::Refused { task, error: &error });
+                self.refused(task, &error, live, round).await;
+                false
+            }
+        }
+    }
+
+    fn done(&mut self, task: &Task, object: Option<LiveObject>, live: &Live) {
+        self.refusals.succeeded(task);
+        self.options.progress.tell(&Event::Wrote(task));
+        if let Some(events) = &self.events {
+            events.done(task, object.as_ref().or(before(task, live)));
+        }
+        match object {
+            Some(object) => self.watch.put(object),
+            None => self.watch.forget(&task.write.key(), deleted_uid(&task.write)),
+        }
+    }
+
+    async fn refused(&mut self, task: &Task, error: &WriteError, live: &Live, round: &mut Round) {
+        let news = self.refusals.remember(task, error);
+        match error {
+            WriteError::LeaseLost { .. } => round.lease_lost = true,
+            WriteError::Conflict { .. } => self.refresh(task).await,
+            _ => {
+                if let Some(events) = self.events.as_ref().filter(|_| news) {
+                    events.refused(task, &error.to_string(), before(task, live));
+                }
+            }
+        }
+        // The others have their turn in the next round, unless the API server asks to be left alone.
+        let pause = matches!(
+            error,
+            WriteError::Transient { retry_after: Some(_), .. } | WriteError::LeaseLost { .. }
+        );
+        round.again = !pause;
+    }
+
+    /// Reads an object that changed in the meantime: the watch may not have told of it yet, and planning
+    /// from the same old object would only fail again.
+    async fn refresh(&self, task: &Task) {
+        let key = task.write.key();
+        match self.cluster.fetch(&key).await {
+            Ok(Some(object)) => self.watch.put(object),
+            Ok(None) => self.watch.forget(&key, None),
+            Err(error) => tracing::debug!("failed to {error}"),
+        }
+    }
+
+    fn finish(&mut self, round: &mut Round, begun: Instant, live: &Live) {
+        let only = self.options.only.as_ref().map(|only| &only.units);
+        round.standing = Standing::of(&round.plan, &self.refusals, only);
+        round.wake = round.wake.into_iter().chain(self.refusals.next()).min();
+        if round.standing.is_quiet() && !round.again && self.told.quiet.as_ref() != Some(&round.standing) {
+            self.options.progress.tell(&Event::Quiet(&round.standing));
+            self.told.quiet = Some(round.standing.clone());
+        } else if !round.standing.is_quiet() {
+            self.told.quiet = None;
+        }
+        round.took = begun.elapsed();
+        let metrics = &self.options.metrics;
+        metrics.planned(&round.plan, live, self.options.clock.now());
+        metrics.reconciled(round.took);
+        metrics.watching(&self.watch.health());
+    }
+
+    fn tell_plan(&mut self, plan: &Plan) {
+        let progress = self.options.progress.clone();
+        let acting = plan.units.iter().filter(|unit| unit.action != Action::Keep);
+        let actions: BTreeSet<_> = acting.map(|unit| (unit.key.clone(), unit.action)).collect();
+        let news =
+            self.told.revision.as_ref() != Some(&plan.revision) || !actions.is_subset(&self.told.actions);
+        if news && !actions.is_empty() {
+            progress.tell(&Event::Planned(plan));
+        }
+        self.told.revision = Some(plan.revision.clone());
+        self.told.actions = actions;
+        let mut units = BTreeMap::new();
+        for unit in &plan.units {
+            let state = (unit.action, unit.health, unit.blocked.clone());
+            if self.told.units.get(&unit.key) != Some(&state) {
+                progress.tell(&Event::Changed(unit));
+            }
+            units.insert(unit.key.clone(), state);
+        }
+        for gone in self.told.units.keys().filter(|key| !units.contains_key(*key)) {
+            progress.tell(&Event::Gone(gone));
+        }
+        self.told.units = units;
+    }
+}
+
+/// The object as the plan saw it.
+fn before<'a>(task: &Task, live: &'a Live) -> Option<&'a LiveObject> {
+    let key = task.write.key();
+    match Kind::parse(&key.kind) {
+        Some(kind) => live.units.get(&UnitKey::new(&key.namespace, kind, &key.name)),
+        None => live.companions.get(&key),
+    }
+}
+
+fn deleted_uid(write: &Write) -> Option<&str> {
+    match write {
+        Write::Delete { uid, .. } => Some(uid).filter(|uid| !uid.is_empty()).map(String::as_str),
+        _ => None,
+    }
+}

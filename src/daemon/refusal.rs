@@ -1,0 +1,206 @@
+//! Remembers what the API server refused, so that it is not asked the same thing over and over.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cluster::WriteError;
+use crate::flink::kind::{ObjectKey, UnitKey};
+use crate::plan::Write;
+use crate::plan::ledger::ANNOTATION_OPERATION;
+use crate::plan::write::Task;
+
+/// The pause after the second conflict in a row; the first is planned again at once.
+const CONFLICT: Duration = Duration::from_millis(50);
+/// So many conflicts in a row are no coincidence.
+const CONFLICTS: u32 = 8;
+/// The shortest pause after content that was refused; doubled each time.
+const REFUSED: Duration = Duration::from_secs(30);
+/// The shortest pause after a passing trouble; doubled each time.
+const TROUBLE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// The refusals that still count.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(BTreeMap<(ObjectKey, &'static str), Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
+    unit: Option<UnitKey>,
+    content: u64,
+    message: String,
+    lasting: bool,
+    times: u32,
+    until: Instant,
+}
+
+impl Refusals {
+    /// Whether a task should not be tried yet.
+    pub(super) fn hold(&self, task: &Task) -> bool {
+        let refusal = self.0.get(&slot(task));
+        refusal.is_some_and(|refusal| refusal.content == content(task) && Instant::now() < refusal.until)
+    }
+
+    /// Remembers why a task failed; answers whether that is news.
+    pub(super) fn remember(&mut self, task: &Task, error: &WriteError) -> bool {
+        let content = content(task);
+        let message = error.to_string();
+        let before = self.0.get(&slot(task)).filter(|before| before.content == content);
+        let before = before.filter(|before| before.message == message);
+        let news = before.is_none();
+        let times = before.map_or(0, |before| before.times + 1);
+        let (shortest, lasting) = match error {
+            WriteError::LeaseLost { .. } => return false,
+            WriteError::Conflict { .. } if times == 0 => (Duration::ZERO, false),
+            WriteError::Conflict { .. } => (CONFLICT, times >= CONFLICTS),
+            WriteError::Rejected { .. } | WriteError::Forbidden { .. } => (REFUSED, true),
+            WriteError::Transient { retry_after, .. } => (retry_after.unwrap_or(TROUBLE), false),
+        };
+        let pause = shortest.saturating_mul(1 << times.min(16)).min(LONGEST.max(shortest));
+        let until = Instant::now() + pause;
+        let unit = task.unit.clone();
+        self.0.insert(slot(task), Refusal { unit, content, message, lasting, times, until });
+        news
+    }
+
+    /// Forgets what was refused before a task that has now been done.
+    pub(super) fn succeeded(&mut self, task: &Task) {
+        self.0.remove(&slot(task));
+    }
+
+    /// Forgets refusals of what is not wanted any more: `tasks` is everything that is.
+    pub(super) fn keep(&mut self, tasks: &[Task]) {
+        self.0.retain(|key, refusal| {
+            tasks.iter().any(|task| slot(task) == *key && content(task) == refusal.content)
+        });
+    }
+
+    /// When the next of them may be tried again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.0.values().map(|refusal| refusal.until).filter(|until| *until > now).min()
+    }
+
+    /// What was refused for good, with the unit it was for.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = (Option<&UnitKey>, &ObjectKey, &str)> {
+        self.0
+            .iter()
+            .filter(|(_, refusal)| refusal.lasting)
+            .map(|((key, _), refusal)| (refusal.unit.as_ref(), key, refusal.message.as_str()))
+    }
+}
+
+fn slot(task: &Task) -> (ObjectKey, &'static str) {
+    (task.write.key(), task.write.verb())
+}
+
+/// What a write says, apart from what is different each time it is planned: the version it is
+/// conditional on, and times.
+fn content(task: &Task) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match &task.write {
+        // A record of ours: it names the time it was made.
+        _ if !task.event => {}
+        Write::Create { object } | Write::Replace { object } | Write::Apply { object, .. } => {
+            unversioned(object).hash(&mut hasher);
+        }
+        Write::Patch { patch, .. } => unversioned(patch).hash(&mut hasher),
+        Write::Delete { uid, .. } => uid.hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+fn unversioned(object: &Value) -> String {
+    let mut object = object.clone();
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(ANNOTATION_OPERATION);
+        }
+    }
+    object.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flink::kind::{API_VERSION, Kind};
+
+    fn task(version: &str, image: &str) -> Task {
+        let unit = UnitKey::new("ns", Kind::FlinkDeployment, "a");
+        let key = ObjectKey::new(API_VERSION, "FlinkDeployment", "ns", "a");
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"image": image}});
+        let write = Write::Patch { key, patch };
+        Task { unit: Some(unit), write, reason: "Upgrading", message: String::new(), event: true }
+    }
+
+    fn rejected(task: &Task) -> WriteError {
+        WriteError::Rejected { verb: "patch", key: task.write.key(), message: "no".into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_content_is_held_back_whatever_its_version() {
+        let mut refusals = Refusals::default();
+        assert!(refusals.remember(&task("1", "bad"), &rejected(&task("1", "bad"))), "news");
+        assert!(refusals.hold(&task("2", "bad")));
+        assert!(!refusals.hold(&task("2", "good")));
+        tokio::time::advance(REFUSED).await;
+        assert!(!refusals.hold(&task("2", "bad")), "tried again after a while");
+        assert!(!refusals.remember(&task("2", "bad"), &rejected(&task("1", "bad"))), "no news");
+        tokio::time::advance(REFUSED).await;
+        assert!(refusals.hold(&task("2", "bad")), "the pause is longer the second time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_conflict_is_planned_again_at_once_and_many_are_a_failure() {
+        let mut refusals = Refusals::default();
+        let conflict = WriteError::Conflict { verb: "patch", key: task("1", "a").write.key() };
+        refusals.remember(&task("1", "a"), &conflict);
+        assert!(!refusals.hold(&task("2", "a")));
+        for version in 2..10 {
+            refusals.remember(&task(&version.to_string(), "a"), &conflict);
+            assert!(refusals.hold(&task("99", "a")), "no hammering");
+        }
+        assert_eq!(refusals.lasting().count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_refused_is_held_back_though_it_names_another_time() {
+        let record = |time: &str| {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "ns", "name": "a"}, "data": {"time": time}});
+            Task { write: Write::Create { object }, event: false, ..task("1", "a") }
+        };
+        let mut refusals = Refusals::default();
+        refusals.remember(&record("1"), &rejected(&record("1")));
+        assert!(refusals.hold(&record("2")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_wanted_any_more_is_forgotten() {
+        let mut refusals = Refusals::default();
+        refusals.remember(&task("1", "bad"), &rejected(&task("1", "bad")));
+        refusals.keep(&[task("1", "good")]);
+        assert_eq!(refusals.lasting().count(), 0);
+        assert_eq!(refusals.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_api_servers_own_pause_is_kept() {
+        let mut refusals = Refusals::default();
+        let busy = WriteError::Transient {
+            verb: "patch",
+            key: task("1", "a").write.key(),
+            message: "too many requests".into(),
+            retry_after: Some(Duration::from_secs(7)),
+        };
+        refusals.remember(&task("1", "a"), &busy);
+        assert_eq!(refusals.next(), Some(Instant::now() + Duration::from_secs(7)));
+        assert_eq!(refusals.lasting().count(), 0, "it may pass");
+    }
+}
