@@ -6,8 +6,10 @@
 
 pub mod desired;
 pub mod finding;
+pub mod node;
 pub mod policy;
 pub mod source;
+pub mod yaml;
 
 pub use desired::{Companion, Consents, Dependency, Desired, RemovalConsent, Unit};
 pub use finding::{Finding, Severity};

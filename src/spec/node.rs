@@ -1,0 +1,177 @@
+//! A YAML value that remembers where each of its parts was written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Number, Value};
+
+use super::finding::Place;
+
+/// A place in a file, small enough to be kept with every value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Path from the repository's root.
+    pub file: Arc<str>,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+    /// Characters to underline.
+    pub width: u32,
+}
+
+impl Mark {
+    /// The same place as findings carry it.
+    pub fn place(&self) -> Place {
+        Place {
+            file: self.file.to_string(),
+            line: self.line as usize,
+            column: self.column as usize,
+            width: self.width as usize,
+        }
+    }
+}
+
+/// A member of a map: its value, and where its key stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Where the key is written.
+    pub key: Mark,
+    /// The value.
+    pub value: Node,
+}
+
+/// The members of a map by key.
+pub type Members = BTreeMap<String, Member>;
+
+/// What a [`Node`] holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Nothing; in a layer it removes what weaker layers say.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// Any number.
+    Number(Number),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map.
+    Map(Members),
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it begins.
+    pub mark: Mark,
+    /// What it is.
+    pub content: Content,
+}
+
+impl Node {
+    /// An empty map at a place.
+    pub fn empty(mark: Mark) -> Self {
+        Self { mark, content: Content::Map(Members::new()) }
+    }
+
+    /// Text at a place.
+    pub fn text_at(mark: Mark, text: impl Into<String>) -> Self {
+        Self { mark, content: Content::Text(text.into()) }
+    }
+
+    /// A map of one member, written nowhere but at this place.
+    pub fn wrap(self, key: &str) -> Self {
+        let mark = self.mark.clone();
+        let member = Member { key: mark.clone(), value: self };
+        Self { mark, content: Content::Map(Members::from([(key.to_owned(), member)])) }
+    }
+
+    /// The members, where this is a map.
+    pub fn members(&self) -> Option<&Members> {
+        match &self.content {
+            Content::Map(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The members to change, where this is a map.
+    pub fn members_mut(&mut self) -> Option<&mut Members> {
+        match &mut self.content {
+            Content::Map(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The items; none where this is no list.
+    pub fn items(&self) -> &[Self] {
+        match &self.content {
+            Content::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text, where this is text.
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether this is nothing.
+    pub fn is_null(&self) -> bool {
+        self.content == Content::Null
+    }
+
+    /// The member of that name; `None` where it is absent or null.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.members()?.get(key).map(|member| &member.value).filter(|value| !value.is_null())
+    }
+
+    /// The value at the end of a path of keys.
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Where the key of a member stands; the map itself where there is no such member.
+    pub fn key_mark(&self, key: &str) -> &Mark {
+        self.members().and_then(|members| members.get(key)).map_or(&self.mark, |member| &member.key)
+    }
+
+    /// The deepest value on the way along a JSON pointer's segments.
+    pub fn nearest<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> &Self {
+        let mut node = self;
+        for segment in segments {
+            let next = match &node.content {
+                Content::Map(members) => members.get(segment).map(|member| &member.value),
+                Content::List(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        node
+    }
+
+    /// The plain value. Null members of maps are left out: null means absent everywhere.
+    pub fn to_value(&self) -> Value {
+        match &self.content {
+            Content::Null => Value::Null,
+            Content::Bool(value) => Value::Bool(*value),
+            Content::Number(value) => Value::Number(value.clone()),
+            Content::Text(value) => Value::String(value.clone()),
+            Content::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Content::Map(members) => Value::Object(object(members)),
+        }
+    }
+}
+
+fn object(members: &Members) -> Map<String, Value> {
+    members
+        .iter()
+        .filter(|(_, member)| !member.value.is_null())
+        .map(|(key, member)| (key.clone(), member.value.to_value()))
+        .collect()
+}
