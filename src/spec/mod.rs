@@ -4,10 +4,12 @@
 //! and ordered into a graph. Nothing here touches a file system or Git: a [`source::SourceTree`] is
 //! a value, whoever read it.
 
+pub mod check;
 pub mod desired;
 pub mod finding;
 pub mod node;
 pub mod policy;
+pub mod schema;
 pub mod source;
 pub mod yaml;
 

@@ -1,0 +1,176 @@
+//! The schemas of what people write: one set, printed for editors and used by the checker.
+
+pub mod job;
+pub mod operator;
+pub mod repository;
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use job::{CompanionManifest, JobFile, Manifest};
+use operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
+use repository::RepositoryFile;
+
+/// The schema of `flinkops.yaml`, as committed in `schema/flinkops.schema.json`.
+pub fn repository() -> Value {
+    let mut generator = generator();
+    let root = generator.root_schema_for::<RepositoryFile>();
+    tidy(root.to_value())
+}
+
+/// The schema of `job.yaml` and `<environment>.yaml`, as committed in `schema/job.schema.json`.
+pub fn job() -> Value {
+    let mut generator = generator();
+    let deployment = generator.subschema_for::<JobFile<FlinkDeploymentSpec>>();
+    let session_job = generator.subschema_for::<JobFile<FlinkSessionJobSpec>>();
+    tidy(json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "job.yaml",
+        "if": {"properties": {"kind": {"const": "FlinkSessionJob"}}, "required": ["kind"]},
+        "then": session_job,
+        "else": deployment,
+        "$defs": generator.take_definitions(true),
+    }))
+}
+
+/// A form that the checker knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// `flinkops.yaml`.
+    Repository,
+    /// A `job.yaml` of kind FlinkDeployment, or one of its environments' files.
+    DeploymentJob,
+    /// A `job.yaml` of kind FlinkSessionJob, or one of its environments' files.
+    SessionJob,
+    /// A manifest of a FlinkDeployment.
+    DeploymentManifest,
+    /// A manifest of a FlinkSessionJob.
+    SessionJobManifest,
+    /// A manifest of any other kind.
+    Companion,
+}
+
+/// The schema the checker compiles for a form: null is never a value there, since null members mean absent.
+pub(super) fn strict(form: Form) -> Value {
+    let mut generator = generator();
+    let root = match form {
+        Form::Repository => generator.root_schema_for::<RepositoryFile>(),
+        Form::DeploymentJob => generator.root_schema_for::<JobFile<FlinkDeploymentSpec>>(),
+        Form::SessionJob => generator.root_schema_for::<JobFile<FlinkSessionJobSpec>>(),
+        Form::DeploymentManifest => generator.root_schema_for::<Manifest<FlinkDeploymentSpec>>(),
+        Form::SessionJobManifest => generator.root_schema_for::<Manifest<FlinkSessionJobSpec>>(),
+        Form::Companion => generator.root_schema_for::<CompanionManifest>(),
+    };
+    let mut schema = tidy(root.to_value());
+    without_null(&mut schema);
+    schema
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12().into_generator()
+}
+
+/// Makes what the generator gives fit for editors and for messages.
+fn tidy(mut schema: Value) -> Value {
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        for (name, definition) in definitions {
+            if name.starts_with("io.k8s.") {
+                kubernetes(definition);
+            }
+        }
+    }
+    each(&mut schema, &constants_to_enum);
+    schema
+}
+
+/// Kubernetes' own definitions: no field is required, because a template is a part of a whole; no unknown
+/// field is taken, because the API server would drop it; the descriptions are in Kubernetes' documentation.
+fn kubernetes(definition: &mut Value) {
+    each(definition, &|schema| {
+        schema.remove("description");
+        schema.remove("required");
+        if schema.remove("x-kubernetes-int-or-string").is_some() {
+            schema.insert("type".into(), json!(["number", "string"]));
+        }
+        if schema.contains_key("properties") {
+            schema.insert("additionalProperties".into(), false.into());
+        }
+    });
+}
+
+/// `oneOf` constants become an `enum`, which messages can list.
+fn constants_to_enum(schema: &mut Map<String, Value>) {
+    let Some(branches) = schema.get("oneOf").and_then(Value::as_array) else { return };
+    let mut words = Vec::new();
+    for branch in branches {
+        match (branch.get("const"), branch.get("enum").and_then(Value::as_array)) {
+            (Some(word), _) => words.push(word.clone()),
+            (None, Some(more)) => words.extend(more.iter().cloned()),
+            (None, None) => return,
+        }
+    }
+    schema.remove("oneOf");
+    schema.insert("type".into(), "string".into());
+    schema.insert("enum".into(), Value::Array(words));
+}
+
+fn without_null(schema: &mut Value) {
+    each(schema, &|schema| {
+        if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                schema.insert("type".into(), only);
+            }
+        }
+        let Some(branches) = schema.get("anyOf").and_then(Value::as_array) else { return };
+        let mut real = branches.iter().filter(|branch| branch.get("type") != Some(&json!("null")));
+        if let (Some(Value::Object(only)), None) = (real.next(), real.next()) {
+            let only = only.clone();
+            schema.remove("anyOf");
+            schema.extend(only);
+        }
+    });
+}
+
+/// Visits every schema within a schema, the outermost last.
+fn each(schema: &mut Value, visit: &impl Fn(&mut Map<String, Value>)) {
+    let Value::Object(map) = schema else { return };
+    for (keyword, value) in map.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("properties" | "$defs", Value::Object(named)) => {
+                named.values_mut().for_each(|schema| each(schema, visit));
+            }
+            ("oneOf" | "anyOf" | "allOf", Value::Array(branches)) => {
+                branches.iter_mut().for_each(|schema| each(schema, visit));
+            }
+            ("items" | "additionalProperties" | "then" | "else", schema) => each(schema, visit),
+            _ => {}
+        }
+    }
+    visit(map);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_schema_used_for_checking_knows_null_or_alternatives() {
+        for form in [Form::Repository, Form::DeploymentJob, Form::SessionJob, Form::DeploymentManifest] {
+            let text = strict(form).to_string();
+            for noise in ["\"null\"", "anyOf", "oneOf"] {
+                assert!(!text.contains(noise), "{form:?} contains {noise}");
+            }
+        }
+    }
+
+    #[test]
+    fn committed_schemas_carry_descriptions_of_ours_only() {
+        let schema = job();
+        let pod = schema.pointer("/$defs/io.k8s.api.core.v1.PodSpec").unwrap().to_string();
+        assert!(!pod.contains("description"));
+        assert!(schema.pointer("/$defs/Job/properties/parallelism/description").is_some());
+    }
+}

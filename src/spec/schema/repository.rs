@@ -1,0 +1,143 @@
+//! What may stand in `flinkops.yaml`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::job::Allow;
+use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
+use crate::spec::policy::{Adopt, Ignore, Mode, OnFailure};
+
+/// A repository of Flink jobs: `flinkops.yaml` in its root.
+#[derive(JsonSchema)]
+#[schemars(title = "flinkops.yaml")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RepositoryFile {
+    /// Identifies this repository in the cluster (label `flinkops.dev/repository`); never change it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"))]
+    #[schemars(extend("patternErrorMessage" = "letters, digits, `-`, `_` and `.`, no more than 63"))]
+    pub name: String,
+    /// Folders that hold job folders or manifests; absent: `jobs`.
+    pub jobs: Option<Vec<String>>,
+    /// The targets by name, such as `staging` and `prod`. What differs there stands in `<environment>.yaml` beside a
+    /// `job.yaml`.
+    #[schemars(length(min = 1))]
+    pub environments: BTreeMap<String, EnvironmentFile>,
+    /// Laid under every job of every environment.
+    pub defaults: Option<Defaults>,
+    /// Kinds that job folders may contain beside ConfigMap, Service, PersistentVolumeClaim and ServiceAccount,
+    /// such as `apps/v1/Deployment`. Never Secret, Namespace or a cluster-scoped kind.
+    pub companions: Option<Vec<String>>,
+    /// Consents to delete units that left Git.
+    pub removed: Option<Vec<Removed>>,
+    /// How many deletes in one plan a person has agreed to.
+    pub confirm: Option<usize>,
+    /// How flinkops may act, for every environment.
+    pub policy: Option<PolicyLayer>,
+}
+
+/// One target: a namespace of a cluster, with its values.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvironmentFile {
+    /// The namespace of everything that names none.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    #[schemars(extend("patternErrorMessage" = "lower-case letters, digits and `-`, no more than 63"))]
+    pub namespace: String,
+    /// Further namespaces that manifests may name.
+    pub namespaces: Option<Vec<String>>,
+    /// The kubeconfig context of its cluster; absent: the current one.
+    #[schemars(length(min = 1))]
+    pub context: Option<String>,
+    /// Laid over the repository's defaults, under every job.
+    pub defaults: Option<Defaults>,
+    /// How flinkops may act here.
+    pub policy: Option<PolicyLayer>,
+}
+
+/// What jobs have in common. Applies to `job.yaml` files; plain manifests are taken as they are.
+///
+/// A field that a kind does not have is not applied to it, and `spec.job` only to units that have a job.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Defaults {
+    /// Labels of every unit.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of every unit.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// For every unit, as far as its kind has the field.
+    pub spec: Option<FlinkDeploymentSpec>,
+    /// For FlinkDeployments only; laid over the common part.
+    #[serde(rename = "FlinkDeployment")]
+    pub deployment: Option<KindDefaults<FlinkDeploymentSpec>>,
+    /// For FlinkSessionJobs only; laid over the common part.
+    #[serde(rename = "FlinkSessionJob")]
+    pub session_job: Option<KindDefaults<FlinkSessionJobSpec>>,
+}
+
+/// What the jobs of one kind have in common.
+#[derive(JsonSchema)]
+#[schemars(rename = "DefaultsFor{Spec}")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KindDefaults<Spec> {
+    /// Labels of every unit of this kind.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of every unit of this kind.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// The operator's own spec.
+    pub spec: Option<Spec>,
+}
+
+/// Consent to delete one unit that left Git.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Removed {
+    /// The unit's name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// What may happen to it.
+    pub allow: Option<Allow>,
+}
+
+/// How flinkops may act. Set in `flinkops.yaml`, in an environment and in a job, weakest first; entries of
+/// `ignore` are merged by `path`.
+#[derive(JsonSchema)]
+#[schemars(rename = "Policy")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyLayer {
+    /// Whether the cluster is changed at all; absent: `enforce`.
+    pub mode: Option<Mode>,
+    /// How units that left Git are removed.
+    pub prune: Option<PruneLayer>,
+    /// Changes under way at once; absent: 4.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<usize>,
+    /// How long a verdict must hold before it counts; absent: `10s`. Three times that for session jobs after
+    /// their cluster.
+    pub settle: Option<String>,
+    /// From our write to settled; absent: `10m`.
+    pub timeout: Option<String>,
+    /// How long a savepoint may take; absent: `1h`.
+    pub savepoint_timeout: Option<String>,
+    /// What happens when an upgrade does not settle; absent: `stop`.
+    pub on_failure: Option<OnFailure>,
+    /// Whether lost session jobs are rescued without asking; absent: `false`.
+    pub repair: Option<bool>,
+    /// Whether a job that a person suspended is resumed; absent: `false`.
+    pub heal_suspend: Option<bool>,
+    /// Which live objects of others may be taken over; absent: `equal`.
+    pub adopt: Option<Adopt>,
+    /// Fields left to someone else.
+    pub ignore: Option<Vec<Ignore>>,
+}
+
+/// How units that left Git are removed.
+#[derive(JsonSchema)]
+#[schemars(rename = "Prune")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PruneLayer {
+    /// Whether anything is removed at all; absent: `true`.
+    pub enabled: Option<bool>,
+    /// Deletes in one plan beyond which all of them wait to be confirmed; absent: 3.
+    pub max_deletes: Option<usize>,
+}
