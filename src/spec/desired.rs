@@ -22,6 +22,8 @@ pub struct Consents {
     pub freeze: Option<String>,
     /// `renamedFrom`: the name this unit had before (S18).
     pub renamed_from: Option<String>,
+    /// `onCreate: fresh`: a creation starts from nothing, whatever earlier state is known (S16).
+    pub fresh: bool,
 }
 
 /// Why one unit must be settled before another may change.

@@ -5,15 +5,28 @@
 //! a value, whoever read it.
 
 pub mod check;
+pub mod companions;
+mod config_map;
 pub mod desired;
 pub mod finding;
+mod folder;
+pub mod graph;
+mod layers;
+pub mod load;
+mod manifest;
+mod names;
 pub mod node;
+mod object;
 pub mod policy;
+mod render;
+mod repository;
 pub mod schema;
 pub mod source;
 pub mod yaml;
 
 pub use desired::{Companion, Consents, Dependency, Desired, RemovalConsent, Unit};
 pub use finding::{Finding, Severity};
+pub use load::{Loaded, explain, load};
 pub use policy::Policy;
+pub use render::render;
 pub use source::SourceTree;

@@ -175,3 +175,11 @@ fn object(members: &Members) -> Map<String, Value> {
         .map(|(key, member)| (key.clone(), member.value.to_value()))
         .collect()
 }
+
+impl Node {
+    /// A map of the members given, each key standing where its value does.
+    pub fn map<'a>(mark: Mark, members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let member = |(key, value): (&str, Self)| (key.to_owned(), Member { key: value.mark.clone(), value });
+        Self { mark, content: Content::Map(members.into_iter().map(member).collect()) }
+    }
+}

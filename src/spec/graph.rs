@@ -1,0 +1,254 @@
+//! The dependency graph: what the words of `dependsOn` mean, where they run in circles, and the picture of it all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::nearest;
+use super::desired::{Dependency, Desired, Why};
+use super::finding::Finding;
+use super::node::{Mark, Node};
+use super::object::RenderedUnit;
+use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+
+/// The units that can be named, the ones of broken folders included.
+#[derive(Debug, Default)]
+pub struct Names {
+    by_name: BTreeMap<String, BTreeSet<UnitKey>>,
+    /// Whether there are units whose name cannot be told.
+    incomplete: bool,
+}
+
+impl Names {
+    /// Adds a unit.
+    pub fn add(&mut self, key: UnitKey) {
+        self.by_name.entry(key.name.clone()).or_default().insert(key);
+    }
+
+    /// Notes that there are units without a known name.
+    pub fn incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// The dependencies of a unit, sorted, and a finding for each word that means none or several units.
+    pub fn resolve(&self, unit: &RenderedUnit) -> (Vec<Dependency>, Vec<Finding>) {
+        let mut edges = BTreeSet::new();
+        let mut findings = Vec::new();
+        for (word, mark) in &unit.depends_on {
+            match self.find(&unit.key, word, mark) {
+                Ok(on) => drop(edges.insert(Dependency { on, why: Why::Declared })),
+                Err(finding) => findings.push(finding.unit(&unit.key.name)),
+            }
+        }
+        let spec = unit.manifest.get("spec").map(Node::to_value).unwrap_or_default();
+        let cluster = unit.key.cluster(&spec).filter(|on| edges.iter().all(|edge| edge.on != *on));
+        edges.extend(cluster.map(|on| Dependency { on, why: Why::SessionCluster }));
+        (edges.into_iter().collect(), findings)
+    }
+
+    fn find(&self, from: &UnitKey, word: &str, mark: &Mark) -> Result<UnitKey, Finding> {
+        let Some((namespace, kind, name)) = parse(word) else {
+            let finding = Finding::error("bad-value", mark.place(), format!("`{word}` does not name a unit"));
+            return Err(finding.hint("write `name`, `Kind/name` or `namespace/Kind/name`"));
+        };
+        if let (Some(namespace), Some(kind)) = (namespace, kind) {
+            return Ok(UnitKey::new(namespace, kind, name));
+        }
+        let named = self.by_name.get(name).into_iter().flatten();
+        let all: Vec<&UnitKey> = named.filter(|key| kind.is_none_or(|kind| key.kind == kind)).collect();
+        let near: Vec<&UnitKey> = all.iter().copied().filter(|key| key.namespace == from.namespace).collect();
+        match (near.as_slice(), all.as_slice()) {
+            ([only], _) | ([], [only]) => Ok((*only).clone()),
+            ([], []) if self.incomplete => {
+                Ok(UnitKey::new(&from.namespace, kind.unwrap_or(Kind::FlinkDeployment), name))
+            }
+            ([], []) => Err(self.dangling(word, name, mark)),
+            _ => Err(ambiguous(word, &all, mark)),
+        }
+    }
+
+    fn dangling(&self, word: &str, name: &str, mark: &Mark) -> Finding {
+        let message = format!("`{word}` is not in this repository");
+        let finding = Finding::error("dangling-dependency", mark.place(), message);
+        match nearest(name, self.by_name.keys().map(String::as_str)) {
+            Some(known) => finding.hint(format!("did you mean `{known}`?")),
+            None => finding.hint("a unit that is only in the cluster is named as `namespace/Kind/name`"),
+        }
+    }
+}
+
+fn ambiguous(word: &str, all: &[&UnitKey], mark: &Mark) -> Finding {
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let message = format!("`{word}` may mean {}", names.join(" or "));
+    let hint = format!("write the one that is meant, such as `{}`", names[0]);
+    Finding::error("ambiguous-dependency", mark.place(), message).hint(hint)
+}
+
+fn parse(word: &str) -> Option<(Option<&str>, Option<Kind>, &str)> {
+    let parts: Vec<&str> = word.split('/').collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return None;
+    }
+    match parts.as_slice() {
+        [name] => Some((None, None, name)),
+        [kind, name] => Some((None, Some(Kind::parse(kind)?), name)),
+        [namespace, kind, name] => Some((Some(namespace), Some(Kind::parse(kind)?), name)),
+        _ => None,
+    }
+}
+
+/// The edges of every unit, by unit.
+pub type Edges = BTreeMap<UnitKey, Vec<Dependency>>;
+
+/// Every circle once, each as the path that comes back to its first unit.
+pub fn cycles(edges: &Edges) -> Vec<Vec<UnitKey>> {
+    let mut done: BTreeSet<&UnitKey> = BTreeSet::new();
+    let mut found = Vec::new();
+    for start in edges.keys() {
+        walk(edges, start, &mut done, &mut found);
+    }
+    found
+}
+
+/// Depth first without the call stack, because a chain may be as long as the repository.
+fn walk<'a>(
+    edges: &'a Edges,
+    start: &'a UnitKey,
+    done: &mut BTreeSet<&'a UnitKey>,
+    found: &mut Vec<Vec<UnitKey>>,
+) {
+    let mut path: Vec<(&UnitKey, usize)> = Vec::new();
+    let mut on_path: BTreeMap<&UnitKey, usize> = BTreeMap::new();
+    let mut enter = Some(start).filter(|key| !done.contains(key));
+    loop {
+        if let Some(key) = enter.take() {
+            on_path.insert(key, path.len());
+            path.push((key, 0));
+        }
+        let Some((key, next)) = path.last_mut() else { return };
+        let edge = edges.get(*key).and_then(|list| list.get(*next));
+        *next += 1;
+        match edge {
+            None => {
+                on_path.remove(*key);
+                done.insert(key);
+                path.pop();
+            }
+            Some(edge) if on_path.contains_key(&edge.on) => {
+                let from = on_path[&edge.on];
+                let circle = path[from..].iter().map(|(key, _)| (*key).clone());
+                found.push(circle.chain([edge.on.clone()]).collect());
+            }
+            Some(edge) if edges.contains_key(&edge.on) && !done.contains(&edge.on) => enter = Some(&edge.on),
+            Some(_) => {}
+        }
+    }
+}
+
+/// What a node of the picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeRole {
+    /// A unit of the repository.
+    Unit(Role),
+    /// A unit that others depend on and that is not in the repository, or could not be read.
+    Outside,
+    /// Another object of a job folder.
+    Companion,
+}
+
+/// A node of the picture.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GraphNode {
+    /// Its name where that is unique among the units, else the long form.
+    pub id: String,
+    /// The object.
+    pub key: ObjectKey,
+    /// What it is.
+    pub role: NodeRole,
+}
+
+/// Why one node comes after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeWhy {
+    /// `dependsOn` says so.
+    Declared,
+    /// A session job needs its cluster.
+    SessionCluster,
+    /// The companions of a folder come before its units.
+    Companion,
+}
+
+impl EdgeWhy {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::SessionCluster => "session-cluster",
+            Self::Companion => "companion",
+        }
+    }
+}
+
+/// An edge of the picture: `from` depends on `to`; both are ids.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GraphEdge {
+    /// The one that waits.
+    pub from: String,
+    /// The one it waits for.
+    pub to: String,
+    /// Why.
+    pub why: EdgeWhy,
+}
+
+/// The picture of an environment, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Graph {
+    /// Units, what they depend on, and companions.
+    pub nodes: Vec<GraphNode>,
+    /// Who waits for whom.
+    pub edges: Vec<GraphEdge>,
+}
+
+/// Draws the graph of an environment.
+pub fn graph(desired: &Desired) -> Graph {
+    let mut roles: BTreeMap<ObjectKey, NodeRole> = BTreeMap::new();
+    let mut edges: BTreeSet<(ObjectKey, ObjectKey, EdgeWhy)> = BTreeSet::new();
+    let mut by_folder: BTreeMap<&str, Vec<&ObjectKey>> = BTreeMap::new();
+    for companion in desired.companions.values() {
+        roles.insert(companion.key.clone(), NodeRole::Companion);
+        by_folder.entry(&companion.folder).or_default().push(&companion.key);
+    }
+    for unit in desired.units.values() {
+        let from = ObjectKey::from(&unit.key);
+        for edge in &unit.depends_on {
+            let to = ObjectKey::from(&edge.on);
+            roles.entry(to.clone()).or_insert(NodeRole::Outside);
+            edges.insert((from.clone(), to, why(edge.why)));
+        }
+        for companion in by_folder.get(unit.folder.as_str()).into_iter().flatten() {
+            edges.insert((from.clone(), (*companion).clone(), EdgeWhy::Companion));
+        }
+        roles.insert(from, NodeRole::Unit(unit.role));
+    }
+    named(roles, edges)
+}
+
+fn why(why: Why) -> EdgeWhy {
+    match why {
+        Why::Declared => EdgeWhy::Declared,
+        Why::SessionCluster => EdgeWhy::SessionCluster,
+    }
+}
+
+fn named(roles: BTreeMap<ObjectKey, NodeRole>, edges: BTreeSet<(ObjectKey, ObjectKey, EdgeWhy)>) -> Graph {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for key in roles.keys() {
+        *count.entry(key.name.clone()).or_default() += 1;
+    }
+    let id = |key: &ObjectKey| if count[&key.name] == 1 { key.name.clone() } else { key.to_string() };
+    let mut edges: Vec<GraphEdge> =
+        edges.iter().map(|(from, to, why)| GraphEdge { from: id(from), to: id(to), why: *why }).collect();
+    edges.sort();
+    let mut nodes: Vec<GraphNode> =
+        roles.iter().map(|(key, role)| GraphNode { id: id(key), key: key.clone(), role: *role }).collect();
+    nodes.sort();
+    Graph { nodes, edges }
+}

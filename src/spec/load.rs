@@ -1,0 +1,321 @@
+//! The one way from files to [`Desired`]: reads, checks, renders and resolves, and keeps what is broken apart (S1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::nearest;
+use super::desired::{Companion, Desired, Movement, Unit, Unknown};
+use super::finding::{Finding, Place, Severity};
+use super::folder::{self, Folder, has_error};
+use super::graph::{self, Edges, Names};
+use super::node::Node;
+use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
+use super::repository::{self, Environment, FILE, Repository};
+use super::source::{Limits, SourceTree};
+use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+
+/// A repository as read.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// `name` of `flinkops.yaml`, where it can be told.
+    pub repository: Option<String>,
+    /// What each environment should hold. An environment that cannot be told from a broken `flinkops.yaml`
+    /// is not here; one that can is here with everything unknown.
+    pub environments: BTreeMap<String, Desired>,
+    /// Everything found, sorted, whatever the environment.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a repository; `only` names the one environment to render.
+pub fn load(tree: &SourceTree, limits: &Limits, only: Option<&str>) -> Loaded {
+    let mut loaded = Loaded::default();
+    for (environment, loading) in start(tree, limits, only, &mut loaded) {
+        let desired = loading.desired();
+        loaded.findings.extend(desired.findings.iter().cloned());
+        loaded.environments.insert(environment, desired);
+    }
+    loaded.findings.sort();
+    loaded.findings.dedup();
+    loaded
+}
+
+/// The manifests of one environment with the place each value comes from.
+pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMap<UnitKey, Node> {
+    let loading = start(tree, limits, Some(environment), &mut Loaded::default());
+    let units = loading.into_values().flat_map(|loading| loading.folders).filter(|folder| !folder.broken);
+    units.flat_map(|folder| folder.rendered.units).map(|unit| (unit.key, unit.manifest)).collect()
+}
+
+fn start<'a>(
+    tree: &'a SourceTree,
+    limits: &Limits,
+    only: Option<&str>,
+    loaded: &mut Loaded,
+) -> BTreeMap<String, Loading<'a>> {
+    let (repository, mut general) = repository::read(tree, limits);
+    let Some(repository) = repository else {
+        general.extend(tree.refused.iter().cloned());
+        loaded.findings = general;
+        return BTreeMap::new();
+    };
+    let (folders, mut found) = match has_error(&general) {
+        true => (Vec::new(), Vec::new()),
+        false => folder::read_all(tree, limits, &repository),
+    };
+    general.append(&mut found);
+    general.extend(shared_objects(&repository, &folders));
+    general.extend(only.and_then(|name| unknown_environment(&repository, name)));
+    general.sort();
+    general.dedup();
+    loaded.repository = Some(repository.name.clone());
+    loaded.findings.clone_from(&general);
+    loaded.findings.extend(folders.iter().flat_map(|folder| folder.findings.iter().cloned()));
+    let chosen = repository.environments.values().filter(|one| only.is_none_or(|name| name == one.name));
+    let each =
+        |one: &Environment| (one.name.clone(), Loading::new(tree, &repository, one, &folders, &general));
+    chosen.map(each).collect()
+}
+
+fn unknown_environment(repository: &Repository, name: &str) -> Option<Finding> {
+    let known: Vec<&str> = repository.environments.keys().map(String::as_str).collect();
+    if known.contains(&name) {
+        return None;
+    }
+    let finding =
+        Finding::error("unknown-environment", Place::file(FILE), format!("there is no environment `{name}`"));
+    Some(match nearest(name, known.iter().copied()) {
+        Some(near) => finding.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
+        None => finding.hint(format!("there are {}", known.join(", "))),
+    })
+}
+
+/// Two environments that write the same object would fight over it forever (S2).
+fn shared_objects(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
+    let mut owners: BTreeMap<(Option<&str>, UnitKey), &Environment> = BTreeMap::new();
+    let mut pairs: BTreeMap<(&str, &str), (Finding, usize)> = BTreeMap::new();
+    for environment in repository.environments.values() {
+        for key in folders.iter().flat_map(|folder| keys(folder, &environment.namespace)) {
+            let context = environment.context.as_deref();
+            let Some(other) = owners.insert((context, key.clone()), environment) else { continue };
+            if other.name == environment.name {
+                continue;
+            }
+            let pair = pairs.entry((&other.name, &environment.name)).or_insert_with(|| {
+                let message = format!("`{}` and `{}` both write {key}", other.name, environment.name);
+                let finding = Finding::error("shared-object", environment.mark.place(), message);
+                (finding.hint("give each environment its own namespace, or its own context"), 0)
+            });
+            pair.1 += 1;
+        }
+    }
+    let more = |(finding, count): (Finding, usize)| match count {
+        1 => finding,
+        _ => Finding { message: format!("{} and {} more", finding.message, count - 1), ..finding },
+    };
+    pairs.into_values().map(more).collect()
+}
+
+fn keys(folder: &Folder, namespace: &str) -> Vec<UnitKey> {
+    let job = folder.job.iter().map(|job| UnitKey::new(namespace, job.kind, &job.name));
+    let manifests = folder.manifests.iter().filter_map(|manifest| {
+        let written = manifest.node.at(&["metadata", "namespace"]).and_then(Node::text);
+        Some(UnitKey::new(written.unwrap_or(namespace), manifest.unit?, &manifest.name))
+    });
+    job.chain(manifests).collect()
+}
+
+/// One environment on its way.
+struct Loading<'a> {
+    tree: &'a SourceTree,
+    bare: Desired,
+    folders: Vec<LoadedFolder>,
+}
+
+/// A folder on its way.
+struct LoadedFolder {
+    path: String,
+    names: BTreeSet<String>,
+    rendered: Rendered,
+    depends_on: Edges,
+    broken: bool,
+}
+
+impl<'a> Loading<'a> {
+    fn new(
+        tree: &'a SourceTree,
+        repository: &Repository,
+        environment: &Environment,
+        folders: &[Folder],
+        general: &[Finding],
+    ) -> Self {
+        let mut loading = Self { tree, bare: bare(tree, repository, environment), folders: Vec::new() };
+        loading.bare.findings = general.to_vec();
+        loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
+        loading.duplicates();
+        loading.resolve();
+        loading.cycles();
+        loading
+    }
+
+    fn render(&self, folder: &Folder, environment: &Environment) -> LoadedFolder {
+        let mut rendered = object::render(self.tree, folder, environment);
+        rendered.findings.extend(folder.findings.iter().cloned());
+        rendered
+            .findings
+            .extend(folder.environment_findings.get(&environment.name).into_iter().flatten().cloned());
+        let mut names = folder.names.clone();
+        names.extend(rendered.units.iter().map(|unit| unit.key.name.clone()));
+        let broken = has_error(&rendered.findings);
+        LoadedFolder { path: folder.path.clone(), names, rendered, depends_on: Edges::new(), broken }
+    }
+
+    /// A name used twice breaks both folders, each told of the other.
+    fn duplicates(&mut self) {
+        let mut seen: BTreeMap<ObjectKey, Vec<(usize, Place)>> = BTreeMap::new();
+        for (index, folder) in self.folders.iter().enumerate() {
+            for (key, place) in folder.objects() {
+                seen.entry(key).or_default().push((index, place));
+            }
+        }
+        for (key, places) in seen.into_iter().filter(|(_, places)| places.len() > 1) {
+            for (nth, (index, place)) in places.iter().enumerate() {
+                let (_, other) = &places[usize::from(nth == 0)];
+                let message = format!("{key} is also written in {}:{}", other.file, other.line);
+                let finding = Finding::error("duplicate-name", place.clone(), message);
+                self.folders[*index].fail(finding.hint("rename or remove one of them").unit(&key.name));
+            }
+        }
+    }
+
+    fn resolve(&mut self) {
+        let mut names = Names::default();
+        for folder in &self.folders {
+            let known: BTreeSet<&str> =
+                folder.rendered.units.iter().map(|unit| unit.key.name.as_str()).collect();
+            folder.rendered.units.iter().for_each(|unit| names.add(unit.key.clone()));
+            let guesses = folder.names.iter().filter(|name| folder.broken && !known.contains(name.as_str()));
+            for guess in guesses {
+                names.add(UnitKey::new(&self.bare.namespace, Kind::FlinkDeployment, guess));
+            }
+            if folder.broken && folder.names.is_empty() {
+                names.incomplete();
+            }
+        }
+        for folder in &mut self.folders {
+            folder.resolve(&names);
+        }
+    }
+
+    fn cycles(&mut self) {
+        let edges: Edges = self.folders.iter().flat_map(|folder| folder.depends_on.clone()).collect();
+        for circle in graph::cycles(&edges) {
+            let path: Vec<&str> = circle.iter().map(|key| key.name.as_str()).collect();
+            let message = format!("dependencies run in a circle: {}", path.join(" → "));
+            for folder in &mut self.folders {
+                let within = folder.rendered.units.iter().find_map(|unit| {
+                    let at = circle.iter().position(|key| *key == unit.key)?;
+                    Some((unit.place_of(circle.get(at + 1)?), unit.key.name.clone()))
+                });
+                if let Some((place, name)) = within {
+                    let finding = Finding::error("dependency-cycle", place, message.clone());
+                    folder.fail(finding.hint("remove one of these dependencies").unit(name));
+                }
+            }
+        }
+    }
+
+    fn desired(self) -> Desired {
+        let mut desired = self.bare;
+        if has_error(&desired.findings) {
+            desired.unknown.push(Unknown { folder: String::new(), name: None });
+        }
+        let everything = !desired.unknown.is_empty();
+        for folder in self.folders {
+            desired.findings.extend(folder.rendered.findings.iter().cloned());
+            if folder.broken {
+                desired.unknown.extend(folder.unknown());
+            } else if !everything {
+                folder.settle(&mut desired);
+            }
+        }
+        desired.findings.sort();
+        desired.findings.dedup();
+        desired.unknown.sort();
+        desired.unknown.dedup();
+        desired
+    }
+}
+
+impl LoadedFolder {
+    fn fail(&mut self, finding: Finding) {
+        self.broken |= finding.severity == Severity::Error;
+        self.rendered.findings.push(finding);
+    }
+
+    fn objects(&self) -> impl Iterator<Item = (ObjectKey, Place)> {
+        let units = self.rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), unit.place.clone()));
+        units.chain(self.rendered.companions.iter().map(|one| (one.key.clone(), one.place.clone())))
+    }
+
+    fn resolve(&mut self, names: &Names) {
+        let mut findings = Vec::new();
+        for unit in &self.rendered.units {
+            let (edges, mut found) = names.resolve(unit);
+            findings.append(&mut found);
+            self.depends_on.insert(unit.key.clone(), edges);
+        }
+        findings.into_iter().for_each(|finding| self.fail(finding));
+    }
+
+    fn unknown(&self) -> Vec<Unknown> {
+        let one = |name: Option<&String>| Unknown { folder: self.path.clone(), name: name.cloned() };
+        if self.names.is_empty() {
+            vec![one(None)]
+        } else {
+            self.names.iter().map(|name| one(Some(name))).collect()
+        }
+    }
+
+    fn settle(mut self, desired: &mut Desired) {
+        for RenderedUnit { key, place, manifest, consents, policy, .. } in self.rendered.units {
+            let manifest = manifest.to_value();
+            let role = Role::of(key.kind, &manifest["spec"]);
+            let depends_on = self.depends_on.remove(&key).unwrap_or_default();
+            let folder = self.path.clone();
+            let unit = Unit { key: key.clone(), role, folder, place, manifest, depends_on, consents, policy };
+            desired.units.insert(key, unit);
+        }
+        for RenderedCompanion { key, place, manifest } in self.rendered.companions {
+            let folder = self.path.clone();
+            let companion = Companion { key: key.clone(), folder, place, manifest: manifest.to_value() };
+            desired.companions.insert(key, companion);
+        }
+    }
+}
+
+impl RenderedUnit {
+    /// Where this unit says that it depends on another: the word in `dependsOn`, else `deploymentName`.
+    fn place_of(&self, on: &UnitKey) -> Place {
+        let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));
+        said.map_or_else(|| self.place.clone(), |(_, mark)| mark.place())
+    }
+}
+
+fn bare(tree: &SourceTree, repository: &Repository, environment: &Environment) -> Desired {
+    Desired {
+        repository: repository.name.clone(),
+        origin: tree.origin.clone(),
+        environment: environment.name.clone(),
+        context: environment.context.clone(),
+        namespace: environment.namespace.clone(),
+        namespaces: environment.namespaces.clone(),
+        units: BTreeMap::new(),
+        companions: BTreeMap::new(),
+        companion_kinds: repository.companions.kinds().clone(),
+        unknown: Vec::new(),
+        removed: repository.removed.clone(),
+        confirm_deletes: repository.confirm,
+        policy: environment.policy.clone(),
+        movement: Movement::Forward,
+        findings: Vec::new(),
+    }
+}

@@ -1,0 +1,47 @@
+//! A plain Kubernetes manifest, taken as it is: checked, and told apart into unit and companion.
+
+use super::check::check;
+use super::companions::Allowed;
+use super::finding::Finding;
+use super::folder::bad_name;
+use super::node::Node;
+use super::schema::Form;
+use crate::flink::kind::{API_VERSION, Kind};
+
+/// A manifest before its namespace is known.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The kind, where it is a unit.
+    pub unit: Option<Kind>,
+    /// `metadata.name`.
+    pub name: String,
+    /// The whole document.
+    pub node: Node,
+}
+
+/// Reads one document; without a manifest there is an error among the findings.
+pub fn read(document: &Node, allowed: &Allowed) -> (Option<Manifest>, Vec<Finding>) {
+    let text = |key| document.get(key).and_then(Node::text);
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        return (None, check(Form::Companion, document));
+    };
+    let unit = Kind::parse(kind).filter(|_| version == API_VERSION);
+    let form = match unit {
+        Some(Kind::FlinkDeployment) => Form::DeploymentManifest,
+        Some(Kind::FlinkSessionJob) => Form::SessionJobManifest,
+        None => Form::Companion,
+    };
+    let mut findings = check(form, document);
+    if unit.is_none()
+        && let Err((message, hint)) = allowed.permit(version, kind)
+    {
+        let place = document.get("kind").unwrap_or(document).mark.place();
+        findings.push(Finding::error("companion-kind", place, message).hint(hint));
+    }
+    let Some(name) = document.at(&["metadata", "name"]) else { return (None, findings) };
+    let text = name.text().unwrap_or_default().to_owned();
+    if let Some(kind) = unit {
+        findings.extend(bad_name(kind, &text, &name.mark));
+    }
+    (Some(Manifest { unit, name: text, node: document.clone() }), findings)
+}

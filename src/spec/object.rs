@@ -1,0 +1,326 @@
+//! Renders a folder for one environment: layers become manifests, with what people said about them.
+
+use super::check::nearest;
+use super::companions::BUILT_IN;
+use super::config_map;
+use super::desired::Consents;
+use super::finding::{Finding, Place};
+use super::folder::{Folder, Job, bad_name};
+use super::layers;
+use super::manifest::Manifest;
+use super::node::{Content, Mark, Member, Node};
+use super::policy::Policy;
+use super::repository::{self, Environment};
+use super::source::SourceTree;
+use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
+
+/// A unit as rendered, its dependencies still words.
+#[derive(Debug)]
+pub struct RenderedUnit {
+    /// Its name in the cluster.
+    pub key: UnitKey,
+    /// Where it begins.
+    pub place: Place,
+    /// The manifest, each value with the place it comes from.
+    pub manifest: Node,
+    /// What it says it depends on, with the place.
+    pub depends_on: Vec<(String, Mark)>,
+    /// Consents.
+    pub consents: Consents,
+    /// The policy in force.
+    pub policy: Policy,
+}
+
+/// A companion as rendered.
+#[derive(Debug)]
+pub struct RenderedCompanion {
+    /// Its name in the cluster.
+    pub key: ObjectKey,
+    /// Where it begins.
+    pub place: Place,
+    /// The manifest.
+    pub manifest: Node,
+}
+
+/// A folder in one environment.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// Its units.
+    pub units: Vec<RenderedUnit>,
+    /// Its other objects.
+    pub companions: Vec<RenderedCompanion>,
+    /// What is wrong with them.
+    pub findings: Vec<Finding>,
+}
+
+/// Renders everything in a folder.
+pub fn render(tree: &SourceTree, folder: &Folder, environment: &Environment) -> Rendered {
+    let mut renderer = Renderer { tree, folder, environment, out: Rendered::default() };
+    for manifest in &folder.manifests {
+        renderer.manifest(manifest);
+    }
+    if let Some(job) = &folder.job {
+        renderer.job(job);
+    }
+    renderer.out
+}
+
+struct Renderer<'a> {
+    tree: &'a SourceTree,
+    folder: &'a Folder,
+    environment: &'a Environment,
+    out: Rendered,
+}
+
+impl Renderer<'_> {
+    fn manifest(&mut self, manifest: &Manifest) {
+        let Some(namespace) = self.namespace(manifest) else { return };
+        let (name, node) = (&manifest.name, &manifest.node);
+        let place = node.mark.place();
+        let Some(kind) = manifest.unit else {
+            let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
+            let key = ObjectKey::new(text("apiVersion"), text("kind"), &namespace, name);
+            self.reserved(node, &[]);
+            let manifest = in_namespace(node, &namespace);
+            self.out.companions.push(RenderedCompanion { key, place, manifest });
+            return;
+        };
+        self.reserved(node, &ANNOTATIONS);
+        let annotations = node.at(&["metadata", "annotations"]);
+        let unit = RenderedUnit {
+            key: UnitKey::new(&namespace, kind, name),
+            place,
+            manifest: whole(kind, name, &namespace, node, node.get("metadata").unwrap_or(node)),
+            depends_on: annotations.map(comma_list).unwrap_or_default(),
+            consents: annotations
+                .map(|annotations| self.consents_of_annotations(annotations))
+                .unwrap_or_default(),
+            policy: self.environment.policy.clone(),
+        };
+        self.unit(unit);
+    }
+
+    fn namespace(&mut self, manifest: &Manifest) -> Option<String> {
+        let Some(written) = manifest.node.at(&["metadata", "namespace"]) else {
+            return Some(self.environment.namespace.clone());
+        };
+        let namespace = written.text()?;
+        if self.environment.namespaces.contains(namespace) {
+            return Some(namespace.to_owned());
+        }
+        let name = &self.environment.name;
+        let message = format!("`{namespace}` is not a namespace of the environment {name}");
+        let hint =
+            format!("leave it out, or list it under `environments.{name}.namespaces` in flinkops.yaml");
+        self.out.findings.push(Finding::error("foreign-namespace", written.mark.place(), message).hint(hint));
+        None
+    }
+
+    fn job(&mut self, job: &Job) {
+        let mut layers = self.layers(job);
+        let (made, mut findings) = if job.kind == Kind::FlinkSessionJob {
+            (Vec::new(), no_pod_template(&layers).into_iter().collect())
+        } else {
+            config_map::generate(self.tree, &self.folder.path, &job.name, &layers)
+        };
+        findings.append(&mut config_map::mount(&made, &mut layers));
+        self.out.findings.append(&mut findings);
+        for map in made {
+            let key = ObjectKey::new(BUILT_IN[0].0, BUILT_IN[0].1, &self.environment.namespace, &map.name);
+            let place = map.manifest.mark.place();
+            let manifest = in_namespace(&map.manifest, &self.environment.namespace);
+            self.out.companions.push(RenderedCompanion { key, place, manifest });
+        }
+        let namespace = &self.environment.namespace;
+        let manifest = whole(job.kind, &job.name, namespace, &layers, &layers);
+        self.reserved(&manifest, &[]);
+        let (policy, mut findings) = repository::policy(layers.get("policy"));
+        self.out.findings.append(&mut findings);
+        self.unit(RenderedUnit {
+            key: UnitKey::new(namespace, job.kind, &job.name),
+            place: job.node.mark.place(),
+            manifest,
+            depends_on: list(&layers, "dependsOn"),
+            consents: consents(&layers),
+            policy,
+        });
+    }
+
+    /// Everything that is said about a job, laid over each other.
+    fn layers(&self, job: &Job) -> Node {
+        let overlay = self.folder.overlays.get(&self.environment.name);
+        let mut layers = self.environment.layer(job.kind).clone();
+        let has_job = [Some(&job.node), overlay]
+            .into_iter()
+            .flatten()
+            .any(|layer| layer.at(&["spec", "job"]).is_some());
+        if !has_job && let Some(spec) = layers.members_mut().and_then(|members| members.get_mut("spec")) {
+            spec.value.members_mut().map(|members| members.remove("job"));
+        }
+        layers::lay(&mut layers, &job.node);
+        if let Some(overlay) = overlay {
+            layers::lay(&mut layers, overlay);
+        }
+        layers
+    }
+
+    /// The checks every unit passes, whatever it was written as.
+    fn unit(&mut self, mut unit: RenderedUnit) {
+        sizes_as_the_operator_types_them(&mut unit.manifest);
+        let spec = unit.manifest.get("spec");
+        if unit.key.kind == Kind::FlinkSessionJob {
+            for field in ["deploymentName", "job"] {
+                if spec.and_then(|spec| spec.get(field)).is_none() {
+                    let place = spec.map_or(unit.place.clone(), |spec| spec.mark.place());
+                    let message = format!("the field `{field}` is missing");
+                    let finding = Finding::error("missing-field", place, message);
+                    self.out
+                        .findings
+                        .push(finding.hint("a FlinkSessionJob needs a session cluster and a job"));
+                }
+            }
+            if let Some(cluster) = spec.and_then(|spec| spec.get("deploymentName")) {
+                let name = cluster.text().unwrap_or_default();
+                self.out.findings.extend(bad_name(Kind::FlinkDeployment, name, &cluster.mark));
+            }
+        }
+        self.out.units.push(unit);
+    }
+
+    /// Names under `flinkops.dev/` mean something: only those that people may write are taken.
+    fn reserved(&mut self, manifest: &Node, known: &[&str]) {
+        for part in ["labels", "annotations"] {
+            let Some(members) = manifest.at(&["metadata", part]).and_then(Node::members) else { continue };
+            for (key, member) in members.range(PREFIX.to_owned()..) {
+                let Some(name) = key.strip_prefix(PREFIX) else { break };
+                if part == "annotations" && known.contains(&name) {
+                    continue;
+                }
+                let message = format!("`{key}` is not for people to write");
+                let finding = Finding::error("reserved-name", member.key.place(), message);
+                self.out.findings.push(match nearest(name, known.iter().copied()) {
+                    Some(known) if part == "annotations" => {
+                        finding.hint(format!("did you mean `{PREFIX}{known}`?"))
+                    }
+                    _ => finding.hint("names under flinkops.dev/ are flinkops' own"),
+                });
+            }
+        }
+    }
+
+    fn consents_of_annotations(&mut self, annotations: &Node) -> Consents {
+        let mut text = |name: &str| {
+            let value = annotations.get(&format!("{PREFIX}{name}"))?;
+            let reason = value.text().unwrap_or_default().trim();
+            if reason.is_empty() {
+                let message = format!("`{PREFIX}{name}`: must not be empty");
+                self.out.findings.push(Finding::error("bad-value", value.mark.place(), message));
+            }
+            Some(reason.to_owned())
+        };
+        Consents {
+            state_loss: text("allow-state-loss"),
+            recreate: text("allow-recreate"),
+            adopt: text("adopt"),
+            freeze: text("freeze"),
+            renamed_from: text("renamed-from"),
+            fresh: text("on-create").is_some_and(|word| word == "fresh"),
+        }
+    }
+}
+
+const PREFIX: &str = "flinkops.dev/";
+
+/// The annotations of a plain manifest that say what the fields of a `job.yaml` say.
+const ANNOTATIONS: [&str; 7] =
+    ["adopt", "allow-recreate", "allow-state-loss", "depends-on", "freeze", "on-create", "renamed-from"];
+
+fn no_pod_template(layers: &Node) -> Option<Finding> {
+    layers.get("configMaps")?;
+    let message = "`configMaps` needs a pod template, and a FlinkSessionJob has none";
+    let finding = Finding::error("config-map-mount", layers.key_mark("configMaps").place(), message);
+    Some(finding.hint("write it in the job.yaml of the session cluster"))
+}
+
+fn comma_list(annotations: &Node) -> Vec<(String, Mark)> {
+    let Some(value) = annotations.get("flinkops.dev/depends-on") else { return Vec::new() };
+    let names = value.text().unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| (name.to_owned(), value.mark.clone())).collect()
+}
+
+fn list(layers: &Node, key: &str) -> Vec<(String, Mark)> {
+    let items = layers.get(key).map_or(&[][..], Node::items);
+    items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark.clone()))).collect()
+}
+
+fn consents(layers: &Node) -> Consents {
+    let text = |path: &[&str]| layers.at(path).and_then(Node::text).map(str::to_owned);
+    Consents {
+        state_loss: text(&["allow", "stateLoss"]),
+        recreate: text(&["allow", "recreate"]),
+        adopt: text(&["adopt"]),
+        freeze: text(&["freeze"]),
+        renamed_from: text(&["renamedFrom"]),
+        fresh: text(&["onCreate"]).is_some_and(|word| word == "fresh"),
+    }
+}
+
+/// The whole manifest of a unit. `said` holds `spec`; `about` holds labels and annotations.
+fn whole(kind: Kind, name: &str, namespace: &str, said: &Node, about: &Node) -> Node {
+    let mark = &said.mark;
+    let text = |text: &str| Node::text_at(mark.clone(), text);
+    let mut metadata = Node::map(mark.clone(), [("name", text(name)), ("namespace", text(namespace))]);
+    copy(about, &mut metadata, &["labels", "annotations"]);
+    let head = [("apiVersion", text(API_VERSION)), ("kind", text(kind.as_str())), ("metadata", metadata)];
+    let mut manifest = Node::map(mark.clone(), head);
+    copy(said, &mut manifest, &["spec"]);
+    if let Some(members) = manifest.members_mut() {
+        let spec = || Member { key: mark.clone(), value: Node::empty(mark.clone()) };
+        members.entry("spec".to_owned()).or_insert_with(spec);
+    }
+    manifest
+}
+
+fn copy(from: &Node, to: &mut Node, keys: &[&str]) {
+    let (Some(from), Some(to)) = (from.members(), to.members_mut()) else { return };
+    for key in keys {
+        if let Some(member) = from.get(*key).filter(|member| !member.value.is_null()) {
+            to.insert((*key).to_owned(), member.clone());
+        }
+    }
+}
+
+/// The manifest of a companion with its namespace, without what the API server owns.
+fn in_namespace(node: &Node, namespace: &str) -> Node {
+    let mut manifest = node.clone();
+    let Some(members) = manifest.members_mut() else { return manifest };
+    members.remove("status");
+    if let Some(metadata) = members.get_mut("metadata").and_then(|member| member.value.members_mut()) {
+        metadata.retain(|key, _| ["name", "labels", "annotations"].contains(&key.as_str()));
+        let value = Node::text_at(node.mark.clone(), namespace);
+        metadata.insert("namespace".to_owned(), Member { key: node.mark.clone(), value });
+    }
+    manifest
+}
+
+/// `resource` is a number and two texts to the operator's API; people write either for both.
+fn sizes_as_the_operator_types_them(manifest: &mut Node) {
+    for part in ["jobManager", "taskManager"] {
+        let path = ["spec", part, "resource"];
+        let found = path.iter().try_fold(&mut *manifest, |node, key| {
+            node.members_mut()?.get_mut(*key).map(|member| &mut member.value)
+        });
+        let Some(members) = found.and_then(Node::members_mut) else { continue };
+        for (key, member) in members {
+            let content = &mut member.value.content;
+            match content {
+                Content::Text(text) if key == "cpu" => {
+                    let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+                    *content = number.map_or(content.clone(), Content::Number);
+                }
+                Content::Number(number) if key != "cpu" => *content = Content::Text(number.to_string()),
+                _ => {}
+            }
+        }
+    }
+}

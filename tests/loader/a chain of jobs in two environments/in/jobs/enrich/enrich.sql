@@ -1,0 +1,1 @@
+INSERT INTO enriched SELECT * FROM orders;
