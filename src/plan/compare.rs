@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, MANAGER};
 use super::live::LiveObject;
 use super::operation::Operation;
-use super::outcome::{Cause, Change, FieldEffect};
+use super::outcome::{Cause, Change, FieldEffect, Owner};
 use super::owner;
 use crate::flink::canonical::{escape, leaves};
 use crate::flink::diff::{DeploymentMode, DiffType, classify};
@@ -128,13 +128,12 @@ impl Comparison<'_> {
 
     fn change(&self, path: &str, before: Option<&Value>, after: Option<&Value>) -> Change {
         let owner = owner::of(self.live, path);
-        let ours = owner.as_ref().is_some_and(|owner| owner.manager == MANAGER);
         Change {
             path: path.to_owned(),
             before: before.cloned(),
             after: after.cloned(),
             effect: self.effect(path, after),
-            cause: self.cause(path, before, after, ours || owner.is_none()),
+            cause: self.cause(path, before, after, owner.as_ref()),
             owner,
             secret: false,
         }
@@ -168,15 +167,23 @@ impl Comparison<'_> {
     }
 
     /// From the ledger's field hashes; without a ledger from who wrote the field; else pending.
-    fn cause(&self, path: &str, before: Option<&Value>, after: Option<&Value>, ours: bool) -> Cause {
+    fn cause(
+        &self,
+        path: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+        owner: Option<&Owner>,
+    ) -> Cause {
+        let ours = owner.is_some_and(|owner| owner.manager == MANAGER);
         let Some(ledger) = self.ledger.filter(|ledger| !ledger.fields.is_empty()) else {
-            return if ours { Cause::Pending } else { Cause::Drift };
+            return if ours || owner.is_none() { Cause::Pending } else { Cause::Drift };
         };
         let applied = ledger.fields.get(path);
         let same = |value: Option<&Value>| value.map(|value| field_hash(path, value)).as_ref() == applied;
         match (same(before), same(after)) {
             (true, _) => Cause::Pending,
             (false, true) => Cause::Drift,
+            // Our own write that was not recorded in time: Git has moved on since.
             (false, false) if ours && before.is_some() => Cause::Pending,
             (false, false) => Cause::Both,
         }

@@ -49,6 +49,9 @@ use tasks::Board;
 use write::Task;
 pub use write::Write;
 
+#[cfg(test)]
+mod tests;
+
 /// Remembers since when each unit has read as it does (S22). Losing `previous` delays decisions, and
 /// changes none.
 pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp) -> BTreeMap<UnitKey, Since> {
