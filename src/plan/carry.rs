@@ -1,12 +1,17 @@
 //! A session cluster's change takes its jobs with it, so they are carried over: stopped with a
 //! savepoint, written down, and started again when the cluster is ready (S8, S9, S12 to S14).
 
+use std::collections::BTreeMap;
+
 use super::decide::blocked;
 use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::Health;
+use crate::flink::kind::Role;
+use crate::flink::validate::{Proposal, validate};
+use crate::spec::Unit;
 
 /// What a job on a changing session cluster needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +80,7 @@ pub fn decide(
     jobs: &[&Subject<'_>],
     decision: Decision,
 ) -> Decision {
-    let mut decision = decision;
+    let mut decision = decision.blocked(refusal(cluster, jobs));
     // A cluster that is down carries nobody: its change is the way out (S13).
     let down = is_down(cluster);
     for job in jobs {
@@ -96,6 +101,24 @@ pub fn decide(
         .chain(each(StepKind::WaitSettled))
         .collect();
     decision
+}
+
+/// S12: before the first job stops, the cluster's new spec and each resume must pass the operator's rules.
+fn refusal(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
+    let wanted = cluster.unit.map(Unit::spec);
+    std::iter::once(cluster).chain(jobs.iter().copied()).find_map(|subject| {
+        let proposal = Proposal {
+            kind: subject.key.kind,
+            name: &subject.key.name,
+            spec: subject.unit?.spec(),
+            previous: Some(subject.live_spec()).filter(|_| subject.ever_ran()),
+            operator: &BTreeMap::new(),
+            cluster: wanted.filter(|_| subject.role == Role::SessionJob),
+        };
+        let violation = validate(&proposal).into_iter().next()?;
+        let message = format!("the operator would refuse {}: {}", subject.key.name, violation.message);
+        Some(Blocked { by: BlockedBy::Guard, on: Vec::new(), message })
+    })
 }
 
 /// Whether the cluster's JobManager is gone or broken, so that no job on it can be asked anything.

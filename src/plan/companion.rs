@@ -15,6 +15,7 @@ use super::subject::{Ownership, Subject, World, ownership};
 use super::write::{Task, Write};
 use crate::flink::canonical::{escape, parse_quantity};
 use crate::flink::kind::ObjectKey;
+use crate::flink::secret::is_secret_path;
 use crate::spec::Companion;
 use crate::spec::policy::{Adopt, Mode};
 
@@ -205,8 +206,8 @@ fn changes(intent: &Value, live: &LiveObject) -> Vec<Change> {
             effect: if path.starts_with("/metadata/") { FieldEffect::Metadata } else { FieldEffect::None },
             cause: Cause::Pending,
             owner: owner::of(live, &path),
+            secret: is_secret_path(&path),
             path,
-            secret: false,
         })
         .collect()
 }

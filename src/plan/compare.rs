@@ -12,7 +12,8 @@ use super::outcome::{Cause, Change, FieldEffect, Owner};
 use super::owner;
 use crate::flink::canonical::{escape, leaves};
 use crate::flink::diff::{DeploymentMode, DiffType, classify};
-use crate::flink::kind::Role;
+use crate::flink::kind::{Kind, Role};
+use crate::flink::secret::is_secret_path;
 use crate::spec::{Desired, Unit};
 
 /// The leaves of a unit that flinkops answers for: its spec, and each label and annotation Git names.
@@ -135,7 +136,7 @@ impl Comparison<'_> {
             effect: self.effect(path, after),
             cause: self.cause(path, before, after, owner.as_ref()),
             owner,
-            secret: false,
+            secret: is_secret_path(path),
         }
     }
 
@@ -145,7 +146,7 @@ impl Comparison<'_> {
         }
         let live_role = Role::of(self.unit.key.kind, self.live.spec());
         let moves = live_role != self.unit.role && path.starts_with("/spec/job/");
-        let mode = self.unit.key.kind == crate::flink::kind::Kind::FlinkDeployment
+        let mode = self.unit.key.kind == Kind::FlinkDeployment
             && path == "/spec/mode"
             && DeploymentMode::of(self.live.spec()) != DeploymentMode::of(self.unit.spec());
         if moves || mode || path == "/spec/deploymentName" {

@@ -345,6 +345,15 @@ fn s11_s12_a_savepoint_that_takes_too_long_holds_the_change_and_undoes_the_stops
 }
 
 #[test]
+fn s12_a_spec_the_operator_would_refuse_stops_nobody() {
+    let scene = session_scene("2 bananas");
+    let blocked = scene.of("sessions").blocked.unwrap();
+    assert_eq!(blocked.by, BlockedBy::Guard);
+    assert!(blocked.message.contains("memory parse error"), "{}", blocked.message);
+    assert!(!scene.writes().iter().any(|write| write.starts_with("patch")));
+}
+
+#[test]
 fn s13_a_cluster_that_is_down_is_mended_without_waiting_for_its_jobs() {
     let scene = session_scene("2g")
         .edit(APP, "sessions", |object| object["status"]["jobManagerDeploymentStatus"] = json!("ERROR"));

@@ -39,6 +39,8 @@ pub fn session(memory: &str) -> Value {
     json!({
         "image": "flink:1.20", "flinkVersion": "v1_20",
         "flinkConfiguration": {"state.savepoints.dir": "s3://b/sp", "state.checkpoints.dir": "s3://b/cp"},
+        "serviceAccount": "flink",
+        "jobManager": {"resource": {"memory": "1g", "cpu": 1}},
         "taskManager": {"resource": {"memory": memory, "cpu": 1}},
     })
 }
