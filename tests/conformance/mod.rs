@@ -5,6 +5,7 @@
 
 mod apply;
 mod delete;
+mod kinds;
 mod objects;
 mod patch;
 mod status;
@@ -50,6 +51,8 @@ suite! {
         replace_that_changes_nothing_keeps_the_version
         generate_name_makes_a_name
         lists_hold_what_labels_select
+        lists_come_in_pages
+        names_and_labels_are_checked
         update_managers_own_what_they_wrote;
     patch:
         merge_patch_changes_sets_and_removes
@@ -59,6 +62,7 @@ suite! {
         merge_patch_refuses_a_missing_object
         merge_patch_prunes_unknown_fields
         merge_patch_moves_ownership
+        strategic_merge_patch_is_for_built_in_kinds
         generation_counts_spec_changes_only
         dry_run_writes_nothing;
     status:
@@ -83,6 +87,11 @@ suite! {
         a_watch_sends_bookmarks
         a_watch_ends_after_its_timeout
         a_watch_from_a_compacted_version_is_gone;
+    kinds:
+        discovery_names_the_kinds
+        leases_are_compared_and_swapped
+        events_are_kept
+        companions_are_applied;
     delete:
         delete_removes_at_once
         delete_waits_for_finalizers

@@ -153,6 +153,37 @@ pub async fn lists_hold_what_labels_select(world: &World) {
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
 }
 
+pub async fn lists_come_in_pages(world: &World) {
+    for name in ["a", "b", "c", "d", "e"] {
+        world.config_maps().create("", &config_map(name, &json!({}))).await.ok();
+    }
+    let (mut query, mut pages) = ("limit=2".to_owned(), Vec::new());
+    loop {
+        let page = world.config_maps().list(&query).await.ok();
+        let names =
+            page["items"].as_array().expect("items").iter().map(|item| item["metadata"]["name"].clone());
+        pages.push(names.collect::<Value>());
+        match page["metadata"]["continue"].as_str() {
+            Some(token) => query = format!("limit=2&continue={}", token.replace('=', "%3D")),
+            None => break,
+        }
+    }
+    assert_eq!(Value::from(pages), json!([["a", "b"], ["c", "d"], ["e"]]));
+}
+
+pub async fn names_and_labels_are_checked(world: &World) {
+    let answer = world.deployments().create("", &deployment("Orders", &application())).await;
+    let message = answer.refused(422, "Invalid");
+    assert!(message.contains("metadata.name: Invalid value: \"Orders\""), "{message}");
+    let mut object = deployment("orders", &application());
+    object["metadata"]["labels"] = json!({"team": "order takers"});
+    let message = world.deployments().create("", &object).await.refused(422, "Invalid");
+    assert!(message.contains("metadata.labels: Invalid value: \"order takers\""), "{message}");
+    let nameless = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}});
+    let message = world.config_maps().create("", &nameless).await.refused(422, "Invalid");
+    assert!(message.contains("name or generateName is required"), "{message}");
+}
+
 pub async fn update_managers_own_what_they_wrote(world: &World) {
     let mut object = config_map("settings", &json!({"a": "1"}));
     object["metadata"]["labels"] = json!({"team": "orders"});

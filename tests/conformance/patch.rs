@@ -87,6 +87,16 @@ pub async fn merge_patch_moves_ownership(world: &World) {
     assert_eq!(left, json!({".": {}, "f:state.savepoints.dir": {}}));
 }
 
+pub async fn strategic_merge_patch_is_for_built_in_kinds(world: &World) {
+    orders(world).await;
+    let patch = json!({"spec": {"image": "flink:next"}});
+    world.deployments().strategic_merge("orders", &patch).await.refused(415, "UnsupportedMediaType");
+    world.config_maps().create("", &config_map("settings", &json!({"a": "1", "b": "2"}))).await.ok();
+    let patch = json!({"data": {"a": null, "c": "3"}});
+    let patched = world.config_maps().strategic_merge("settings", &patch).await.ok();
+    assert_eq!(patched["data"], json!({"b": "2", "c": "3"}));
+}
+
 pub async fn generation_counts_spec_changes_only(world: &World) {
     orders(world).await;
     for (name, patch, generation) in [

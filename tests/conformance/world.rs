@@ -29,7 +29,12 @@ impl World {
         self.resource("/api/v1", "configmaps")
     }
 
-    fn resource(&self, group: &str, plural: &str) -> Resource<'_> {
+    /// Reads a path of the API server that belongs to no namespace.
+    pub async fn read(&self, path: &str) -> Value {
+        self.send(Method::GET, path, "application/json", None).await.ok()
+    }
+
+    pub fn resource(&self, group: &str, plural: &str) -> Resource<'_> {
         Resource { world: self, path: format!("{group}/namespaces/{}/{plural}", self.namespace) }
     }
 
@@ -73,6 +78,11 @@ impl Resource<'_> {
     /// Sends a JSON merge patch; `name` may end with `/status`.
     pub async fn merge(&self, name: &str, query: &str, patch: &Value) -> Answer {
         self.send(Method::PATCH, name, query, "application/merge-patch+json", Some(patch)).await
+    }
+
+    /// Sends a strategic merge patch, as `kubectl edit` does for built-in kinds.
+    pub async fn strategic_merge(&self, name: &str, patch: &Value) -> Answer {
+        self.send(Method::PATCH, name, "", "application/strategic-merge-patch+json", Some(patch)).await
     }
 
     /// Sends a server-side apply.
@@ -159,7 +169,7 @@ impl Answer {
     }
 }
 
-/// A FlinkDeployment that every release's definition takes.
+/// A `FlinkDeployment` that every release's definition takes.
 pub fn deployment(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment",
            "metadata": {"name": name}, "spec": spec})
@@ -176,7 +186,7 @@ pub fn application() -> Value {
     })
 }
 
-/// A ConfigMap with this data.
+/// A `ConfigMap` with this data.
 pub fn config_map(name: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
