@@ -12,13 +12,36 @@ mod status;
 mod watch;
 mod world;
 
+use flinkops::sim::{OperatorMode, Options, Sim};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
 use crate::real::{self, Operator};
 use world::World;
 
 async fn real_world(operator: Operator) -> Option<World> {
     let cluster = real::cluster(operator).await?;
     let namespace = cluster.namespace().await.expect("a fresh namespace");
-    Some(World::new(cluster.admin().await.expect("a client"), namespace))
+    Some(World::new(cluster.admin().await.expect("a client"), namespace, None))
+}
+
+fn embedded(operator: OperatorMode) -> Sim {
+    Sim::start(Options { operator, ..Options::without_controllers() })
+}
+
+fn embedded_world(operator: OperatorMode) -> World {
+    let sim = embedded(operator);
+    World::new(sim.client(), "test", Some(sim))
+}
+
+/// The embedded cluster as another process sees it: by a socket and a kubeconfig.
+async fn served_world() -> World {
+    let sim = embedded(OperatorMode::default());
+    let address = sim.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+    let kubeconfig = Kubeconfig::from_yaml(&Sim::kubeconfig(address)).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let client = Client::try_from(config.expect("a configuration")).expect("a client");
+    World::new(client, "test", Some(sim))
 }
 
 /// Makes one test per case and server.
@@ -26,13 +49,26 @@ macro_rules! suite {
     ($($room:ident: $($case:ident)*;)*) => {
         mod operator_1_7 { $($(suite!(@real $room $case V1_7);)*)* }
         mod operator_1_10 { $($(suite!(@real $room $case V1_10);)*)* }
+        mod embedded_1_7 {
+            $($(suite!(@embedded $room $case super::embedded_world(super::OperatorMode::V1_7));)*)*
+        }
+        mod embedded_1_15 {
+            $($(suite!(@embedded $room $case super::embedded_world(super::OperatorMode::V1_15));)*)*
+        }
+        mod embedded_by_socket { $($(suite!(@embedded $room $case super::served_world().await);)*)* }
     };
     (@real $room:ident $case:ident $operator:ident) => {
         #[tokio::test]
         async fn $case() {
-            if let Some(world) = super::real_world(crate::real::Operator::$operator).await {
+            if let Some(world) = super::real_world(super::Operator::$operator).await {
                 super::$room::$case(&world).await;
             }
+        }
+    };
+    (@embedded $room:ident $case:ident $world:expr) => {
+        #[tokio::test]
+        async fn $case() {
+            super::$room::$case(&$world).await;
         }
     };
 }

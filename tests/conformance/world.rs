@@ -1,5 +1,6 @@
 //! A namespace of an API server and the plain requests that the cases make in it.
 
+use flinkops::sim::Sim;
 use futures::{AsyncBufReadExt as _, StreamExt as _, stream::BoxStream};
 use http::{Method, Request};
 use kube::Client;
@@ -14,11 +15,13 @@ const EVENT: Duration = Duration::from_secs(30);
 pub struct World {
     client: Client,
     pub namespace: String,
+    /// Kept alive as long as the world.
+    _embedded: Option<Sim>,
 }
 
 impl World {
-    pub fn new(client: Client, namespace: impl Into<String>) -> Self {
-        Self { client, namespace: namespace.into() }
+    pub fn new(client: Client, namespace: impl Into<String>, embedded: Option<Sim>) -> Self {
+        Self { client, namespace: namespace.into(), _embedded: embedded }
     }
 
     pub fn deployments(&self) -> Resource<'_> {
