@@ -85,6 +85,7 @@ impl Cluster {
             403 if is_rbac(status) => {
                 WriteError::Forbidden { right: Right::new(rbac_verb(write), resource, &key.namespace) }
             }
+            500 if is_untyped(status) => rejected(),
             401 | 408 | 429 | 500.. => transient(status_text(status), retry_after(status)),
             _ => rejected(),
         }
@@ -131,6 +132,11 @@ fn remains(write: &Write, answer: Value) -> Option<LiveObject> {
 fn is_field_conflict(status: &Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
+}
+
+/// Whether an applied object does not fit its kind's schema, which the API server calls its own error.
+fn is_untyped(status: &Status) -> bool {
+    status.message.starts_with("failed to create typed patch object")
 }
 
 /// Whether a 403 is about rights; admission plugins and quotas use the same number for content.

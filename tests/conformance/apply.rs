@@ -102,18 +102,23 @@ pub async fn apply_again_changes_nothing(world: &World) {
 
 pub async fn apply_refuses_undeclared_fields(world: &World) {
     let answer = apply(world, "one", &json!({"image": "a", "bogus": 1})).await;
-    let message = answer.body["message"].as_str().unwrap_or_default();
-    assert!(
-        answer.code >= 400 && message.contains(".spec.bogus: field not declared in schema"),
-        "{answer:?}"
-    );
+    assert_eq!(untyped(&answer), ".spec.bogus: field not declared in schema");
     world.deployments().get("orders").await.refused(404, "NotFound");
 }
 
 pub async fn apply_refuses_a_wrong_type(world: &World) {
     let answer = apply(world, "one", &json!({"job": {"parallelism": "two"}})).await;
-    let message = answer.body["message"].as_str().unwrap_or_default();
-    assert!(answer.code >= 400 && message.contains(".spec.job.parallelism"), "{answer:?}");
+    assert!(untyped(&answer).starts_with(".spec.job.parallelism: "), "{answer:?}");
+}
+
+/// What does not fit the schema: a mistake of the author, although the API server calls it its own.
+#[track_caller]
+fn untyped(answer: &Answer) -> &str {
+    assert_eq!(answer.code, 500, "{answer:?}");
+    let message = answer.body["message"].as_str().expect("a message");
+    let start =
+        "failed to create typed patch object (/orders; flink.apache.org/v1beta1, Kind=FlinkDeployment): ";
+    message.strip_prefix(start).unwrap_or_else(|| panic!("{message}"))
 }
 
 pub async fn apply_of_a_config_map_owns_each_key(world: &World) {

@@ -164,11 +164,15 @@ pub async fn lists_come_in_pages(world: &World) {
             page["items"].as_array().expect("items").iter().map(|item| item["metadata"]["name"].clone());
         pages.push(names.collect::<Value>());
         match page["metadata"]["continue"].as_str() {
-            Some(token) => query = format!("limit=2&continue={}", token.replace('=', "%3D")),
+            Some(token) => query = form_urlencoded(&[("limit", "2"), ("continue", token)]),
             None => break,
         }
     }
     assert_eq!(Value::from(pages), json!([["a", "b"], ["c", "d"], ["e"]]));
+}
+
+fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 pub async fn names_and_labels_are_checked(world: &World) {
