@@ -25,11 +25,8 @@ async fn real_world(operator: Operator) -> Option<World> {
     Some(World::new(cluster.admin().await.expect("a client"), namespace, None))
 }
 
-/// How many changes the embedded cluster remembers here; a real one forgets them too, by its own measure.
-const HISTORY: usize = 16;
-
 fn embedded(operator: OperatorMode) -> Sim {
-    Sim::start(Options { operator, history: HISTORY, ..Options::without_controllers() })
+    Sim::start(Options { operator, ..Options::without_controllers() })
 }
 
 fn embedded_world(operator: OperatorMode) -> World {

@@ -78,9 +78,6 @@ pub async fn a_watch_ends_after_its_timeout(world: &World) {
 
 pub async fn a_watch_from_a_compacted_version_is_gone(world: &World) {
     create(world, "orders").await;
-    for image in 0..2 * super::HISTORY {
-        world.deployments().merge("orders", "", &json!({"spec": {"image": image.to_string()}})).await.ok();
-    }
     let mut watch = world.deployments().watch("resourceVersion=1").await;
     let (kind, status) = watch.next().await;
     assert_eq!(kind, "ERROR");
