@@ -27,7 +27,9 @@ pub async fn run(store: Store) {
             continue;
         }
         tokio::time::sleep(STARTUP).await;
-        pending.iter().for_each(|object| make_available(&store, object));
+        for object in &pending {
+            make_available(&store, object);
+        }
     }
 }
 

@@ -25,13 +25,13 @@ use clock::Clock;
 pub enum OperatorMode {
     /// 1.7: string-valued configuration, no snapshots as resources, defaults written into the spec.
     V1_7,
-    /// 1.15: nested configuration, FlinkStateSnapshot, `status.observedGeneration`.
+    /// 1.15: nested configuration, `FlinkStateSnapshot`, `status.observedGeneration`.
     #[default]
     V1_15,
 }
 
 /// How an embedded cluster is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The operator's version.
     pub operator: OperatorMode,
@@ -78,7 +78,7 @@ impl Sim {
         let clock = Clock::starting_at(options.start_time.unwrap_or_else(Timestamp::now));
         let store = Store::new(&options, clock);
         let controllers =
-            if options.controllers { spawn_controllers(&store, &options) } else { JoinSet::new() };
+            if options.controllers { spawn_controllers(&store, options) } else { JoinSet::new() };
         let running = Running { _controllers: controllers, servers: std::sync::Mutex::default() };
         Self { api: Arc::new(Api::new(store)), running: Arc::new(running) }
     }
@@ -132,7 +132,7 @@ impl Sim {
     }
 }
 
-fn spawn_controllers(store: &Store, _options: &Options) -> JoinSet<()> {
+fn spawn_controllers(store: &Store, _options: Options) -> JoinSet<()> {
     let mut controllers = JoinSet::new();
     controllers.spawn(deployments::run(store.clone()));
     controllers

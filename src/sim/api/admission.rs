@@ -8,7 +8,8 @@ use super::field_set::{Changes, FieldSet};
 use super::managed_fields::{Author, ManagedFields};
 use super::resource::Resource;
 use super::schema;
-use super::status::{Cause, StatusError};
+use super::status::StatusError;
+use super::validation;
 use crate::flink::kind::ObjectKey;
 
 /// What to do about fields the schema does not have.
@@ -149,20 +150,25 @@ impl Request<'_> {
         if !self.resource.has_status {
             return;
         }
-        let status = if self.status { object.get("status") } else { old.and_then(|old| old.get("status")) };
+        let newborn_namespace = old.is_none() && self.resource.kind == "Namespace";
+        let status = if self.status || newborn_namespace {
+            object.get("status")
+        } else {
+            old.and_then(|old| old.get("status"))
+        };
         let status = status.cloned();
         if let (true, Some(old)) = (self.status, old) {
             let asked = object["metadata"].take();
             *object = old.clone();
             for key in ["resourceVersion", "uid"] {
-                asked.get(key).into_iter().for_each(|value| object["metadata"][key] = value.clone());
+                if let Some(value) = asked.get(key) {
+                    object["metadata"][key] = value.clone();
+                }
             }
         }
         let Some(map) = object.as_object_mut() else { return };
-        match status {
-            Some(status) => map.insert("status".into(), status),
-            None => map.remove("status"),
-        };
+        map.remove("status");
+        map.extend(status.map(|status| ("status".to_owned(), status)));
     }
 
     fn check_version(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
@@ -182,13 +188,7 @@ impl Request<'_> {
 
     fn check_fields(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
         let mut causes = self.schema.map(|schema| schema::check(object, schema)).unwrap_or_default();
-        match old {
-            Some(old) => {
-                causes.extend(changed_immutables(old, object).into_iter().chain(new_finalizers(old, object)))
-            }
-            None => causes.extend(bad_name(&self.key.name)),
-        }
-        causes.extend(bad_labels(object));
+        causes.extend(validation::check(old, object));
         if causes.is_empty() {
             return Ok(());
         }
@@ -206,8 +206,8 @@ impl Request<'_> {
             "managedFields",
         ];
         let Some(metadata) = object["metadata"].as_object_mut() else { return };
-        SERVER_OWNED.iter().for_each(|key| drop(metadata.remove(*key)));
-        metadata.retain(|key, value| !value.is_null() && !(key == "finalizers" && *value == json!([])));
+        let empty = |key: &str, value: &Value| value.is_null() || key == "finalizers" && *value == json!([]);
+        metadata.retain(|key, value| !SERVER_OWNED.contains(&key.as_str()) && !empty(key, value));
         if let Some(old) = old {
             let kept = SERVER_OWNED
                 .iter()
@@ -271,68 +271,4 @@ fn intent(object: &Value) -> Vec<(&String, &Value)> {
 
 fn text<'a>(map: &'a Map<String, Value>, key: &str) -> &'a str {
     map.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn changed_immutables(old: &Value, object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let uid = &object["metadata"]["uid"];
-    if !uid.is_null() && *uid != old["metadata"]["uid"] {
-        causes.push(Cause::invalid("metadata.uid", uid, "field is immutable"));
-    }
-    if old["immutable"] == json!(true) {
-        let fields =
-            ["immutable", "data", "binaryData"].into_iter().filter(|field| old[field] != object[field]);
-        causes.extend(
-            fields.map(|field| Cause::forbidden(field, "field is immutable when `immutable` is set")),
-        );
-    }
-    causes
-}
-
-fn new_finalizers(old: &Value, object: &Value) -> Option<Cause> {
-    old["metadata"].get("deletionTimestamp")?;
-    let finalizers =
-        |object: &Value| object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    let before = finalizers(old);
-    let added: Vec<String> =
-        finalizers(object).iter().filter(|it| !before.contains(it)).map(Value::to_string).collect();
-    let why = format!(
-        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-        added.join(", ")
-    );
-    (!added.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &why))
-}
-
-fn bad_labels(object: &Value) -> Vec<Cause> {
-    let legal = |text: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        text.is_empty()
-            || text.len() <= 63
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-                && edge(text.chars().next())
-                && edge(text.chars().last())
-    };
-    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-    let bad = labels.filter(|(_, value)| !value.is_null() && !value.as_str().is_some_and(legal));
-    let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
-               start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used \
-               for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-    bad.map(|(_, value)| Cause::invalid("metadata.labels", value, why)).collect()
-}
-
-fn bad_name(name: &str) -> Option<Cause> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if name.is_empty() {
-        return Some(Cause::required("metadata.name", "name or generateName is required"));
-    }
-    let fine = name.len() <= 253
-        && name.chars().all(legal)
-        && edge(name.chars().next())
-        && edge(name.chars().last())
-        && !name.contains("..");
-    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
-               must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-               '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-    (!fine).then(|| Cause::invalid("metadata.name", &json!(name), why))
 }

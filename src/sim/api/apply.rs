@@ -45,12 +45,15 @@ pub fn drop_abandoned(object: &mut Value, before: &FieldSet, keep: &FieldSet) {
 
 fn remove(object: &mut Value, path: &[String]) {
     let Some((element, rest)) = path.split_first() else { return };
+    let item = |text: &str| serde_json::from_str::<Value>(text).ok();
     match (element.split_once(':'), object) {
         (Some(("f", key)), Value::Object(map)) if rest.is_empty() => drop(map.remove(key)),
         (Some(("f", key)), Value::Object(map)) => {
-            map.get_mut(key).into_iter().for_each(|it| remove(it, rest))
+            if let Some(value) = map.get_mut(key) {
+                remove(value, rest);
+            }
         }
-        (Some(("v", item)), Value::Array(items)) => items.retain(|it| it.to_string() != item),
+        (Some(("v", text)), Value::Array(items)) => items.retain(|it| Some(it) != item(text).as_ref()),
         _ => {}
     }
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use http::Response;
 use serde_json::{Value, json};
 
+use super::openapi;
 use super::resource::{RESOURCES, Resource};
 use super::routes::send;
 use super::status::StatusError;
@@ -17,6 +18,10 @@ pub fn respond(store: &Store, path: &[String]) -> Result<Response<Body>, StatusE
     let document = match path.as_slice() {
         ["healthz" | "readyz" | "livez", ..] => return Ok(Response::new(Body::from("ok"))),
         ["version"] => version(),
+        ["openapi", "v3"] => openapi::index(store),
+        ["openapi", "v3", folder @ ..] => {
+            openapi::document(store, &folder.join("/")).ok_or_else(StatusError::no_such_path)?
+        }
         ["api"] => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
         ["apis"] => json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups()}),
         ["api", "v1"] => resources(store, "", "v1"),
@@ -36,6 +41,11 @@ fn version() -> Value {
     })
 }
 
+/// Every kind this cluster serves.
+pub fn served(store: &Store) -> impl Iterator<Item = &'static Resource> {
+    RESOURCES.iter().filter(|resource| store.serves(resource))
+}
+
 fn serves(group: &str, version: &str) -> bool {
     RESOURCES.iter().any(|it| it.group == group && it.version == version)
 }
@@ -52,7 +62,7 @@ fn group((name, version): (&str, &str)) -> Value {
 }
 
 fn resources(store: &Store, group: &str, version: &str) -> Value {
-    let served = RESOURCES.iter().filter(|it| it.group == group && it.version == version && store.serves(it));
+    let served = served(store).filter(|it| it.group == group && it.version == version);
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let resources: Vec<Value> = served.flat_map(entries).collect();
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})

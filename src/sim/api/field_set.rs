@@ -82,6 +82,7 @@ impl FieldSet {
     }
 
     /// The paths that are in either set.
+    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let mut union = self.clone();
         other.paths().iter().for_each(|path| union.insert(path));
@@ -89,16 +90,19 @@ impl FieldSet {
     }
 
     /// The paths that are in both sets.
+    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.filter(|path| other.contains(path))
     }
 
     /// The paths that are not in the other set.
+    #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         self.filter(|path| !other.contains(path))
     }
 
     /// The paths that pass.
+    #[must_use]
     pub fn filter(&self, keep: impl Fn(&[String]) -> bool) -> Self {
         let mut kept = Self::default();
         self.paths().iter().filter(|path| keep(path)).for_each(|path| kept.insert(path));

@@ -8,6 +8,10 @@ use super::field_set::{FieldSet, claimed};
 use super::schema;
 use super::status::StatusError;
 
+/// The media types of patches that every kind takes.
+pub const PATCH_TYPES: &str =
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
 /// A patch, ready to be made.
 #[derive(Clone, Debug)]
 pub enum Patch {
@@ -36,7 +40,7 @@ impl Patch {
                 patch.map(Self::Json).map_err(|error| StatusError::bad_request(error.to_string()))
             }
             "application/apply-patch+yaml" => Ok(Self::Apply { config: read_body(body)?, force }),
-            other => Err(unknown_format(other)),
+            _ => Err(StatusError::unsupported_media_type(PATCH_TYPES)),
         }
     }
 
@@ -56,15 +60,6 @@ impl Patch {
         }
         Ok(object)
     }
-}
-
-/// The media type is none of a patch of this kind.
-pub fn unknown_format(media_type: &str) -> StatusError {
-    let message = format!(
-        "the body of the request was in an unknown format - accepted media types include: \
-         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml (was {media_type})"
-    );
-    StatusError::new(415, "UnsupportedMediaType", message)
 }
 
 /// Merges an applied configuration and says what it claims.

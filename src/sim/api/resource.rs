@@ -50,7 +50,7 @@ const fn rbac(kind: &'static str, plural: &'static str) -> Resource {
     Resource { group: "rbac.authorization.k8s.io", ..core(kind, plural, &[]) }
 }
 
-/// The resource of FlinkStateSnapshots, which operators before 1.10 do not have.
+/// The resource of `FlinkStateSnapshot`s, which operators before 1.10 do not have.
 pub const SNAPSHOT: Resource = flink("FlinkStateSnapshot", "flinkstatesnapshots", &["flinksnp"]);
 /// Events as the core group shows them, which is also how they are stored.
 pub const CORE_EVENT: Resource = core("Event", "events", &["ev"]);

@@ -5,12 +5,12 @@ use http::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::journal::Verb;
-use super::patch::{Patch, read_body};
+use super::patch::{PATCH_TYPES, Patch, read_body};
 use super::request::{Call, Target};
 use super::resource::Resource;
 use super::selector::Selector;
 use super::status::StatusError;
-use super::store::{DeleteOptions, Deleted, Store, Written};
+use super::store::{DeleteOptions, Store, Written};
 use super::{discovery, event_view, table, watch};
 use crate::flink::kind::{GROUP, ObjectKey};
 
@@ -18,6 +18,9 @@ type Answer = Result<Response<Body>, StatusError>;
 
 /// Answers a request.
 pub fn respond(store: &Store, call: &Call, body: &[u8]) -> Answer {
+    if call.media_type.contains("protobuf") {
+        return Err(StatusError::unsupported_media_type("application/json, application/yaml"));
+    }
     match &call.target {
         Target::Discovery => discovery::respond(store, &call.path),
         Target::Collection { resource, .. } | Target::Object { resource, .. } if !store.serves(resource) => {
@@ -47,7 +50,7 @@ fn on_object(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), bo
         }
         Verb::Update => {
             let object = event_view::accept(resource, read_body(body)?);
-            written(resource, store.replace(key, object, &call.write_options())?)
+            Ok(written(resource, &store.replace(key, object, &call.write_options())?))
         }
         Verb::Patch => patch(store, call, at, body),
         _ => delete(store, call, at, body),
@@ -110,20 +113,20 @@ fn create(store: &Store, call: &Call, collection: &ObjectKey, body: &[u8]) -> An
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let key = resource.stored().key(&collection.namespace, &name);
-    written(resource, store.create(&key, object, &call.write_options())?)
+    Ok(written(resource, &store.create(&key, object, &call.write_options())?))
 }
 
 fn patch(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body: &[u8]) -> Answer {
     let (resource, key) = at;
     if call.media_type.starts_with("application/strategic-merge-patch") && resource.group == GROUP {
-        return Err(super::patch::unknown_format(&call.media_type));
+        return Err(StatusError::unsupported_media_type(PATCH_TYPES));
     }
     let patch = match Patch::read(&call.media_type, body, call.flag("force"))? {
         Patch::Merge(patch) => Patch::Merge(event_view::accept(resource, patch)),
         Patch::Apply { .. } if call.parameter("fieldManager").is_empty() => return Err(manager_required()),
         other => other,
     };
-    written(resource, store.patch(key, &patch, &call.write_options())?)
+    Ok(written(resource, &store.patch(key, &patch, &call.write_options())?))
 }
 
 fn manager_required() -> StatusError {
@@ -141,10 +144,13 @@ fn delete(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body:
         resource_version: text("/preconditions/resourceVersion"),
         dry_run: call.logged().dry_run || asked["dryRun"] == json!(["All"]),
     };
-    match store.delete(key, &options)? {
-        Deleted::Marked(object) => Ok(send(200, &event_view::present(resource, object.as_ref().clone()))),
-        Deleted::Gone(object) => Ok(send(200, &success(resource, &object))),
-    }
+    let deleted = store.delete(key, &options)?;
+    let answer = if deleted.gone {
+        success(resource, &deleted.object)
+    } else {
+        event_view::present(resource, deleted.object.as_ref().clone())
+    };
+    Ok(send(200, &answer))
 }
 
 fn success(resource: &Resource, object: &Value) -> Value {
@@ -155,7 +161,7 @@ fn success(resource: &Resource, object: &Value) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
-fn written(resource: &Resource, written: Written) -> Answer {
+fn written(resource: &Resource, written: &Written) -> Response<Body> {
     let code = if written.created { 201 } else { 200 };
     let mut response = send(code, &event_view::present(resource, written.object.as_ref().clone()));
     for warning in &written.warnings {
@@ -164,7 +170,7 @@ fn written(resource: &Resource, written: Written) -> Answer {
             response.headers_mut().append(header::WARNING, line);
         }
     }
-    Ok(response)
+    response
 }
 
 /// Makes a JSON answer.

@@ -24,7 +24,9 @@ pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<Value> {
 }
 
 fn object(properties: Value) -> Value {
-    json!({"type": "object", "properties": properties})
+    let mut object = json!({"type": "object"});
+    object["properties"] = properties;
+    object
 }
 
 fn one_of(allowed: &[&str]) -> Value {

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::admission::{self, Claim, FieldValidation, Request};
-use super::history::{Change, ChangeKind, Compacted, History};
+use super::admission::{Claim, FieldValidation, Request};
+use super::history::{Change, Compacted, History};
 use super::patch::Patch;
 use super::resource::Resource;
 use super::schema;
+use super::state::State;
 use super::status::{Cause, StatusError};
 use crate::flink::kind::{GROUP, ObjectKey};
 use crate::sim::clock::{Clock, rfc3339};
@@ -33,12 +34,6 @@ struct Inner {
     clock: Clock,
     mode: OperatorMode,
     version: watch::Sender<u64>,
-}
-
-struct State {
-    objects: BTreeMap<ObjectKey, Arc<Value>>,
-    version: u64,
-    history: History,
 }
 
 /// How a write is made.
@@ -90,11 +85,11 @@ pub struct DeleteOptions {
 
 /// The outcome of a delete.
 #[derive(Clone, Debug)]
-pub enum Deleted {
-    /// The object is gone; this was its last state.
-    Gone(Arc<Value>),
-    /// Finalizers hold the object; it is marked.
-    Marked(Arc<Value>),
+pub struct Deleted {
+    /// The object as it is now, or last was.
+    pub object: Arc<Value>,
+    /// Whether it is gone; else finalizers hold it and it is marked.
+    pub gone: bool,
 }
 
 struct Proposal {
@@ -106,9 +101,12 @@ impl Store {
     /// Makes an empty store that reads time from this clock.
     pub fn new(options: &Options, clock: Clock) -> Self {
         let history = History::keeping(options.history, FIRST_VERSION);
-        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history };
+        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history, clock };
         let version = watch::Sender::new(state.version);
-        Self(Arc::new(Inner { state: Mutex::new(state), clock, mode: options.operator, version }))
+        let store =
+            Self(Arc::new(Inner { state: Mutex::new(state), clock, mode: options.operator, version }));
+        store.ensure_namespace("default");
+        store
     }
 
     /// The time in the embedded cluster.
@@ -237,26 +235,16 @@ impl Store {
     /// Deletes an object, or marks it when finalizers hold it.
     pub fn delete(&self, key: &ObjectKey, options: &DeleteOptions) -> Result<Deleted, StatusError> {
         let resource = resource_of(key)?;
-        let now = rfc3339(self.now());
         let mut state = self.state();
-        let old =
+        let object =
             state.objects.get(key).cloned().ok_or_else(|| StatusError::not_found(resource, &key.name))?;
-        check_preconditions(resource, &old, options)?;
-        let marked = mark_deleted(&old, &now);
-        let held = has_finalizers(&marked);
-        if held && (options.dry_run || marked == *old) {
-            return Ok(Deleted::Marked(Arc::new(marked)));
-        }
+        check_preconditions(resource, &object, options)?;
         if options.dry_run {
-            return Ok(Deleted::Gone(old));
+            return Ok(Deleted { object, gone: true });
         }
-        let outcome = if held {
-            Deleted::Marked(state.save(key, marked))
-        } else {
-            Deleted::Gone(state.remove(key, marked))
-        };
+        let (object, gone) = state.delete(key, &object);
         self.announce(&state);
-        Ok(outcome)
+        Ok(Deleted { object, gone })
     }
 
     fn write(
@@ -289,7 +277,23 @@ impl Store {
             None => state.settle(key, admitted.object),
         };
         self.announce(&state);
+        drop(state);
+        if created && !options.dry_run {
+            self.ensure_namespace(&key.namespace);
+        }
         Ok(Written { object, created, warnings: admitted.warnings })
+    }
+
+    /// Makes the namespace that something was written to.
+    fn ensure_namespace(&self, name: &str) {
+        let key = ObjectKey::new("v1", "Namespace", "", name);
+        if name.is_empty() || self.get(&key).is_some() {
+            return;
+        }
+        let labels = json!({"kubernetes.io/metadata.name": name});
+        let namespace = json!({"metadata": {"name": name, "labels": labels}, "status": {"phase": "Active"}});
+        // Somebody else may make it in the meantime, which is as good.
+        let _ = self.create(&key, namespace, &WriteOptions::by("kube-apiserver"));
     }
 
     fn announce(&self, state: &State) {
@@ -301,90 +305,8 @@ impl Store {
     }
 }
 
-impl State {
-    /// Stores an object, or lets it go when the last finalizer was taken from a deleted one.
-    fn settle(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
-        let deleted = object["metadata"].get("deletionTimestamp").is_some();
-        if deleted && !has_finalizers(&object) { self.remove(key, object) } else { self.save(key, object) }
-    }
-
-    fn save(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
-        let object = self.stamp(object);
-        let previous = self.objects.insert(key.clone(), object.clone());
-        let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-        self.remember(Change {
-            version: self.version,
-            kind,
-            key: key.clone(),
-            object: object.clone(),
-            previous,
-        });
-        object
-    }
-
-    fn remove(&mut self, key: &ObjectKey, object: Value) -> Arc<Value> {
-        let object = self.stamp(object);
-        let previous = self.objects.remove(key);
-        let kind = ChangeKind::Deleted;
-        self.remember(Change {
-            version: self.version,
-            kind,
-            key: key.clone(),
-            object: object.clone(),
-            previous,
-        });
-        self.collect_orphans(&object["metadata"]["uid"]);
-        object
-    }
-
-    /// Deletes what only the deleted object owned, as the garbage collector does.
-    fn collect_orphans(&mut self, uid: &Value) {
-        let owned = |object: &Value| {
-            let owners = object["metadata"]["ownerReferences"].as_array();
-            owners.is_some_and(|owners| owners.len() == 1 && owners[0]["uid"] == *uid)
-        };
-        let orphans = self.objects.iter().filter(|(_, object)| owned(object));
-        let orphans: Vec<(ObjectKey, Arc<Value>)> =
-            orphans.map(|(key, object)| (key.clone(), object.clone())).collect();
-        for (key, object) in orphans {
-            let marked =
-                mark_deleted(&object, object["metadata"]["creationTimestamp"].as_str().unwrap_or_default());
-            self.settle(&key, marked);
-        }
-    }
-
-    fn stamp(&mut self, mut object: Value) -> Arc<Value> {
-        self.version += 1;
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        Arc::new(object)
-    }
-
-    fn remember(&mut self, change: Change) {
-        self.history.push(change);
-    }
-}
-
 fn resource_of(key: &ObjectKey) -> Result<&'static Resource, StatusError> {
     Resource::by_kind(&key.api_version, &key.kind).ok_or_else(StatusError::no_such_path)
-}
-
-fn has_finalizers(object: &Value) -> bool {
-    object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
-}
-
-/// Sets the deletion mark, which also makes a new generation; a marked object stays as it is.
-fn mark_deleted(object: &Value, now: &str) -> Value {
-    let mut marked = object.clone();
-    if marked["metadata"].get("deletionTimestamp").is_some() {
-        return marked;
-    }
-    marked["metadata"]["deletionTimestamp"] = json!(now);
-    marked["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-    let generation = admission::generation(object);
-    if generation > 0 {
-        marked["metadata"]["generation"] = json!(generation + 1);
-    }
-    marked
 }
 
 fn check_uid(resource: &Resource, object: &Value, expected: Option<&str>) -> Result<(), StatusError> {
@@ -423,6 +345,6 @@ fn check_preconditions(
 /// Uids are different for every object and every cluster, and the same for the same run.
 fn new_uid(clock: &Clock, version: u64) -> String {
     let digest = Sha256::digest(format!("{}/{version}", clock.base()));
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.iter().take(16).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
