@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use url::{Host, Url};
 
 use super::access::Secret;
-use super::error::{RepoError, redact};
+use super::error::{RepoError, shown};
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Address {
     /// refused, since Git's other transports run programs or authenticate nobody.
     pub fn parse(given: &str) -> Result<Self, RepoError> {
         let refused = |reason: &str, hint: &str| RepoError::Address {
-            given: redact(given),
+            given: shown(given),
             reason: reason.to_owned(),
             hint: hint.to_owned(),
         };
@@ -279,11 +279,27 @@ mod tests {
             "user:hunter2@host:path",
             "u@-host:x",
             "a\nb",
+            "https://u:hunter2 and more@host\u{7}/x",
         ];
         for given in table {
             let error = Address::parse(given).expect_err(given);
             assert!(error.hint().is_some(), "{given}");
-            assert!(!error.to_string().contains("hunter2"), "{error}");
+            let said = error.to_string();
+            assert!(!said.contains("hunter2") && !said.contains(char::is_control), "{said}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_address_panics_and_none_shows_its_password(
+            scheme in "[a-z+]{0,8}(://|::|)",
+            user in "[^@/?]{0,8}",
+            rest in ".{0,20}",
+        ) {
+            let given = format!("{scheme}{user}:hunter2@{rest}");
+            if let Err(error) = Address::parse(&given) {
+                assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            }
         }
     }
 }

@@ -113,6 +113,20 @@ pub fn redact(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(redact_word).collect()
 }
 
+/// An address that somebody typed, fit to be shown: without what stands before the last `@` or after
+/// a `?`, since nobody knows what it was meant to be.
+pub(super) fn shown(address: &str) -> String {
+    let is_scheme = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme).filter(is_scheme);
+    let rest = scheme.map_or(address, |scheme| &address[scheme.len() + 3..]);
+    let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let rest = rest.split('?').next().unwrap_or_default();
+    let text = scheme.map_or_else(|| rest.to_owned(), |scheme| format!("{scheme}://{rest}"));
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
 fn redact_word(word: &str) -> String {
     let scheme_end = word.find("://").map(|at| at + 3);
     let start = scheme_end.unwrap_or_else(|| word.find(char::is_alphanumeric).unwrap_or(0));
