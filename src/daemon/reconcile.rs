@@ -39,6 +39,22 @@ pub struct Only {
     pub units: BTreeSet<UnitKey>,
     /// The folders whose companions may be written.
     pub folders: BTreeSet<String>,
+    /// Jobs that may only be stopped and started again as they are, for their session cluster's sake.
+    pub carried: BTreeSet<UnitKey>,
+}
+
+impl Only {
+    fn permits(&self, task: &Task, desired: &Desired) -> bool {
+        let companion = || desired.companions.get(&task.write.key());
+        match &task.unit {
+            Some(unit) if self.units.contains(unit) => true,
+            Some(unit) => {
+                self.carried.contains(unit) && matches!(task.reason, "Suspending" | "Resuming" | "Recorded")
+            }
+            // The marker is a record, and no Event; it must be there before anything else.
+            None => companion().map_or(!task.event, |companion| self.folders.contains(&companion.folder)),
+        }
+    }
 }
 
 /// How a [`Reconciler`] behaves.
@@ -235,13 +251,7 @@ impl Reconciler {
             return Vec::new();
         }
         let Some(only) = &self.options.only else { return tasks };
-        let folder = |task: &Task| {
-            let companion = desired.companions.get(&task.write.key());
-            companion.is_some_and(|companion| only.folders.contains(&companion.folder))
-        };
-        let chosen =
-            |task: &Task| task.unit.as_ref().map_or_else(|| folder(task), |unit| only.units.contains(unit));
-        tasks.into_iter().filter(chosen).collect()
+        tasks.into_iter().filter(|task| only.permits(task, desired)).collect()
     }
 
     /// Does the tasks in order until one is refused: what follows it may need it.

@@ -14,7 +14,7 @@ pub mod markdown;
 mod sample;
 pub mod sarif;
 pub mod text;
-mod words;
+pub mod words;
 
 use serde::Serialize;
 

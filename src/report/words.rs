@@ -78,7 +78,7 @@ pub(super) fn blocked(by: BlockedBy) -> &'static str {
 }
 
 /// How a unit is doing.
-pub(super) fn health(health: Health) -> &'static str {
+pub fn health(health: Health) -> &'static str {
     match health {
         Health::Settled => "settled",
         Health::Progressing => "progressing",

@@ -51,6 +51,23 @@ impl Secrets {
         }
     }
 
+    /// Adds the secrets of one value at a JSON pointer into a manifest.
+    pub fn read_value(&mut self, pointer: &str, value: &Value) {
+        let mut keep = |_: Option<&str>, leaf: Leaf<'_>| self.keep(&leaf);
+        Finder::new(&mut keep).walk(&Area::at(pointer), value);
+    }
+
+    /// Adds what another set knows.
+    pub fn extend(&mut self, other: Self) {
+        self.values.extend(other.values);
+        self.machine = OnceLock::new();
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Adds a secret from elsewhere, such as a Git token.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();

@@ -15,6 +15,7 @@ use crate::flink::secret::Secrets;
 use crate::plan::outcome::{
     Action, Blocked, BlockedBy, Cause, CompanionPlan, Effect, Plan, State, StepKind, UnitPlan,
 };
+use crate::spec::Severity;
 
 /// What would happen to every unit, or what drifted.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -224,6 +225,11 @@ impl PlanDocument {
         }
         self.companions.retain(|companion| !companion.changes.is_empty());
         self
+    }
+
+    /// Whether a part could not be read.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// Whether there is nothing to do and nothing in the way.

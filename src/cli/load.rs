@@ -1,0 +1,169 @@
+//! From `--repo` and its company to what an environment should hold.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::exit::Usage;
+use super::redact::Redactor;
+use super::talk;
+use crate::flink::secret::Secrets;
+use crate::plan::Live;
+use crate::repo::{Access, Source};
+use crate::report::diagnostics;
+use crate::report::document::FindingsDocument;
+use crate::spec::desired::Movement;
+use crate::spec::load::{Loaded, load};
+use crate::spec::source::Limits;
+use crate::spec::{Desired, Finding, Severity, SourceTree};
+
+/// Which repository, and which state of it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Repository")]
+pub(super) struct Flags {
+    /// A folder, or the address of a Git repository.
+    #[arg(long, value_name = "PATH|URL", default_value = ".")]
+    repo: String,
+    /// A commit, branch or tag to read instead of the folder as it is.
+    #[arg(long, value_name = "REV")]
+    revision: Option<String>,
+    /// The environment; not needed where there is one.
+    #[arg(short, long, value_name = "NAME")]
+    environment: Option<String>,
+    /// Private key for SSH, instead of the agent.
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Option<PathBuf>,
+    /// The known hosts for SSH, instead of the user's.
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+    /// File with a token for HTTPS, instead of `FLINKOPS_GIT_TOKEN`.
+    #[arg(long, value_name = "FILE")]
+    git_token_file: Option<PathBuf>,
+}
+
+/// A repository as it was read.
+pub(super) struct Reading {
+    /// Where it came from.
+    pub(super) source: Arc<Source>,
+    /// Its files.
+    pub(super) tree: SourceTree,
+    /// What they say.
+    pub(super) loaded: Loaded,
+}
+
+impl Flags {
+    /// The environment that was asked for.
+    pub(super) fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+
+    /// The revision that was asked for.
+    pub(super) fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// The same, and never a working directory.
+    pub(super) fn committed(self) -> Self {
+        Self { revision: self.revision.or_else(|| Some("HEAD".to_owned())), ..self }
+    }
+
+    /// The repository, not read yet.
+    pub(super) fn source(&self, redactor: &Redactor) -> anyhow::Result<Source> {
+        let mut secrets = Secrets::default();
+        secrets.read_value("/data/repo", &Value::from(self.repo.as_str()));
+        secrets.add(&std::env::var("FLINKOPS_GIT_TOKEN").unwrap_or_default());
+        redactor.add(secrets);
+        Ok(Source::parse(&self.repo)?.with_access(self.access()))
+    }
+
+    fn access(&self) -> Access {
+        let usual = Access::from_environment();
+        Access {
+            ssh_key: self.ssh_key.clone(),
+            known_hosts: self.known_hosts.clone(),
+            token: usual.token.clone().filter(|_| self.git_token_file.is_none()),
+            token_file: self.git_token_file.clone(),
+            ..usual
+        }
+    }
+
+    /// Reads the repository.
+    pub(super) fn read(&self, redactor: &Redactor) -> anyhow::Result<Reading> {
+        let source = self.source(redactor)?;
+        let limits = Limits::default();
+        let tree = source.read(self.revision(), &limits)?;
+        let loaded = load(&tree, &limits, self.environment());
+        redactor.learn_sources(&tree, &loaded.findings);
+        for desired in loaded.environments.values() {
+            redactor.learn_desired(desired);
+        }
+        Ok(Reading { source: Arc::new(source), tree, loaded })
+    }
+}
+
+impl Reading {
+    /// The one environment that is meant; `None` where the repository is too broken to tell, after saying
+    /// why.
+    pub(super) fn desired(&self, flags: &Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {
+        let mut environments = self.loaded.environments.values();
+        match (environments.next(), environments.next()) {
+            (Some(desired), None) => Ok(Some(desired.clone())),
+            (Some(_), Some(_)) => Err(several(&self.loaded).into()),
+            (None, _) if flags.environment.is_some() && self.is_sound() => {
+                Err(Usage::new("there is no such environment", "see `environments` in flinkops.yaml").into())
+            }
+            (None, _) => {
+                self.say(&self.loaded.findings, redactor);
+                Ok(None)
+            }
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.loaded.findings.iter().all(|finding| finding.severity < Severity::Error)
+    }
+
+    /// Shows findings on stderr, with the lines they are about.
+    pub(super) fn say(&self, findings: &[Finding], redactor: &Redactor) {
+        if findings.is_empty() {
+            return;
+        }
+        let secrets = redactor.secrets();
+        let document = FindingsDocument::new(findings, self.units(), &secrets);
+        talk::write(&diagnostics::findings(&document, &self.tree, &secrets));
+    }
+
+    /// How many units were read, in all environments.
+    pub(super) fn units(&self) -> usize {
+        self.loaded.environments.values().map(|desired| desired.units.len()).sum()
+    }
+}
+
+fn several(loaded: &Loaded) -> Usage {
+    let names: Vec<&str> = loaded.environments.keys().map(String::as_str).collect();
+    Usage::new(
+        "the repository has several environments",
+        format!("name one with --environment: {}", names.join(", ")),
+    )
+}
+
+/// Whether any finding is an error.
+pub(super) fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// How the revision relates to the one the cluster's marker says was applied last (S3).
+pub(super) fn movement(source: &Source, desired: &Desired, live: &Live) -> Movement {
+    let marker = live.markers.get(&desired.namespace);
+    let Some(last) = marker.and_then(|marker| marker.revisions.get(&desired.environment)) else {
+        return desired.movement;
+    };
+    let committed = desired.origin.committed && last.as_str() != crate::repo::WORKING_DIRECTORY;
+    if !committed || last == desired.revision() || source.descends_from(desired.revision(), last) {
+        Movement::Forward
+    } else {
+        Movement::Rewritten
+    }
+}

@@ -1,0 +1,77 @@
+//! `--only`: some units and what they depend on.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::exit::Usage;
+use crate::flink::kind::UnitKey;
+use crate::plan::{Effect, Plan, UnitPlan};
+use crate::spec::Desired;
+
+/// Which units.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Repository")]
+pub(super) struct Flags {
+    /// Only these jobs and what they depend on.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
+}
+
+/// The units that are meant and the folders they come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Chosen {
+    /// The units.
+    pub(super) units: BTreeSet<UnitKey>,
+    /// Their folders.
+    pub(super) folders: BTreeSet<String>,
+    /// Jobs of others that a chosen session cluster takes with it, and that are carried over unchanged.
+    pub(super) carried: BTreeSet<UnitKey>,
+}
+
+impl Flags {
+    /// The choice among a plan's units; `None` where there is none.
+    pub(super) fn choose(&self, plan: &Plan, desired: &Desired) -> anyhow::Result<Option<Chosen>> {
+        if self.only.is_empty() {
+            return Ok(None);
+        }
+        let mut units = BTreeSet::new();
+        for name in &self.only {
+            let found = plan.units.iter().filter(|unit| unit.id == *name || unit.key.name == *name);
+            let mut waiting: Vec<&UnitPlan> = found.collect();
+            if waiting.is_empty() {
+                let hint = "`flinkops status` lists the units by name";
+                return Err(Usage::new(format!("--only: there is no unit `{name}`"), hint).into());
+            }
+            while let Some(unit) = waiting.pop() {
+                if units.insert(unit.key.clone()) {
+                    waiting.extend(plan.units.iter().filter(|other| unit.depends_on.contains(&other.key)));
+                }
+            }
+        }
+        let folder = |key| desired.units.get(key).map(|unit| unit.folder.clone());
+        let folders = units.iter().filter_map(folder).collect();
+        let carried = carried(plan, &units);
+        Ok(Some(Chosen { units, folders, carried }))
+    }
+}
+
+fn carried(plan: &Plan, units: &BTreeSet<UnitKey>) -> BTreeSet<UnitKey> {
+    let clusters = plan.units.iter().filter(|unit| {
+        units.contains(&unit.key) && matches!(unit.effect, Effect::RestartCluster | Effect::Recreate)
+    });
+    let steps = clusters.flat_map(|unit| &unit.steps).map(|step| &step.unit);
+    steps.filter(|key| !units.contains(*key)).cloned().collect()
+}
+
+impl Chosen {
+    /// The plan reduced to the choice.
+    pub(super) fn restrict(&self, mut plan: Plan) -> Plan {
+        plan.units.retain(|unit| self.units.contains(&unit.key));
+        plan.companions.retain(|companion| self.folders.contains(&companion.folder));
+        for wave in &mut plan.waves {
+            wave.retain(|key| self.units.contains(key));
+        }
+        plan
+    }
+}

@@ -1,0 +1,85 @@
+//! The secrets this process has come across, and everything it writes without them (S25).
+
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::flink::secret::Secrets;
+use crate::plan::{Live, Plan};
+use crate::spec::{Desired, Finding, SourceTree};
+
+/// Knows secrets. Clones share what they know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Redactor(Arc<RwLock<Arc<Secrets>>>);
+
+impl Redactor {
+    /// What is known now.
+    pub(super) fn secrets(&self) -> Arc<Secrets> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A text without what is known.
+    pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets().scrub(text)
+    }
+
+    /// Learns what the files with findings hold: they are quoted, and may not even parse.
+    pub(super) fn learn_sources(&self, tree: &SourceTree, findings: &[Finding]) {
+        let mut files: Vec<&str> = findings.iter().map(|finding| finding.place.file.as_str()).collect();
+        files.sort_unstable();
+        files.dedup();
+        let mut secrets = Secrets::default();
+        for source in files.into_iter().filter_map(|file| tree.files.get(file)) {
+            secrets.read_source(&String::from_utf8_lossy(source));
+        }
+        self.add(secrets);
+    }
+
+    /// Learns what Git wants.
+    pub(super) fn learn_desired(&self, desired: &Desired) {
+        let units = desired.units.values().map(|unit| &unit.manifest);
+        self.add(Secrets::collect(
+            units.chain(desired.companions.values().map(|companion| &companion.manifest)),
+        ));
+    }
+
+    /// Learns what the cluster holds.
+    pub(super) fn learn_live(&self, live: &Live) {
+        let objects = live.units.values().chain(live.companions.values());
+        self.add(Secrets::collect(objects.map(crate::plan::live::LiveObject::value)));
+    }
+
+    /// Learns what a plan takes away: values the cluster has and Git does not.
+    pub(super) fn learn_plan(&self, plan: &Plan) {
+        let companions = plan.companions.iter().flat_map(|companion| &companion.changes);
+        let changes = plan.units.iter().flat_map(|unit| &unit.changes).chain(companions);
+        let mut secrets = Secrets::default();
+        for change in changes {
+            for value in change.before.iter().chain(&change.after) {
+                secrets.read_value(&change.path, value);
+            }
+        }
+        self.add(secrets);
+    }
+
+    /// Learns the secrets of one value, such as an object of the embedded cluster.
+    pub(super) fn add(&self, secrets: Secrets) {
+        if secrets.is_empty() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Secrets::clone(&known);
+        all.extend(secrets);
+        *known = Arc::new(all);
+    }
+
+    /// A panic's message may hold a value too.
+    pub(super) fn guard_panics(&self) {
+        let redactor = self.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+            let message = panic.payload_as_str().unwrap_or("no message");
+            let text = format!("flinkops has a fault{place}: {message}");
+            super::talk::say(super::talk::Tone::Error, &redactor.scrub(&text));
+        }));
+    }
+}
