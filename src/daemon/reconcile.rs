@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::carry_on::LastValid;
 use super::outcome::Standing;
 use super::progress::{Event, Progress, Silent};
 use super::refusal::Refusals;
@@ -121,6 +122,7 @@ pub struct Reconciler {
     options: Options,
     since: BTreeMap<UnitKey, Since>,
     refusals: Refusals,
+    last_valid: LastValid,
     told: Told,
     movements: BTreeMap<(Revision, Revision), Movement>,
 }
@@ -138,6 +140,7 @@ impl Reconciler {
     /// Begins to watch what the desired state is about. Must be called within a tokio runtime.
     pub fn new(cluster: &Cluster, desired: &Desired, options: Options) -> Self {
         Self {
+            last_valid: LastValid::default(),
             watch: cluster.watch(Scope::of(desired)),
             events: options.events.then(|| cluster.events()),
             cluster: cluster.clone(),
@@ -159,8 +162,9 @@ impl Reconciler {
         self.cluster = cluster;
     }
 
-    /// Follows what another revision is about.
-    pub fn follow(&mut self, desired: &Desired) {
+    /// Follows what another revision is about, and remembers what can be read of it (S20).
+    pub fn follow(&mut self, desired: &Arc<Desired>) {
+        self.last_valid.remember(desired);
         self.watch.rescope(Scope::of(desired));
     }
 
@@ -220,6 +224,8 @@ impl Reconciler {
         let now = self.options.clock.now();
         self.since = plan::observe(&self.since, &live, now);
         live.since.clone_from(&self.since);
+        let completed = self.last_valid.complete(desired, &live);
+        let desired = completed.as_ref().unwrap_or(desired);
         let movement = self.movement(desired, &live);
         if movement == desired.movement {
             return Some((plan::plan(desired, &live, now), live));
