@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod conformance;
+mod daemon;
 mod examples;
 mod loader;
 mod purity;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::flink::health::Health;
-use crate::flink::kind::UnitKey;
+use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::outcome::{BlockedBy, CompanionPlan};
 use crate::plan::{Action, Plan, UnitPlan};
 
@@ -76,62 +78,20 @@ impl Outcome {
 }
 
 impl Standing {
-    /// Judges a plan. `only` limits it to some units.
-    pub(super) fn of(plan: &Plan, refusals: &Refusals, only: Option<&BTreeSet<UnitKey>>) -> Self {
-        let mut standing = Self::default();
-        let chosen = |unit: &&UnitPlan| only.is_none_or(|only| only.contains(&unit.key));
-        let units: Vec<&UnitPlan> = plan.units.iter().filter(chosen).collect();
-        let mut stuck = standing.refused(plan, refusals, only);
-        stuck.extend(units.iter().filter(|unit| is_failed(unit)).map(|unit| unit.key.clone()));
-        loop {
-            let more = units.iter().filter(|unit| !stuck.contains(&unit.key) && is_stuck(unit, &stuck));
-            let more: Vec<UnitKey> = more.map(|unit| unit.key.clone()).collect();
-            if more.is_empty() {
-                break;
-            }
-            stuck.extend(more);
-        }
-        for unit in units {
-            standing.add(unit, &stuck);
-        }
-        if only.is_none() {
-            plan.companions.iter().for_each(|companion| standing.add_companion(companion));
-            let records = plan.records.iter().map(|task| reason(&task.write.key().name, &task.message));
-            standing.moving.extend(records);
-        }
-        standing
-    }
-
     /// Whether nothing will change by itself.
     pub fn is_quiet(&self) -> bool {
         self.moving.is_empty()
     }
 
-    fn refused(
-        &mut self,
-        plan: &Plan,
-        refusals: &Refusals,
-        only: Option<&BTreeSet<UnitKey>>,
-    ) -> BTreeSet<UnitKey> {
-        let mut units = BTreeSet::new();
-        for (unit, object, message) in refusals.lasting() {
-            if only.is_some_and(|only| unit.is_some_and(|unit| !only.contains(unit))) {
-                continue;
-            }
-            let id = plan.units.iter().find(|planned| Some(&planned.key) == unit).map(|planned| &planned.id);
-            self.failed.push(reason(id.unwrap_or(&object.name), &format!("failed to {message}")));
-            units.extend(unit.cloned());
-        }
-        units
-    }
-
-    fn add(&mut self, unit: &UnitPlan, stuck: &BTreeSet<UnitKey>) {
-        if is_failed(unit) {
+    fn add(&mut self, unit: &UnitPlan, judge: &Judge<'_>, stuck: &BTreeSet<UnitKey>) {
+        if judge.is_failed(unit) {
             self.failed.push(reason(&unit.id, &unit.health_message));
-        } else if let Some(blocked) = unit.blocked.as_ref().filter(|_| stuck.contains(&unit.key)) {
-            self.blocked.push(reason(&unit.id, &blocked.message));
         } else if stuck.contains(&unit.key) {
-            // Its write was refused, which has been said.
+            if let Some(blocked) = &unit.blocked {
+                self.blocked.push(reason(&unit.id, &blocked.message));
+            } else if !self.failed.iter().any(|failed| failed.on == unit.id) {
+                self.blocked.push(reason(&unit.id, "waits for what was refused"));
+            }
         } else if let Some(blocked) = &unit.blocked {
             self.moving.push(reason(&unit.id, &blocked.message));
         } else if unit.action == Action::Keep && unit.settled {
@@ -142,8 +102,8 @@ impl Standing {
     }
 
     fn add_companion(&mut self, companion: &CompanionPlan) {
-        let name = format!("{}/{}", companion.key.kind, companion.key.name);
-        if self.failed.iter().any(|failed| failed.on == companion.key.name) {
+        let name = object_name(&companion.key);
+        if self.failed.iter().any(|failed| failed.on == name) {
             return;
         }
         match &companion.blocked {
@@ -154,6 +114,103 @@ impl Standing {
             None if companion.action == Action::Keep && companion.ready => {}
             None if companion.action == Action::Keep => self.moving.push(reason(&name, "not ready yet")),
             None => self.moving.push(reason(&name, "to be written")),
+        }
+    }
+}
+
+/// Judges a plan.
+pub(super) struct Judge<'a> {
+    /// The plan.
+    pub(super) plan: &'a Plan,
+    /// Limits it to some units.
+    pub(super) only: Option<&'a BTreeSet<UnitKey>>,
+    /// The time it was made at.
+    pub(super) now: Timestamp,
+    /// How long a failure must hold before it counts.
+    pub(super) settle: SignedDuration,
+}
+
+impl Judge<'_> {
+    /// Says where everything stands, given what was refused.
+    pub(super) fn standing(&self, refusals: &Refusals) -> Standing {
+        let mut standing = Standing::default();
+        let mut stuck = self.refused(refusals, &mut standing);
+        stuck.extend(self.units().filter(|unit| self.is_failed(unit)).map(|unit| unit.key.clone()));
+        loop {
+            let more = self.units().filter(|unit| !stuck.contains(&unit.key) && self.is_stuck(unit, &stuck));
+            let more: Vec<UnitKey> = more.map(|unit| unit.key.clone()).collect();
+            if more.is_empty() {
+                break;
+            }
+            stuck.extend(more);
+        }
+        for unit in self.units() {
+            standing.add(unit, self, &stuck);
+        }
+        if self.only.is_none() {
+            self.plan.companions.iter().for_each(|companion| standing.add_companion(companion));
+            let records = self.plan.records.iter();
+            standing.moving.extend(records.map(|task| reason(&task.write.key().name, &task.message)));
+        }
+        standing
+    }
+
+    /// When a failure that is too fresh to count will count.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        let fresh = self.units().filter(|unit| is_unwell(unit) && !self.has_held(unit));
+        fresh.filter_map(|unit| unit.since?.checked_add(self.settle).ok()).min()
+    }
+
+    fn units(&self) -> impl Iterator<Item = &UnitPlan> {
+        self.plan.units.iter().filter(|unit| self.only.is_none_or(|only| only.contains(&unit.key)))
+    }
+
+    /// Notes what the API server refused; answers with the units that cannot go on because of it.
+    fn refused(&self, refusals: &Refusals, standing: &mut Standing) -> BTreeSet<UnitKey> {
+        let mut stuck = BTreeSet::new();
+        for (unit, object, message) in refusals.lasting() {
+            let planned = self.units().find(|planned| Some(&planned.key) == unit);
+            if unit.is_some() && planned.is_none() {
+                continue;
+            }
+            let name = planned.map_or_else(|| object_name(object), |planned| planned.id.clone());
+            standing.failed.push(reason(&name, &format!("failed to {message}")));
+            stuck.extend(unit.cloned());
+            let companion = self.plan.companions.iter().find(|companion| companion.key == *object);
+            if let Some(companion) = companion {
+                let waits = |unit: &&UnitPlan| unit.action != Action::Keep && is_of(unit, &companion.folder);
+                stuck.extend(self.units().filter(waits).map(|unit| unit.key.clone()));
+            }
+        }
+        stuck
+    }
+
+    /// Whether a unit has nothing to be done to it, and has been unwell for long enough.
+    fn is_failed(&self, unit: &UnitPlan) -> bool {
+        is_unwell(unit) && self.has_held(unit)
+    }
+
+    fn has_held(&self, unit: &UnitPlan) -> bool {
+        unit.since.is_none_or(|since| self.now.duration_since(since) >= self.settle)
+    }
+
+    /// Whether a unit waits for a person, or for something that does.
+    fn is_stuck(&self, unit: &UnitPlan, stuck: &BTreeSet<UnitKey>) -> bool {
+        if unit.action == Action::Keep || !unit.next.is_empty() {
+            return unit.blocked.is_some() && unit.next.is_empty();
+        }
+        match &unit.blocked {
+            Some(blocked) if blocked.by == BlockedBy::Gate => {
+                !blocked.on.is_empty() && blocked.on.iter().any(|on| stuck.contains(on))
+            }
+            Some(_) => true,
+            None if unit.action == Action::Delete => {
+                self.units().any(|user| user.depends_on.contains(&unit.key) && stuck.contains(&user.key))
+            }
+            None => {
+                let carried = unit.steps.iter().map(|step| &step.unit).filter(|on| **on != unit.key);
+                unit.depends_on.iter().chain(carried).any(|on| stuck.contains(on))
+            }
         }
     }
 }
@@ -175,19 +232,19 @@ impl fmt::Display for Standing {
     }
 }
 
-/// Whether a unit has nothing to be done to it and still is not well, for as long as the plan asks for.
-fn is_failed(unit: &UnitPlan) -> bool {
+/// Whether a unit with nothing to be done to it is in a state that only a person mends.
+fn is_unwell(unit: &UnitPlan) -> bool {
     let unwell = matches!(unit.health, Health::Failed | Health::Lost | Health::Rejected | Health::RolledBack);
     unwell && unit.next.is_empty() && (unit.action == Action::Keep || unit.blocked.is_some())
 }
 
-/// Whether a unit waits for a person, or for something that does.
-fn is_stuck(unit: &UnitPlan, stuck: &BTreeSet<UnitKey>) -> bool {
-    let Some(blocked) = &unit.blocked else { return false };
-    match blocked.by {
-        BlockedBy::Gate => !blocked.on.is_empty() && blocked.on.iter().any(|on| stuck.contains(on)),
-        _ => unit.next.is_empty(),
-    }
+fn is_of(unit: &UnitPlan, folder: &str) -> bool {
+    let file = unit.source.as_ref().and_then(|place| place.file.strip_prefix(folder));
+    file.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
+}
+
+fn object_name(key: &ObjectKey) -> String {
+    format!("{}/{}", key.kind, key.name)
 }
 
 fn reason(on: &str, message: &str) -> Reason {

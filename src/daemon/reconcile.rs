@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::carry_on::LastValid;
-use super::outcome::Standing;
+use super::outcome::{Judge, Standing};
 use super::progress::{Event, Progress, Silent};
 use super::refusal::Refusals;
 use super::{Clock, Metrics};
@@ -186,7 +186,8 @@ impl Reconciler {
             plan,
         };
         self.perform_all(&tasks, &live, &mut round).await;
-        self.finish(&mut round, begun, &live);
+        round.took = begun.elapsed();
+        self.finish(&mut round, desired, &live);
         Some(round)
     }
 
@@ -341,19 +342,21 @@ impl Reconciler {
         }
     }
 
-    fn finish(&mut self, round: &mut Round, begun: Instant, live: &Live) {
+    fn finish(&mut self, round: &mut Round, desired: &Desired, live: &Live) {
         let only = self.options.only.as_ref().map(|only| &only.units);
-        round.standing = Standing::of(&round.plan, &self.refusals, only);
-        round.wake = round.wake.into_iter().chain(self.refusals.next()).min();
+        let (now, plan) = (self.options.clock.now(), &round.plan);
+        let judge = Judge { plan, only, now, settle: desired.policy.settle };
+        round.standing = judge.standing(&self.refusals);
+        let fresh = judge.wake().map(|at| self.options.clock.instant(at));
+        round.wake = round.wake.into_iter().chain(self.refusals.next()).chain(fresh).min();
         if round.standing.is_quiet() && !round.again && self.told.quiet.as_ref() != Some(&round.standing) {
             self.options.progress.tell(&Event::Quiet(&round.standing));
             self.told.quiet = Some(round.standing.clone());
         } else if !round.standing.is_quiet() {
             self.told.quiet = None;
         }
-        round.took = begun.elapsed();
         let metrics = &self.options.metrics;
-        metrics.planned(&round.plan, live, self.options.clock.now());
+        metrics.planned(&round.plan, live, now);
         metrics.reconciled(round.took);
         metrics.watching(&self.watch.health());
     }

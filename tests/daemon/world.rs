@@ -1,0 +1,234 @@
+//! An embedded cluster with a simple operator, and repositories made of a few words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flinkops::cluster::Cluster;
+use flinkops::daemon::{Clock, Event, Metrics, Options, Outcome, Progress, apply};
+use flinkops::flink::kind::{API_VERSION, Kind, ObjectKey, Role, UnitKey};
+use flinkops::plan::ledger::Ledger;
+use flinkops::plan::live::LiveObject;
+use flinkops::sim::{LoggedRequest, Options as SimOptions, Sim};
+use flinkops::spec::desired::{Dependency, Movement, Why};
+use flinkops::spec::finding::Place;
+use flinkops::spec::source::{Origin, Revision};
+use flinkops::spec::{Companion, Consents, Desired, Policy, Unit};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::operator::Operator;
+
+pub const NAMESPACE: &str = "flink";
+
+/// One embedded cluster with an operator in it.
+pub struct World {
+    pub sim: Sim,
+    pub cluster: Cluster,
+    pub clock: Clock,
+    pub operator: Operator,
+    pub progress: Arc<Lines>,
+    pub metrics: Arc<Metrics>,
+    _tasks: JoinSet<()>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let sim = Sim::start(SimOptions::without_controllers());
+        let operator = Operator::default();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(operator.clone().run(sim.store().clone()));
+        Self {
+            cluster: Cluster::new(sim.client(), "embedded"),
+            clock: Clock::starting_at(sim.now()),
+            operator,
+            progress: Arc::default(),
+            metrics: Arc::default(),
+            sim,
+            _tasks: tasks,
+        }
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            clock: self.clock,
+            progress: self.progress.clone(),
+            metrics: self.metrics.clone(),
+            ..Options::default()
+        }
+    }
+
+    pub async fn apply(&self, desired: &Desired) -> Outcome {
+        let limit = Some(Duration::from_secs(3600));
+        apply(&self.cluster, desired, self.options(), limit).await.expect("the embedded cluster answers")
+    }
+
+    /// Applies and insists that all went well.
+    pub async fn settle(&self, desired: &Desired) {
+        let outcome = self.apply(desired).await;
+        assert!(outcome.is_settled(), "{outcome:?}\n{}", self.progress.text());
+    }
+
+    pub fn unit(&self, key: &UnitKey) -> Option<LiveObject> {
+        self.sim.store().get(&key.into()).map(|object| LiveObject::new((*object).clone()))
+    }
+
+    pub fn ledger(&self, key: &UnitKey) -> Option<Ledger> {
+        let name = Ledger::name("orders", "prod", key);
+        let object = self.sim.store().get(&ObjectKey::new("v1", "ConfigMap", NAMESPACE, name))?;
+        Ledger::from_config_map(&LiveObject::new((*object).clone())).map(|(_, ledger)| ledger)
+    }
+
+    pub fn writes(&self) -> Vec<LoggedRequest> {
+        self.sim.requests().into_iter().filter(LoggedRequest::is_write).collect()
+    }
+}
+
+/// Remembers what was told, a line each.
+#[derive(Default)]
+pub struct Lines(Mutex<Vec<String>>);
+
+impl Lines {
+    pub fn text(&self) -> String {
+        self.0.lock().expect("no panic while telling").join("\n")
+    }
+
+    pub fn contains(&self, part: &str) -> bool {
+        self.text().contains(part)
+    }
+}
+
+impl Progress for Lines {
+    fn tell(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Planned(plan) => format!("planned {}", plan.revision),
+            Event::Changed(unit) => {
+                let blocked = unit.blocked.as_ref().map(|blocked| format!(" [{}]", blocked.message));
+                let blocked = blocked.unwrap_or_default();
+                format!("{}: {:?} {:?} {}{blocked}", unit.id, unit.action, unit.health, unit.health_message)
+            }
+            Event::Wrote(task) => {
+                format!("wrote {} {}: {}", task.write.verb(), task.write.key(), task.message)
+            }
+            Event::Refused { error, .. } => format!("refused: {error}"),
+            Event::Quiet(standing) => format!("quiet: {standing}"),
+            Event::Invalid { revision, in_force, .. } => format!("invalid {revision}, in force {in_force:?}"),
+            Event::Read { revision, .. } => format!("read {revision}"),
+            Event::GitFailed { message } => format!("git failed: {message}"),
+            Event::WaitingForLease { holder } => format!("waiting for lease: {holder}"),
+            Event::Gone(key) => format!("gone {key}"),
+            _ => return,
+        };
+        self.0.lock().expect("no panic while telling").push(line);
+    }
+}
+
+pub fn deployment(name: &str) -> UnitKey {
+    UnitKey::new(NAMESPACE, Kind::FlinkDeployment, name)
+}
+
+pub fn session_job(name: &str) -> UnitKey {
+    UnitKey::new(NAMESPACE, Kind::FlinkSessionJob, name)
+}
+
+pub fn application_spec(image: &str) -> Value {
+    json!({
+        "image": image, "flinkVersion": "v1_20", "serviceAccount": "flink",
+        "flinkConfiguration": {"state.checkpoints.dir": "s3://b/cp", "state.savepoints.dir": "s3://b/sp"},
+        "jobManager": {"resource": {"memory": "1024m", "cpu": 1}},
+        "taskManager": {"resource": {"memory": "1024m", "cpu": 1}},
+        "job": {"jarURI": "local:///opt/a.jar", "parallelism": 1, "upgradeMode": "savepoint", "state": "running"},
+    })
+}
+
+pub fn cluster_spec(memory: &str) -> Value {
+    let mut spec = application_spec("flink:1.20");
+    spec.as_object_mut().expect("an object").remove("job");
+    spec["taskManager"]["resource"]["memory"] = json!(memory);
+    spec
+}
+
+pub fn session_job_spec(cluster: &str, parallelism: i64) -> Value {
+    json!({
+        "deploymentName": cluster,
+        "job": {"jarURI": "https://jars.example.com/a.jar", "parallelism": parallelism, "upgradeMode": "savepoint", "state": "running"},
+    })
+}
+
+fn unit(key: &UnitKey, spec: &Value, depends_on: &[UnitKey], policy: &Policy) -> Unit {
+    let declared = depends_on.iter().map(|on| Dependency { on: on.clone(), why: Why::Declared });
+    let cluster = key.cluster(spec).map(|on| Dependency { on, why: Why::SessionCluster });
+    let folder = format!("jobs/{}", key.name);
+    Unit {
+        key: key.clone(),
+        role: Role::of(key.kind, spec),
+        place: Place::file(format!("{folder}/job.yaml")),
+        folder,
+        manifest: json!({
+            "apiVersion": API_VERSION, "kind": key.kind.as_str(),
+            "metadata": {"name": key.name, "namespace": key.namespace}, "spec": spec,
+        }),
+        depends_on: declared.chain(cluster).collect(),
+        consents: Consents::default(),
+        policy: policy.clone(),
+    }
+}
+
+/// A repository `orders` with an environment `prod`, at a revision.
+pub fn repository(revision: &str, units: &[(UnitKey, Value, Vec<UnitKey>)]) -> Desired {
+    let policy = Policy::default();
+    let units: BTreeMap<UnitKey, Unit> = units
+        .iter()
+        .map(|(key, spec, depends_on)| (key.clone(), unit(key, spec, depends_on, &policy)))
+        .collect();
+    Desired {
+        repository: "orders".into(),
+        origin: Origin {
+            identity: "example.com/orders".into(),
+            revision: Revision::new(revision),
+            committed: true,
+        },
+        environment: "prod".into(),
+        context: None,
+        namespace: NAMESPACE.into(),
+        namespaces: BTreeSet::from([NAMESPACE.to_owned()]),
+        units,
+        companions: BTreeMap::new(),
+        companion_kinds: BTreeSet::from([("v1".to_owned(), "ConfigMap".to_owned())]),
+        unknown: Vec::new(),
+        removed: Vec::new(),
+        confirm_deletes: None,
+        policy,
+        movement: Movement::Forward,
+        findings: Vec::new(),
+    }
+}
+
+/// Adds a ConfigMap to a unit's folder.
+pub fn with_config_map(mut desired: Desired, unit: &str, name: &str, text: &str) -> Desired {
+    let key = ObjectKey::new("v1", "ConfigMap", NAMESPACE, name);
+    let folder = format!("jobs/{unit}");
+    let companion = Companion {
+        key: key.clone(),
+        place: Place::file(format!("{folder}/{name}.yaml")),
+        folder,
+        manifest: json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "data": {"text": text},
+        }),
+    };
+    desired.companions.insert(key, companion);
+    desired
+}
+
+/// A chain of two applications.
+pub fn chain(revision: &str, image: &str) -> Desired {
+    let (ingest, enrich) = (deployment("ingest"), deployment("enrich"));
+    repository(
+        revision,
+        &[
+            (ingest.clone(), application_spec(image), vec![]),
+            (enrich, application_spec("enrich:1"), vec![ingest]),
+        ],
+    )
+}
