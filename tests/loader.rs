@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flinkops::spec::finding::{Finding, Place};
 use flinkops::spec::graph::graph;
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
-use flinkops::spec::{Desired, Loaded, Severity, load, render};
+use flinkops::spec::{Desired, Loaded, Severity, load, render, schema};
 use proptest::prelude::*;
 
 fn root() -> PathBuf {
@@ -210,5 +210,20 @@ proptest! {
         ]);
         files.insert(paths[at].to_owned(), bytes);
         let _ = report(&load(&tree(files), &Limits::default(), None));
+    }
+}
+
+/// Editors complete what people write from these files, so they must be what the checker uses.
+#[test]
+fn committed_schemas_are_the_generated_ones() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+    for (name, schema) in [("flinkops.schema.json", schema::repository()), ("job.schema.json", schema::job())]
+    {
+        let generated = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs::write(folder.join(name), &generated).unwrap();
+        }
+        let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(committed == generated, "schema/{name} is out of date: run the tests with UPDATE_SCHEMAS=1");
     }
 }

@@ -76,7 +76,14 @@ impl Checker {
         let place = node.mark.place();
         let name = name.map_or_else(String::new, |name| format!("`{name}`: "));
         match error.kind() {
-            ValidationErrorKind::Type { kind } => wrong_type(node, place, &name, kind),
+            ValidationErrorKind::Type { kind } => {
+                let example = self.sibling(error, "examples").and_then(|examples| examples[0].as_str());
+                let finding = wrong_type(node, place, &name, kind);
+                match example {
+                    Some(example) => finding.hint(format!("such as `{example}`")),
+                    None => finding,
+                }
+            }
             ValidationErrorKind::Enum { options } => wrong_word(node, place, &name, options),
             ValidationErrorKind::Pattern { .. } => {
                 let rule = self

@@ -102,7 +102,8 @@ fn hash(data: &[File]) -> String {
             digest.update(part);
         }
     }
-    digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let [a, b, c, d, ..] = digest.finalize().0;
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 fn manifest(name: &str, mark: &Mark, data: Vec<File>) -> Node {

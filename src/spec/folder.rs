@@ -52,15 +52,22 @@ pub struct Job {
 pub fn read_all(tree: &SourceTree, limits: &Limits, repository: &Repository) -> (Vec<Folder>, Vec<Finding>) {
     let reader = Reader { tree, limits, repository };
     let mut findings = Vec::new();
+    let mut too_deep = Vec::new();
     let mut sorted: BTreeMap<Scope, Vec<&str>> = BTreeMap::new();
     for path in tree.files.keys() {
         match reader.scope(path) {
             Some(Ok(scope)) => sorted.entry(scope).or_default().push(path),
-            Some(Err(finding)) => findings.push(*finding),
+            Some(Err(finding)) => too_deep.push(*finding),
             None => {}
         }
     }
     let mut refused: BTreeMap<Scope, Vec<Finding>> = BTreeMap::new();
+    for finding in too_deep {
+        let folder = finding.place.file.trim_end_matches(JOB_FILE).trim_end_matches('/').to_owned();
+        let scope = Scope { folder, flat: None };
+        sorted.entry(scope.clone()).or_default();
+        refused.entry(scope).or_default().push(finding);
+    }
     for finding in &tree.refused {
         match reader.scope_of_refused(&finding.place.file) {
             Refused::Within(scope) => {
@@ -75,6 +82,7 @@ pub fn read_all(tree: &SourceTree, limits: &Limits, repository: &Repository) -> 
     let folders = sorted.into_iter().map(|(scope, files)| {
         let mut folder = reader.folder(&scope, &files);
         folder.findings.append(&mut refused.remove(&scope).unwrap_or_default());
+        name_unit(&folder.names, &mut folder.findings);
         folder
     });
     (folders.collect(), findings)
@@ -206,12 +214,12 @@ impl Reader<'_> {
         let name = name.unwrap_or(guess);
         folder.names.insert(name.clone());
         match single(path, documents) {
-            Ok(node) => self.job(folder, name, node),
+            Ok(node) => Self::job(folder, name, node),
             Err(finding) => folder.findings.push(*finding),
         }
     }
 
-    fn job(&self, folder: &mut Folder, name: String, mut node: Node) {
+    fn job(folder: &mut Folder, name: String, mut node: Node) {
         let written = node.get("kind").is_some();
         let kind = node.get("kind").and_then(Node::text).and_then(Kind::parse);
         folder.findings.append(&mut check(form(kind), &node));
@@ -335,6 +343,16 @@ pub fn bad_name(kind: Kind, name: &str, mark: &Mark) -> Option<Finding> {
     };
     let message = format!("`{name}` cannot be the name of a {kind}");
     (!good).then(|| Finding::error("bad-name", mark.place(), message).hint(rule))
+}
+
+/// Names the unit in findings about a folder that has only the one.
+pub fn name_unit(names: &BTreeSet<String>, findings: &mut [Finding]) {
+    let mut names = names.iter();
+    if let (Some(only), None) = (names.next(), names.next()) {
+        for finding in findings {
+            finding.unit = Some(only.clone());
+        }
+    }
 }
 
 /// Whether any of the findings is an error.

@@ -44,10 +44,10 @@ impl Names {
         (edges.into_iter().collect(), findings)
     }
 
-    fn find(&self, from: &UnitKey, word: &str, mark: &Mark) -> Result<UnitKey, Finding> {
+    fn find(&self, from: &UnitKey, word: &str, mark: &Mark) -> Result<UnitKey, Box<Finding>> {
         let Some((namespace, kind, name)) = parse(word) else {
             let finding = Finding::error("bad-value", mark.place(), format!("`{word}` does not name a unit"));
-            return Err(finding.hint("write `name`, `Kind/name` or `namespace/Kind/name`"));
+            return Err(Box::new(finding.hint("write `name`, `Kind/name` or `namespace/Kind/name`")));
         };
         if let (Some(namespace), Some(kind)) = (namespace, kind) {
             return Ok(UnitKey::new(namespace, kind, name));
@@ -60,8 +60,8 @@ impl Names {
             ([], []) if self.incomplete => {
                 Ok(UnitKey::new(&from.namespace, kind.unwrap_or(Kind::FlinkDeployment), name))
             }
-            ([], []) => Err(self.dangling(word, name, mark)),
-            _ => Err(ambiguous(word, &all, mark)),
+            ([], []) => Err(Box::new(self.dangling(word, name, mark))),
+            _ => Err(Box::new(ambiguous(word, &all, mark))),
         }
     }
 
@@ -228,7 +228,7 @@ pub fn graph(desired: &Desired) -> Graph {
         }
         roles.insert(from, NodeRole::Unit(unit.role));
     }
-    named(roles, edges)
+    named(&roles, &edges)
 }
 
 fn why(why: Why) -> EdgeWhy {
@@ -238,7 +238,7 @@ fn why(why: Why) -> EdgeWhy {
     }
 }
 
-fn named(roles: BTreeMap<ObjectKey, NodeRole>, edges: BTreeSet<(ObjectKey, ObjectKey, EdgeWhy)>) -> Graph {
+fn named(roles: &BTreeMap<ObjectKey, NodeRole>, edges: &BTreeSet<(ObjectKey, ObjectKey, EdgeWhy)>) -> Graph {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for key in roles.keys() {
         *count.entry(key.name.clone()).or_default() += 1;

@@ -7,7 +7,7 @@ use super::desired::{Companion, Desired, Movement, Unit, Unknown};
 use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
 use super::graph::{self, Edges, Names};
-use super::node::Node;
+use super::node::{Mark, Node};
 use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
 use super::repository::{self, Environment, FILE, Repository};
 use super::source::{Limits, SourceTree};
@@ -57,9 +57,10 @@ fn start<'a>(
         loaded.findings = general;
         return BTreeMap::new();
     };
-    let (folders, mut found) = match has_error(&general) {
-        true => (Vec::new(), Vec::new()),
-        false => folder::read_all(tree, limits, &repository),
+    let (folders, mut found) = if has_error(&general) {
+        (Vec::new(), Vec::new())
+    } else {
+        folder::read_all(tree, limits, &repository)
     };
     general.append(&mut found);
     general.extend(shared_objects(&repository, &folders));
@@ -164,6 +165,7 @@ impl<'a> Loading<'a> {
             .extend(folder.environment_findings.get(&environment.name).into_iter().flatten().cloned());
         let mut names = folder.names.clone();
         names.extend(rendered.units.iter().map(|unit| unit.key.name.clone()));
+        folder::name_unit(&names, &mut rendered.findings);
         let broken = has_error(&rendered.findings);
         LoadedFolder { path: folder.path.clone(), names, rendered, depends_on: Edges::new(), broken }
     }
@@ -263,7 +265,9 @@ impl LoadedFolder {
             findings.append(&mut found);
             self.depends_on.insert(unit.key.clone(), edges);
         }
-        findings.into_iter().for_each(|finding| self.fail(finding));
+        for finding in findings {
+            self.fail(finding);
+        }
     }
 
     fn unknown(&self) -> Vec<Unknown> {
@@ -296,7 +300,8 @@ impl RenderedUnit {
     /// Where this unit says that it depends on another: the word in `dependsOn`, else `deploymentName`.
     fn place_of(&self, on: &UnitKey) -> Place {
         let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));
-        said.map_or_else(|| self.place.clone(), |(_, mark)| mark.place())
+        let cluster = || self.manifest.at(&["spec", "deploymentName"]).map(|cluster| &cluster.mark);
+        said.map(|(_, mark)| mark).or_else(cluster).map_or_else(|| self.place.clone(), Mark::place)
     }
 }
 

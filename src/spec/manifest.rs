@@ -31,13 +31,13 @@ pub fn read(document: &Node, allowed: &Allowed) -> (Option<Manifest>, Vec<Findin
         Some(Kind::FlinkSessionJob) => Form::SessionJobManifest,
         None => Form::Companion,
     };
-    let mut findings = check(form, document);
     if unit.is_none()
         && let Err((message, hint)) = allowed.permit(version, kind)
     {
         let place = document.get("kind").unwrap_or(document).mark.place();
-        findings.push(Finding::error("companion-kind", place, message).hint(hint));
+        return (None, vec![Finding::error("companion-kind", place, message).hint(hint)]);
     }
+    let mut findings = check(form, document);
     let Some(name) = document.at(&["metadata", "name"]) else { return (None, findings) };
     let text = name.text().unwrap_or_default().to_owned();
     if let Some(kind) = unit {

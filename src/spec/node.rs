@@ -82,6 +82,7 @@ impl Node {
     }
 
     /// A map of one member, written nowhere but at this place.
+    #[must_use]
     pub fn wrap(self, key: &str) -> Self {
         let mark = self.mark.clone();
         let member = Member { key: mark.clone(), value: self };

@@ -80,12 +80,12 @@ impl Renderer<'_> {
         let Some(kind) = manifest.unit else {
             let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
             let key = ObjectKey::new(text("apiVersion"), text("kind"), &namespace, name);
-            self.reserved(node, &[]);
+            self.reserved(node, false);
             let manifest = in_namespace(node, &namespace);
             self.out.companions.push(RenderedCompanion { key, place, manifest });
             return;
         };
-        self.reserved(node, &ANNOTATIONS);
+        self.reserved(node, true);
         let annotations = node.at(&["metadata", "annotations"]);
         let unit = RenderedUnit {
             key: UnitKey::new(&namespace, kind, name),
@@ -133,7 +133,7 @@ impl Renderer<'_> {
         }
         let namespace = &self.environment.namespace;
         let manifest = whole(job.kind, &job.name, namespace, &layers, &layers);
-        self.reserved(&manifest, &[]);
+        self.reserved(&manifest, false);
         let (policy, mut findings) = repository::policy(layers.get("policy"));
         self.out.findings.append(&mut findings);
         self.unit(RenderedUnit {
@@ -188,22 +188,18 @@ impl Renderer<'_> {
     }
 
     /// Names under `flinkops.dev/` mean something: only those that people may write are taken.
-    fn reserved(&mut self, manifest: &Node, known: &[&str]) {
+    fn reserved(&mut self, manifest: &Node, by_annotation: bool) {
         for part in ["labels", "annotations"] {
             let Some(members) = manifest.at(&["metadata", part]).and_then(Node::members) else { continue };
             for (key, member) in members.range(PREFIX.to_owned()..) {
                 let Some(name) = key.strip_prefix(PREFIX) else { break };
-                if part == "annotations" && known.contains(&name) {
+                let annotation = part == "annotations";
+                if annotation && by_annotation && field(name).is_some() {
                     continue;
                 }
                 let message = format!("`{key}` is not for people to write");
                 let finding = Finding::error("reserved-name", member.key.place(), message);
-                self.out.findings.push(match nearest(name, known.iter().copied()) {
-                    Some(known) if part == "annotations" => {
-                        finding.hint(format!("did you mean `{PREFIX}{known}`?"))
-                    }
-                    _ => finding.hint("names under flinkops.dev/ are flinkops' own"),
-                });
+                self.out.findings.push(finding.hint(instead(name, annotation, by_annotation)));
             }
         }
     }
@@ -224,16 +220,46 @@ impl Renderer<'_> {
             adopt: text("adopt"),
             freeze: text("freeze"),
             renamed_from: text("renamed-from"),
-            fresh: text("on-create").is_some_and(|word| word == "fresh"),
+            fresh: self.fresh(annotations),
         }
+    }
+
+    fn fresh(&mut self, annotations: &Node) -> bool {
+        let Some(value) = annotations.get("flinkops.dev/on-create") else { return false };
+        if value.text() != Some("fresh") {
+            let message = "`flinkops.dev/on-create`: the only value is `fresh`";
+            self.out.findings.push(Finding::error("bad-value", value.mark.place(), message));
+        }
+        true
     }
 }
 
 const PREFIX: &str = "flinkops.dev/";
 
-/// The annotations of a plain manifest that say what the fields of a `job.yaml` say.
-const ANNOTATIONS: [&str; 7] =
-    ["adopt", "allow-recreate", "allow-state-loss", "depends-on", "freeze", "on-create", "renamed-from"];
+/// The annotations of a plain manifest, and the fields of a `job.yaml` that say the same.
+const ANNOTATIONS: [(&str, &str); 7] = [
+    ("adopt", "adopt"),
+    ("allow-recreate", "allow.recreate"),
+    ("allow-state-loss", "allow.stateLoss"),
+    ("depends-on", "dependsOn"),
+    ("freeze", "freeze"),
+    ("on-create", "onCreate"),
+    ("renamed-from", "renamedFrom"),
+];
+
+fn field(annotation: &str) -> Option<&'static str> {
+    ANNOTATIONS.iter().find(|(name, _)| *name == annotation).map(|(_, field)| *field)
+}
+
+/// What to write instead of a reserved name.
+fn instead(name: &str, annotation: bool, by_annotation: bool) -> String {
+    let known = ANNOTATIONS.iter().map(|(name, _)| *name);
+    match (field(name), nearest(name, known)) {
+        (Some(field), _) if annotation && !by_annotation => format!("write `{field}` in job.yaml"),
+        (_, Some(known)) if annotation && by_annotation => format!("did you mean `{PREFIX}{known}`?"),
+        _ => "names under flinkops.dev/ are flinkops' own".to_owned(),
+    }
+}
 
 fn no_pod_template(layers: &Node) -> Option<Finding> {
     layers.get("configMaps")?;

@@ -269,11 +269,9 @@ pub fn policy(node: Option<&Node>) -> (Policy, Vec<Finding>) {
     if !findings.is_empty() {
         return (Policy::default(), findings);
     }
-    match serde_json::from_value(node.to_value()) {
-        Ok(policy) => (policy, findings),
-        Err(_) => {
-            let message = "this policy holds a number that is too large";
-            (Policy::default(), vec![Finding::error("bad-value", node.mark.place(), message)])
-        }
-    }
+    let Ok(policy) = serde_json::from_value(node.to_value()) else {
+        let message = "this policy holds a number that is too large";
+        return (Policy::default(), vec![Finding::error("bad-value", node.mark.place(), message)]);
+    };
+    (policy, findings)
 }

@@ -140,10 +140,14 @@ fn each(schema: &mut Value, visit: &impl Fn(&mut Map<String, Value>)) {
     for (keyword, value) in map.iter_mut() {
         match (keyword.as_str(), value) {
             ("properties" | "$defs", Value::Object(named)) => {
-                named.values_mut().for_each(|schema| each(schema, visit));
+                for schema in named.values_mut() {
+                    each(schema, visit);
+                }
             }
             ("oneOf" | "anyOf" | "allOf", Value::Array(branches)) => {
-                branches.iter_mut().for_each(|schema| each(schema, visit));
+                for schema in branches {
+                    each(schema, visit);
+                }
             }
             ("items" | "additionalProperties" | "then" | "else", schema) => each(schema, visit),
             _ => {}

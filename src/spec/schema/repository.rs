@@ -114,10 +114,13 @@ pub struct PolicyLayer {
     pub concurrency: Option<usize>,
     /// How long a verdict must hold before it counts; absent: `10s`. Three times that for session jobs after
     /// their cluster.
+    #[schemars(example = "10s")]
     pub settle: Option<String>,
     /// From our write to settled; absent: `10m`.
+    #[schemars(example = "10m")]
     pub timeout: Option<String>,
     /// How long a savepoint may take; absent: `1h`.
+    #[schemars(example = "1h")]
     pub savepoint_timeout: Option<String>,
     /// What happens when an upgrade does not settle; absent: `stop`.
     pub on_failure: Option<OnFailure>,
