@@ -45,14 +45,21 @@ fn make_available(store: &Store, object: &Arc<Value>) {
     let status = json!({
         "observedGeneration": object["metadata"]["generation"],
         "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
-        "conditions": [{
-            "type": "Available", "status": "True", "reason": "MinimumReplicasAvailable",
-            "message": "Deployment has minimum availability.", "lastTransitionTime": now, "lastUpdateTime": now,
-        }],
+        "conditions": [
+            condition("Available", "MinimumReplicasAvailable", "Deployment has minimum availability.", &now),
+            condition("Progressing", "NewReplicaSetAvailable", "ReplicaSet has successfully progressed.", &now),
+        ],
     });
     if let Some(key) = crate::flink::kind::ObjectKey::of(object) {
         // A Deployment that was deleted in the meantime needs no status.
         let _ =
             store.edit(&key, &WriteOptions::status_by("deployment-controller"), |it| it["status"] = status);
     }
+}
+
+fn condition(kind: &str, reason: &str, message: &str, now: &str) -> Value {
+    json!({
+        "type": kind, "status": "True", "reason": reason, "message": message,
+        "lastTransitionTime": now, "lastUpdateTime": now,
+    })
 }

@@ -3,32 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flinkops::sim::{Options, Phase, Sim, Verb, Verdict};
+use flinkops::sim::{Phase, Verb, Verdict};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-fn cluster() -> (Sim, Api<ConfigMap>) {
-    let sim = Sim::start(Options::without_controllers());
-    let maps = Api::namespaced(sim.client(), "default");
-    (sim, maps)
-}
-
-fn settings() -> ConfigMap {
-    ConfigMap {
-        metadata: ObjectMeta { name: Some("settings".into()), ..ObjectMeta::default() },
-        ..ConfigMap::default()
-    }
-}
+use super::{cluster, config_map};
 
 #[tokio::test]
 async fn requests_are_logged_with_verb_manager_and_whether_they_write() {
     let (sim, maps) = cluster();
-    maps.create(&PostParams { dry_run: true, ..PostParams::default() }, &settings()).await.unwrap();
-    maps.create(&PostParams { field_manager: Some("one".into()), ..PostParams::default() }, &settings())
+    maps.create(&PostParams { dry_run: true, ..PostParams::default() }, &config_map("settings"))
         .await
         .unwrap();
+    maps.create(
+        &PostParams { field_manager: Some("one".into()), ..PostParams::default() },
+        &config_map("settings"),
+    )
+    .await
+    .unwrap();
     maps.list(&kube::api::ListParams::default()).await.unwrap();
     let requests = sim.requests();
     let brief: Vec<_> = requests.iter().map(|it| (it.verb, it.is_write(), it.manager.as_str())).collect();
@@ -48,7 +42,7 @@ async fn a_fault_before_keeps_the_request_from_taking_effect_and_one_after_does_
         sim.on_request(move |_, phase| async move {
             if phase == when { Verdict::code(500) } else { Verdict::Pass }
         });
-        let error = maps.create(&PostParams::default(), &settings()).await.unwrap_err();
+        let error = maps.create(&PostParams::default(), &config_map("settings")).await.unwrap_err();
         assert!(matches!(&error, kube::Error::Api(status) if status.code == 500), "{error}");
         sim.on_request(|_, _| async { Verdict::Pass });
         assert_eq!(maps.get_opt("settings").await.unwrap().is_some(), stored);
@@ -61,7 +55,7 @@ async fn a_dropped_connection_is_an_error_without_an_answer() {
     sim.on_request(|request, phase| async move {
         if request.is_write() && phase == Phase::After { Verdict::Drop } else { Verdict::Pass }
     });
-    let error = maps.create(&PostParams::default(), &settings()).await.unwrap_err();
+    let error = maps.create(&PostParams::default(), &config_map("settings")).await.unwrap_err();
     assert!(!matches!(error, kube::Error::Api(_)), "{error}");
     assert!(maps.get_opt("settings").await.unwrap().is_some(), "the request took effect");
 }
@@ -73,14 +67,14 @@ async fn a_dropped_connection_over_a_socket_is_an_error_too() {
     let config = kube::Config::new(format!("http://{address}").parse().unwrap());
     let maps: Api<ConfigMap> = Api::namespaced(kube::Client::try_from(config).unwrap(), "default");
     sim.on_request(|_, _| async { Verdict::Drop });
-    let error = maps.create(&PostParams::default(), &settings()).await.unwrap_err();
+    let error = maps.create(&PostParams::default(), &config_map("settings")).await.unwrap_err();
     assert!(!matches!(error, kube::Error::Api(_)), "{error}");
 }
 
 #[tokio::test]
 async fn a_blocking_hook_holds_the_request_until_it_is_let_go() {
     let (sim, maps) = cluster();
-    maps.create(&PostParams::default(), &settings()).await.unwrap();
+    maps.create(&PostParams::default(), &config_map("settings")).await.unwrap();
     let held = Arc::new(tokio::sync::Notify::new());
     let (gate, reached) = (held.clone(), Arc::new(AtomicBool::new(false)));
     let seen = reached.clone();
