@@ -9,16 +9,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub mod api;
 pub mod clock;
 mod deployments;
+pub mod operator;
 
 pub use api::journal::{LoggedRequest, Phase, Verb, Verdict};
 pub use api::store::Store;
 use api::{Api, server::Server};
 use clock::Clock;
+use operator::Operator;
 
 /// The operator whose CRDs are installed and whose behaviour is modelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,12 +65,15 @@ impl Options {
 #[derive(Clone)]
 pub struct Sim {
     api: Arc<Api>,
+    operator: Operator,
     running: Arc<Running>,
 }
 
 /// What ends when the last handle is dropped.
+#[derive(Default)]
 struct Running {
-    _controllers: JoinSet<()>,
+    controllers: std::sync::Mutex<JoinSet<()>>,
+    operator: std::sync::Mutex<Option<AbortHandle>>,
     servers: std::sync::Mutex<Vec<Server>>,
 }
 
@@ -77,10 +82,32 @@ impl Sim {
     pub fn start(options: Options) -> Self {
         let clock = Clock::starting_at(options.start_time.unwrap_or_else(Timestamp::now));
         let store = Store::new(&options, clock);
-        let controllers =
-            if options.controllers { spawn_controllers(&store, options) } else { JoinSet::new() };
-        let running = Running { _controllers: controllers, servers: std::sync::Mutex::default() };
-        Self { api: Arc::new(Api::new(store)), running: Arc::new(running) }
+        let operator = Operator::new(options.operator, options.time_scale);
+        let sim = Self { api: Arc::new(Api::new(store)), operator, running: Arc::default() };
+        if options.controllers {
+            lock(&sim.running.controllers).spawn(deployments::run(sim.store().clone()));
+            sim.start_operator();
+        }
+        sim
+    }
+
+    /// The operator, and Flink behind it.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Starts the operator, again where it was stopped: it forgets what was under way.
+    pub fn start_operator(&self) {
+        self.stop_operator();
+        let work = self.operator.clone().run(self.store().clone());
+        *lock(&self.running.operator) = Some(lock(&self.running.controllers).spawn(work));
+    }
+
+    /// Kills the operator. Flink goes on.
+    pub fn stop_operator(&self) {
+        if let Some(task) = lock(&self.running.operator).take() {
+            task.abort();
+        }
     }
 
     /// Makes a client that calls the cluster in process. Its field manager is `unknown` where
@@ -93,7 +120,7 @@ impl Sim {
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
         let server = Server::start(self.api.clone(), address).await?;
         let address = server.address();
-        self.running.servers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(server);
+        lock(&self.running.servers).push(server);
         Ok(address)
     }
 
@@ -132,8 +159,6 @@ impl Sim {
     }
 }
 
-fn spawn_controllers(store: &Store, _options: Options) -> JoinSet<()> {
-    let mut controllers = JoinSet::new();
-    controllers.spawn(deployments::run(store.clone()));
-    controllers
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -56,8 +56,8 @@ fn memory(checked: &Checked<'_>, field: &str, component: &str, derivable: &[&[&s
     let newer = ["requests", "limits"]
         .iter()
         .any(|it| checked.spec(&format!("/{field}/resources/{it}/memory")).is_some());
-    let set = |keys: &&[&str]| keys.iter().all(|key| checked.configuration.contains_key(*key));
-    if memory.is_none() && !newer && !derivable.iter().any(|keys| set(&keys)) {
+    let set = |keys: &[&str]| keys.iter().all(|key| checked.configuration.contains_key(*key));
+    if memory.is_none() && !newer && !derivable.iter().any(|keys| set(keys)) {
         let message =
             format!("{component} resource memory must be defined using `spec.{field}.resource.memory`");
         let pointer = format!("/spec/{field}/resource/memory");
@@ -70,14 +70,12 @@ fn memory(checked: &Checked<'_>, field: &str, component: &str, derivable: &[&[&s
 
 /// Unparsable sizes come as one message, the parts simply joined.
 fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&str>) -> Option<Violation> {
-    let mut message = String::new();
-    if let Some(memory) = memory.filter(|text| !is_memory(text)) {
-        message.push_str(&format!("{component} resource memory parse error: {memory}"));
-    }
+    let memory = memory.filter(|text| !is_memory(text));
+    let memory = memory.map(|it| format!("{component} resource memory parse error: {it}"));
     let storage = checked.text(&format!("/{field}/resource/ephemeralStorage"));
-    if let Some(storage) = storage.filter(|text| parse_quantity(text).is_none()) {
-        message.push_str(&format!("{component} resource ephemeral storage parse error: {storage}"));
-    }
+    let storage = storage.filter(|text| parse_quantity(text).is_none());
+    let storage = storage.map(|it| format!("{component} resource ephemeral storage parse error: {it}"));
+    let message: String = memory.into_iter().chain(storage).collect();
     let hint = "write a size like 2048m, 2g or 2Gi";
     (!message.is_empty()).then(|| violation("size", format!("/spec/{field}/resource"), message, hint))
 }
