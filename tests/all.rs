@@ -7,4 +7,5 @@ mod loader;
 mod purity;
 mod real;
 mod repo;
+mod schemas;
 mod sim_api;

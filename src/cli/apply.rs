@@ -26,6 +26,7 @@ use crate::spec::desired::Why;
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
     repository: load::Flags,

@@ -15,6 +15,7 @@ use crate::spec::Desired;
 /// Which cluster.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
+#[group(skip)]
 pub(super) struct Flags {
     /// The kubeconfig, instead of the usual ones.
     #[arg(long, value_name = "PATH")]

@@ -8,6 +8,7 @@ use super::{Arguments, output};
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     /// The shell.
     shell: Shell,

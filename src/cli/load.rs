@@ -22,6 +22,7 @@ use crate::spec::{Desired, Finding, Severity, SourceTree};
 /// Which repository, and which state of it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Repository")]
+#[group(skip)]
 pub(super) struct Flags {
     /// A folder, or the address of a Git repository.
     #[arg(long, value_name = "PATH|URL", default_value = ".")]

@@ -14,6 +14,7 @@ use super::redact::Redactor;
 /// How loud, and in which form.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Talk")]
+#[group(skip)]
 pub(super) struct Flags {
     /// Say more; twice and three times for still more.
     #[arg(short, long, action = ArgAction::Count, global = true)]

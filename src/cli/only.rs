@@ -12,6 +12,7 @@ use crate::spec::Desired;
 /// Which units.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Repository")]
+#[group(skip)]
 pub(super) struct Flags {
     /// Only these jobs and what they depend on.
     #[arg(long, value_name = "NAME", num_args = 1..)]

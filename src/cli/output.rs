@@ -14,6 +14,7 @@ const WIDEST: usize = 120;
 /// Where data goes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+#[group(skip)]
 pub(super) struct Flags {
     /// Write to this file, which is replaced as a whole, instead of stdout.
     #[arg(long, value_name = "PATH")]

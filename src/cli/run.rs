@@ -16,6 +16,7 @@ use crate::spec::source::{Limits, SourceTree};
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
     repository: load::Flags,

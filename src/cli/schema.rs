@@ -12,6 +12,7 @@ use crate::spec::schema;
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     /// What is described.
     #[arg(value_enum, default_value_t = Subject::Job)]

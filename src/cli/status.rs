@@ -11,6 +11,7 @@ use crate::report::{self, markdown, text};
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
     repository: load::Flags,

@@ -10,6 +10,7 @@ use crate::report::{self, diagnostics, junit, markdown, sarif};
 
 /// What was typed.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
     repository: load::Flags,
