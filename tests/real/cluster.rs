@@ -18,6 +18,12 @@ use super::server::{Server, free_ports};
 /// Long enough for two busy cores; reached only when something is broken.
 const READY: Duration = Duration::from_secs(120);
 const TOKEN: &str = "flinkops-test-admin";
+const AUDIT_LOG: &str = "audit.log";
+/// Requests of service accounts are logged, since their rights are what tests ask about.
+const AUDITED: &str = r#"{
+    "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}]
+}"#;
 
 /// A running API server, shared by every test of the process.
 pub struct Cluster {
@@ -79,6 +85,14 @@ impl Cluster {
         let answer: TokenRequest =
             accounts.create_subresource("token", name, &PostParams::default(), &request).await?;
         Ok(answer.status.context("the answer holds no token")?.token)
+    }
+
+    /// Every answered request of a service account so far, as the API server's audit log has it.
+    pub fn audit(&self, namespace: &str, account: &str) -> Result<Vec<serde_json::Value>> {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let log = std::fs::read_to_string(self.apiserver.folder().join(AUDIT_LOG))?;
+        let events = log.lines().map(serde_json::from_str).collect::<Result<Vec<serde_json::Value>, _>>()?;
+        Ok(events.into_iter().filter(|event| event["user"]["username"] == user.as_str()).collect())
     }
 
     fn kubeconfig(&self, token: &str, namespace: &str) -> serde_json::Value {
@@ -153,6 +167,8 @@ fn start_apiserver(etcd_url: &str) -> Result<(Server, String)> {
     let server = Server::start("kube-apiserver", &artifacts::kube_apiserver()?, |folder| {
         // The server makes its own certificate first, whose key serves to sign tokens as well.
         let (key, tokens) = (folder.join("apiserver.key"), folder.join("tokens.csv"));
+        let policy = folder.join("audit-policy.json");
+        std::fs::write(&policy, AUDITED)?;
         std::fs::write(&tokens, format!("{TOKEN},admin,admin,system:masters\n"))?;
         Ok(vec![
             format!("--etcd-servers={etcd_url}"),
@@ -162,6 +178,8 @@ fn start_apiserver(etcd_url: &str) -> Result<(Server, String)> {
             format!("--cert-dir={}", folder.display()),
             format!("--token-auth-file={}", tokens.display()),
             "--authorization-mode=RBAC".to_owned(),
+            format!("--audit-policy-file={}", policy.display()),
+            format!("--audit-log-path={}", folder.join(AUDIT_LOG).display()),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", key.display()),
             format!("--service-account-signing-key-file={}", key.display()),

@@ -7,6 +7,10 @@
 
 mod artifacts;
 mod cluster;
+mod deploy;
+mod operator;
+mod rights;
+mod scene;
 mod server;
 
 pub use cluster::Cluster;

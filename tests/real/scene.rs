@@ -1,0 +1,85 @@
+//! An environment on the real API server, and the ways flinkops is let loose on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use flinkops::cluster::{Cluster, Lease, Patience};
+use flinkops::daemon::{self, Options};
+use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::{self, Desired};
+use http::{Method, Request, Response};
+use kube::Client;
+use kube::client::Body;
+
+/// Reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A revision of a repository: its number and its files.
+pub struct Commit<'a> {
+    pub number: usize,
+    pub files: &'a [(&'a str, &'a str)],
+}
+
+/// Loads a revision for a namespace.
+pub fn desired(commit: &Commit<'_>, namespace: &str) -> Result<Desired> {
+    let files = commit.files.iter().map(|(path, text)| {
+        ((*path).to_owned(), Arc::from(text.replace("NAMESPACE", namespace).into_bytes()))
+    });
+    let origin = Origin {
+        identity: "git.example.com/orders".to_owned(),
+        revision: Revision::new(format!("{:040x}", commit.number)),
+        committed: true,
+    };
+    let tree = SourceTree { origin, files: files.collect::<BTreeMap<_, _>>(), refused: Vec::new() };
+    let mut loaded = spec::load(&tree, &Limits::default(), Some("test"));
+    ensure!(loaded.findings.is_empty(), "findings: {:#?}", loaded.findings);
+    loaded.environments.remove("test").context("the repository has no environment `test`")
+}
+
+/// Applies a revision as `flinkops apply` does, and waits until everything is settled.
+pub async fn apply(client: &Client, desired: &Desired) -> Result<()> {
+    let cluster = Cluster::new(client.clone(), "real");
+    let lease = Lease::acquire(&cluster, desired, "apply", Patience::Forever, |_| {}).await?;
+    let guarded = cluster.guarded(lease.held());
+    let outcome = daemon::apply(&guarded, desired, Options::default(), Some(PATIENCE)).await;
+    lease.release().await;
+    let outcome = outcome?;
+    ensure!(outcome.is_settled(), "{outcome:#?}");
+    Ok(())
+}
+
+/// The same connection, on which somebody else changes each object just before flinkops does, once.
+pub fn disturbed(client: Client, admin: Client) -> Client {
+    let done = Arc::new(Mutex::new(BTreeSet::new()));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, admin, done) = (client.clone(), admin.clone(), done.clone());
+        async move {
+            let known = |path: &str| !done.lock().expect("no panic under lock").insert(path.to_owned());
+            let place = format!("{} {}", request.method(), request.uri().path());
+            if is_conditional(&request) && !known(&place) {
+                disturb(&admin, request.uri().path()).await?;
+            }
+            Ok::<Response<Body>, kube::Error>(client.send(request).await?)
+        }
+    });
+    Client::new(service, "default")
+}
+
+/// Whether the write is refused once the object has changed.
+fn is_conditional(request: &Request<Body>) -> bool {
+    let applies =
+        request.headers().get("content-type").is_some_and(|kind| kind == "application/apply-patch+yaml");
+    matches!(*request.method(), Method::PUT | Method::DELETE)
+        || (request.method() == Method::PATCH && !applies)
+}
+
+async fn disturb(admin: &Client, path: &str) -> Result<(), kube::Error> {
+    let patch = r#"{"metadata": {"annotations": {"example.com/disturbed": "true"}}}"#;
+    let request = Request::patch(path)
+        .header("content-type", "application/merge-patch+json")
+        .body(Body::from(patch.as_bytes().to_vec()))
+        .expect("a well-formed request");
+    admin.send(request).await.map(drop)
+}
