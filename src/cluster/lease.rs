@@ -276,11 +276,14 @@ impl Place {
     }
 
     async fn give_back(&self) -> Result<(), ClusterError> {
-        let current = self.read().await?;
-        if current.as_ref().is_some_and(|object| Record::of(object).holder.name == self.identity) {
-            self.write(current.as_ref(), "").await?;
+        loop {
+            let current = self.read().await?;
+            let ours = current.as_ref().is_some_and(|object| Record::of(object).holder.name == self.identity);
+            // After a conflict it may still be ours: others would wait for it to run out.
+            if !ours || self.write(current.as_ref(), "").await? {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn read(&self) -> Result<Option<LiveObject>, ClusterError> {

@@ -83,7 +83,8 @@ impl Cluster {
                 WriteError::Conflict { verb, key: key.clone() }
             }
             403 if is_rbac(status) => {
-                WriteError::Forbidden { right: Right::new(rbac_verb(write), resource, &key.namespace) }
+                let right = Right::new(missing_verb(write, status), resource, &key.namespace);
+                WriteError::Forbidden { right }
             }
             500 if is_untyped(status) => rejected(),
             401 | 408 | 429 | 500.. => transient(status_text(status), retry_after(status)),
@@ -144,9 +145,10 @@ fn is_rbac(status: &Status) -> bool {
     status.message.contains(" cannot ") && status.message.contains(" resource ")
 }
 
-/// The verb as a Role names it.
-fn rbac_verb(write: &Write) -> &'static str {
+/// The verb as a Role names it. A server-side apply that creates needs two.
+fn missing_verb(write: &Write, status: &Status) -> &'static str {
     match write {
+        Write::Apply { .. } if status.message.contains(" cannot create resource ") => "create",
         Write::Apply { .. } | Write::Patch { .. } => "patch",
         _ => write.verb(),
     }

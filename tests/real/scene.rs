@@ -1,6 +1,6 @@
 //! An environment on the real API server, and the ways flinkops is let loose on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,33 +50,44 @@ pub async fn apply(client: &Client, desired: &Desired) -> Result<()> {
     Ok(())
 }
 
-/// The same connection, on which somebody else changes each object just before flinkops does, once.
+/// The same connection, on which somebody else changes each object once just before flinkops does, and
+/// takes the data out of an applied ConfigMap, twice.
 pub fn disturbed(client: Client, admin: Client) -> Client {
-    let done = Arc::new(Mutex::new(BTreeSet::new()));
+    let done = Mutex::new(BTreeMap::<String, usize>::new());
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (client, admin, done) = (client.clone(), admin.clone(), done.clone());
+        let (client, admin) = (client.clone(), admin.clone());
+        let path = request.uri().path().to_owned();
+        let mut done = done.lock().expect("no panic under lock");
+        let times = done.entry(format!("{} {path}", request.method())).or_default();
+        *times += 1;
+        let before = is_conditional(&request) && *times == 1;
+        let after = is_apply(&request) && path.contains("/configmaps/") && *times <= 2;
         async move {
-            let known = |path: &str| !done.lock().expect("no panic under lock").insert(path.to_owned());
-            let place = format!("{} {}", request.method(), request.uri().path());
-            if is_conditional(&request) && !known(&place) {
-                disturb(&admin, request.uri().path()).await?;
+            if before {
+                let patch = r#"{"metadata": {"annotations": {"example.com/disturbed": "true"}}}"#;
+                disturb(&admin, &path, patch).await?;
             }
-            Ok::<Response<Body>, kube::Error>(client.send(request).await?)
+            let response: Response<Body> = client.send(request).await?;
+            if after {
+                disturb(&admin, &path, r#"{"data": null}"#).await?;
+            }
+            Ok::<_, kube::Error>(response)
         }
     });
     Client::new(service, "default")
 }
 
-/// Whether the write is refused once the object has changed.
-fn is_conditional(request: &Request<Body>) -> bool {
-    let applies =
-        request.headers().get("content-type").is_some_and(|kind| kind == "application/apply-patch+yaml");
-    matches!(*request.method(), Method::PUT | Method::DELETE)
-        || (request.method() == Method::PATCH && !applies)
+fn is_apply(request: &Request<Body>) -> bool {
+    request.headers().get("content-type").is_some_and(|kind| kind == "application/apply-patch+yaml")
 }
 
-async fn disturb(admin: &Client, path: &str) -> Result<(), kube::Error> {
-    let patch = r#"{"metadata": {"annotations": {"example.com/disturbed": "true"}}}"#;
+/// Whether the write is refused once the object has changed.
+fn is_conditional(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::PUT | Method::DELETE)
+        || (request.method() == Method::PATCH && !is_apply(request))
+}
+
+async fn disturb(admin: &Client, path: &str, patch: &str) -> Result<(), kube::Error> {
     let request = Request::patch(path)
         .header("content-type", "application/merge-patch+json")
         .body(Body::from(patch.as_bytes().to_vec()))
