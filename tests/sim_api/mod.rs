@@ -2,6 +2,7 @@
 //! and a socket that kubectl understands. How its API behaves is checked by the conformance suite.
 
 mod faults;
+mod objects;
 mod socket;
 mod time;
 mod watching;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::apply;
 use super::field_set::{Changes, FieldSet};
 use super::managed_fields::{Author, ManagedFields};
-use super::resource::Resource;
+use super::resource::{Part, Resource};
 use super::schema;
 use super::status::StatusError;
 use super::validation;
@@ -42,8 +42,8 @@ pub struct Request<'a> {
     pub key: &'a ObjectKey,
     /// The field manager.
     pub manager: &'a str,
-    /// Whether the status subresource is written.
-    pub status: bool,
+    /// What of the object is written.
+    pub part: Part,
     /// What to do about unknown fields.
     pub validation: FieldValidation,
     /// The kind's schema, if it has one.
@@ -67,7 +67,7 @@ impl Request<'_> {
     /// The author of the write.
     pub fn author(&self, applies: bool) -> Author {
         let api_version = self.key.api_version.clone();
-        Author { manager: self.manager.to_owned(), applies, api_version, status: self.status }
+        Author { manager: self.manager.to_owned(), applies, api_version, part: self.part }
     }
 
     /// Makes of a proposed object the one to store, or refuses it.
@@ -151,13 +151,13 @@ impl Request<'_> {
             return;
         }
         let newborn_namespace = old.is_none() && self.resource.kind == "Namespace";
-        let status = if self.status || newborn_namespace {
+        let status = if self.part == Part::Status || newborn_namespace {
             object.get("status")
         } else {
             old.and_then(|old| old.get("status"))
         };
         let status = status.cloned();
-        if let (true, Some(old)) = (self.status, old) {
+        if let (Part::Status, Some(old)) = (self.part, old) {
             let asked = object["metadata"].take();
             *object = old.clone();
             for key in ["resourceVersion", "uid"] {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::field_set::{FieldSet, display};
 use super::managed_fields::{Author, ManagedFields};
+use super::resource::Part;
 use super::status::StatusError;
 
 /// Merges the configuration into the live object. Lists are replaced whole, finalizers are joined.
@@ -60,9 +61,9 @@ fn remove(object: &mut Value, path: &[String]) {
 
 /// Leaves of a configuration only what an author may set: the status on the status path, all but
 /// the status elsewhere.
-pub fn restrict(config: &mut Value, status: bool) {
+pub fn restrict(config: &mut Value, part: Part) {
     let Some(map) = config.as_object_mut() else { return };
-    if status {
+    if part == Part::Status {
         let keep = ["apiVersion", "kind", "metadata", "status"];
         map.retain(|key, _| keep.contains(&key.as_str()));
         let metadata = map.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();

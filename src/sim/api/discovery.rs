@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::openapi;
 use super::resource::{RESOURCES, Resource};
 use super::routes::send;
+use super::scale;
 use super::status::StatusError;
 use super::store::Store;
 
@@ -78,5 +79,10 @@ fn entries(resource: &Resource) -> Vec<Value> {
         "name": format!("{}/status", resource.plural), "singularName": "", "kind": resource.kind,
         "namespaced": resource.namespaced, "verbs": ["get", "patch", "update"],
     });
-    if resource.has_status { vec![whole, status] } else { vec![whole] }
+    let scale = json!({
+        "name": format!("{}/scale", resource.plural), "singularName": "", "group": "autoscaling", "version": "v1",
+        "kind": "Scale", "namespaced": resource.namespaced, "verbs": ["get", "patch", "update"],
+    });
+    let parts = [(true, whole), (resource.has_status, status), (scale::is_scalable(resource), scale)];
+    parts.into_iter().filter(|(is_served, _)| *is_served).map(|(_, entry)| entry).collect()
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::field_set::{Changes, FieldSet, Path};
+use super::resource::Part;
 
 /// Who writes, and how: what tells one entry from another.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +14,8 @@ pub struct Author {
     pub applies: bool,
     /// The version the object was written in.
     pub api_version: String,
-    /// Whether through the status subresource.
-    pub status: bool,
+    /// Through which part of the resource.
+    pub part: Part,
 }
 
 impl Author {
@@ -23,12 +24,15 @@ impl Author {
     }
 
     fn subresource(&self) -> &'static str {
-        if self.status { "status" } else { "" }
+        self.part.as_str()
     }
 
     /// The author as conflict messages name it.
     pub fn display(&self) -> String {
-        let subresource = if self.status { " with subresource \"status\"" } else { "" };
+        let subresource = match self.part {
+            Part::Whole => String::new(),
+            part => format!(" with subresource {:?}", part.as_str()),
+        };
         let version = if self.applies { String::new() } else { format!(" using {}", self.api_version) };
         format!("{:?}{subresource}{version}", self.manager)
     }
@@ -52,7 +56,7 @@ impl Entry {
             manager: text("manager").to_owned(),
             applies: text("operation") == "Apply",
             api_version: text("apiVersion").to_owned(),
-            status: text("subresource") == "status",
+            part: Part::parse(text("subresource")).unwrap_or_default(),
         };
         Self { author, time: text("time").to_owned(), fields: FieldSet::from_json(&entry["fieldsV1"]) }
     }
@@ -63,8 +67,8 @@ impl Entry {
             "apiVersion": self.author.api_version, "time": self.time,
             "fieldsType": "FieldsV1", "fieldsV1": self.fields.to_json(),
         });
-        if self.author.status {
-            entry["subresource"] = json!("status");
+        if self.author.part != Part::Whole {
+            entry["subresource"] = json!(self.author.part.as_str());
         }
         entry
     }
@@ -152,7 +156,7 @@ impl ManagedFields {
 /// Appliers keep one entry whatever version they apply.
 fn same(a: &Author, b: &Author) -> bool {
     let version = a.applies || a.api_version == b.api_version;
-    a.manager == b.manager && a.applies == b.applies && a.status == b.status && version
+    a.manager == b.manager && a.applies == b.applies && a.part == b.part && version
 }
 
 fn sort_key(entry: &Entry) -> (&str, &str, &str, &str, &str) {
@@ -173,7 +177,7 @@ mod tests {
     use super::*;
 
     fn author(manager: &str, applies: bool) -> Author {
-        Author { manager: manager.into(), applies, api_version: "v1".into(), status: false }
+        Author { manager: manager.into(), applies, api_version: "v1".into(), part: Part::Whole }
     }
 
     fn fields(json: &Value) -> FieldSet {
@@ -209,7 +213,7 @@ mod tests {
     #[test]
     fn entries_survive_the_way_through_an_object() {
         let mut managed = ManagedFields::default();
-        let by = Author { status: true, ..author("operator", false) };
+        let by = Author { part: Part::Status, ..author("operator", false) };
         managed.record_update(
             &by,
             &Changes::between(None, &json!({"status": {"x": 1}})),

@@ -29,6 +29,7 @@ pub mod patch;
 mod request;
 pub mod resource;
 mod routes;
+mod scale;
 pub mod schema;
 mod selector;
 pub mod server;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::apply;
 use super::field_set::{FieldSet, claimed};
+use super::resource::Part;
 use super::schema;
 use super::status::StatusError;
 
@@ -67,7 +68,7 @@ pub fn applied(
     old: Option<&Value>,
     config: &Value,
     schema: Option<&Value>,
-    status: bool,
+    part: Part,
 ) -> Result<(Value, FieldSet), StatusError> {
     if !config["metadata"]["managedFields"].is_null() {
         return Err(StatusError::bad_request("metadata.managedFields must be nil"));
@@ -77,7 +78,7 @@ pub fn applied(
         let message = format!("failed to create typed patch object ({}): {problem}", reference(&config));
         return Err(StatusError::new(500, "InternalError", message));
     }
-    apply::restrict(&mut config, status);
+    apply::restrict(&mut config, part);
     let fields = claimed(&config);
     let object = old.map_or_else(|| config.clone(), |old| apply::merge(old, &config));
     Ok((object, fields))

@@ -8,7 +8,8 @@ use url::form_urlencoded;
 
 use super::admission::FieldValidation;
 use super::journal::{LoggedRequest, Verb};
-use super::resource::Resource;
+use super::resource::{Part, Resource};
+use super::scale;
 use super::status::StatusError;
 use super::store::WriteOptions;
 
@@ -30,8 +31,8 @@ pub enum Target {
         namespace: String,
         /// The name.
         name: String,
-        /// Whether the status subresource is meant.
-        status: bool,
+        /// What of it is meant.
+        part: Part,
     },
     /// What the API serves, or how it is.
     Discovery,
@@ -104,13 +105,8 @@ impl Call {
             "Ignore" => FieldValidation::Ignore,
             _ => FieldValidation::Warn,
         };
-        let status = matches!(self.target, Target::Object { status: true, .. });
-        WriteOptions {
-            manager: self.logged.manager.clone(),
-            status,
-            dry_run: self.logged.dry_run,
-            validation,
-        }
+        let part = if let Target::Object { part, .. } = self.target { part } else { Part::Whole };
+        WriteOptions { manager: self.logged.manager.clone(), part, dry_run: self.logged.dry_run, validation }
     }
 }
 
@@ -141,12 +137,14 @@ fn object(
     name: &str,
     part: Option<&str>,
 ) -> Result<Target, StatusError> {
-    let status = match part {
-        None => false,
-        Some("status") if resource.has_status => true,
-        Some(_) => return Err(StatusError::no_such_path()),
+    let served = match part.map(Part::parse) {
+        None => Some(Part::Whole),
+        Some(Some(Part::Status)) if resource.has_status => Some(Part::Status),
+        Some(Some(Part::Scale)) if scale::is_scalable(resource) => Some(Part::Scale),
+        Some(_) => None,
     };
-    Ok(Target::Object { resource, namespace: namespace.to_owned(), name: name.to_owned(), status })
+    let part = served.ok_or_else(StatusError::no_such_path)?;
+    Ok(Target::Object { resource, namespace: namespace.to_owned(), name: name.to_owned(), part })
 }
 
 fn verb(method: &Method, target: &Target, watches: bool) -> Result<Verb, StatusError> {

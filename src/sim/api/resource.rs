@@ -2,6 +2,34 @@
 
 use crate::flink::kind::{GROUP, ObjectKey, VERSION};
 
+/// What of an object a request is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it; where the status is a part of its own, all but the status.
+    #[default]
+    Whole,
+    /// The status subresource.
+    Status,
+    /// The scale subresource.
+    Scale,
+}
+
+impl Part {
+    /// Reads the last word of a path, or a `subresource`; empty is the whole object.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Whole, Self::Status, Self::Scale].into_iter().find(|part| part.as_str() == word)
+    }
+
+    /// The word in paths and in `managedFields`; empty for the whole object.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+        }
+    }
+}
+
 /// One served kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resource {

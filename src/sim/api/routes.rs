@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::journal::Verb;
 use super::patch::{PATCH_TYPES, Patch, read_body};
 use super::request::{Call, Target};
-use super::resource::Resource;
+use super::resource::{Part, Resource};
 use super::selector::Selector;
 use super::status::StatusError;
 use super::store::{DeleteOptions, Store, Written};
-use super::{discovery, event_view, table, watch};
+use super::{discovery, event_view, scale, table, watch};
 use crate::flink::kind::{GROUP, ObjectKey};
 
 type Answer = Result<Response<Body>, StatusError>;
@@ -34,6 +34,9 @@ pub fn respond(store: &Store, call: &Call, body: &[u8]) -> Answer {
                 _ => list(store, call, resource, namespace),
             }
         }
+        Target::Object { resource, namespace, name, part: Part::Scale } => {
+            on_scale(store, call, (resource, &resource.key(namespace, name)), body)
+        }
         Target::Object { resource, namespace, name, .. } => {
             let key = resource.stored().key(namespace, name);
             on_object(store, call, (resource, &key), body)
@@ -55,6 +58,21 @@ fn on_object(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), bo
         Verb::Patch => patch(store, call, at, body),
         _ => delete(store, call, at, body),
     }
+}
+
+fn on_scale(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body: &[u8]) -> Answer {
+    let (resource, key) = at;
+    let object = store.get(key).ok_or_else(|| StatusError::not_found(resource, &key.name))?;
+    let now = scale::present(resource, &object);
+    let wanted = match call.verb {
+        Verb::Get => return Ok(send(200, &now)),
+        Verb::Update => read_body(body)?,
+        Verb::Patch => Patch::read(&call.media_type, body, call.flag("force"))?.patched(&now)?,
+        _ => return Err(StatusError::method_not_allowed()),
+    };
+    let edit = |object: &mut Value| scale::accept(resource, object, &wanted);
+    let written = store.edit(key, &call.write_options(), edit)?;
+    Ok(send(200, &scale::present(resource, &written.object)))
 }
 
 fn shown(call: &Call, resource: &Resource, object: Value, store: &Store) -> Value {

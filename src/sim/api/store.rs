@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::admission::{Claim, FieldValidation, Request};
 use super::history::{Change, Compacted, History};
 use super::patch::Patch;
-use super::resource::Resource;
+use super::resource::{Part, Resource};
 use super::schema;
 use super::state::State;
 use super::status::{Cause, StatusError};
@@ -41,8 +41,8 @@ struct Inner {
 pub struct WriteOptions {
     /// The field manager.
     pub manager: String,
-    /// Whether the status subresource is written.
-    pub status: bool,
+    /// What of the object is written.
+    pub part: Part,
     /// Whether to do everything but store the result.
     pub dry_run: bool,
     /// What to do about unknown fields.
@@ -57,7 +57,7 @@ impl WriteOptions {
 
     /// A write of the status by this manager.
     pub fn status_by(manager: impl Into<String>) -> Self {
-        Self { status: true, ..Self::by(manager) }
+        Self { part: Part::Status, ..Self::by(manager) }
     }
 }
 
@@ -162,6 +162,20 @@ impl Store {
         (range.map(|(_, object)| object.clone()).collect(), state.version)
     }
 
+    /// Stores an object just as it is, ownership, uid, status and all, with a new version: to start
+    /// from a recorded one.
+    pub fn load(&self, object: Value) -> Result<Arc<Value>, StatusError> {
+        let named =
+            ObjectKey::of(&object).ok_or_else(|| StatusError::bad_request("the object has no full name"))?;
+        let key = resource_of(&named)?.stored().key(&named.namespace, &named.name);
+        let mut state = self.state();
+        let object = state.settle(&key, object);
+        self.announce(&state);
+        drop(state);
+        self.ensure_namespace(&key.namespace);
+        Ok(object)
+    }
+
     /// Creates an object.
     pub fn create(
         &self,
@@ -224,7 +238,7 @@ impl Store {
         let schema = schema::of_kind(resource.kind, self.0.mode);
         self.write(key, options, |old| match (patch, old) {
             (Patch::Apply { config, force }, _) => {
-                let (object, fields) = super::patch::applied(old, config, schema.as_ref(), options.status)?;
+                let (object, fields) = super::patch::applied(old, config, schema.as_ref(), options.part)?;
                 Ok(Proposal { object, claim: Some(Claim { fields, force: *force }) })
             }
             (_, None) => Err(StatusError::not_found(resource, &key.name)),
@@ -262,7 +276,7 @@ impl Store {
             resource: resource_of(key)?,
             key,
             manager: &options.manager,
-            status: options.status,
+            part: options.part,
             validation: options.validation,
             schema: schema.as_ref(),
             now: &now,

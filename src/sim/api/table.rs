@@ -42,6 +42,8 @@ fn columns(resource: &Resource) -> &'static [Column] {
             ("Message", "/message"),
         ],
         "Lease" => &[("Holder", "/spec/holderIdentity")],
+        "Deployment" => &[("Replicas", "/spec/replicas"), ("Available", "/status/availableReplicas")],
+        "Namespace" => &[("Status", "/status/phase")],
         _ => &[],
     }
 }
