@@ -3,6 +3,7 @@
 mod conformance;
 mod daemon;
 mod examples;
+mod flows;
 mod loader;
 mod purity;
 mod real;

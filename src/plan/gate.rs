@@ -34,7 +34,8 @@ pub struct Settled {
 pub fn settled(world: World<'_>, fleet: &Fleet<'_>, decisions: &[Decision]) -> Settled {
     let mut settled = Settled { units: BTreeSet::new(), wake: None };
     for (subject, decision) in fleet.subjects.iter().zip(decisions) {
-        if !subject.is_healthy() || decision.action != Action::Keep || subject.live.is_none() {
+        let rests = decision.action == Action::Keep && decision.blocked.is_none();
+        if !rests || !subject.is_healthy() || subject.live.is_none() {
             continue;
         }
         let cluster = subject.key.cluster(subject.live_spec()).and_then(|key| fleet.get(&key));
@@ -115,6 +116,7 @@ fn wait_reason(
     let name = &on.key.name;
     let own = decision.blocked.as_ref().or(gate.and_then(|gate| gate.blocked.as_ref()));
     match (decision.action, own) {
+        (Action::Keep, Some(blocked)) => Some((blocked.by, format!("waits for {name}: {}", blocked.message))),
         (Action::Keep, _) if on.live.is_none() => {
             Some((BlockedBy::Gate, format!("waits for {name}: not in the cluster")))
         }

@@ -164,6 +164,15 @@ fn s1_an_unreadable_folder_is_not_a_deletion_and_stops_all_deletes() {
 }
 
 #[test]
+fn s1_what_depends_on_a_live_unit_of_an_unreadable_folder_waits() {
+    let mut scene = running_chain().unit(APP, "sink", |unit| unit.manifest["spec"]["image"] = json!("c:2"));
+    scene.desired.units.remove(&key(APP, "enrich"));
+    scene.desired.unknown.push(Unknown { folder: "jobs/enrich".into(), name: Some("enrich".into()) });
+    assert_eq!(blocked_by(&scene, "sink"), Some(BlockedBy::Unknown));
+    assert!(scene.writes().is_empty());
+}
+
+#[test]
 fn s1_dependents_of_an_unreadable_folder_wait() {
     let mut scene = chain();
     scene.desired.units.remove(&key(APP, "ingest"));

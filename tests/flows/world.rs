@@ -1,0 +1,154 @@
+//! A repository in memory, an embedded cluster, and the loop between them; time is paused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flinkops::cluster::Cluster;
+use flinkops::daemon::{Clock, Event, Options, Outcome, Progress, apply};
+use flinkops::flink::kind::{Kind, ObjectKey, UnitKey};
+use flinkops::plan::ledger::Ledger;
+use flinkops::plan::live::LiveObject;
+use flinkops::plan::{self, Live, Plan};
+use flinkops::repo::worktree;
+use flinkops::sim::operator::JobView;
+use flinkops::sim::{OperatorMode, Sim};
+use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::{Desired, load};
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub const NAMESPACE: &str = "flink-staging";
+
+/// Everything a test of a flow needs.
+pub struct World {
+    pub files: BTreeMap<String, String>,
+    pub sim: Sim,
+    pub log: Arc<Log>,
+    clock: Clock,
+    commits: u32,
+}
+
+/// Remembers what the loop wrote, in words.
+#[derive(Default)]
+pub struct Log(Mutex<Vec<String>>);
+
+impl Progress for Log {
+    fn tell(&self, event: &Event<'_>) {
+        if let Event::Wrote(task) = event
+            && task.event
+        {
+            let name = task.unit.as_ref().map_or_else(|| task.write.key().name, |unit| unit.name.clone());
+            self.0.lock().unwrap().push(format!("{name}: {}", task.message));
+        }
+    }
+}
+
+impl Log {
+    /// What was written since the last call.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl World {
+    /// An empty cluster and the example repository.
+    pub fn new(operator: OperatorMode) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let tree = worktree::read(&root, &Limits::default()).unwrap();
+        // An old operator has no name for a new Flink.
+        let version = if operator == OperatorMode::V1_7 { "v1_17" } else { "v1_20" };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace("v1_20", version);
+        let files = tree.files.iter().map(|(path, bytes)| (path.clone(), text(bytes))).collect();
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let sim =
+            Sim::start(flinkops::sim::Options { operator, start_time: Some(start), ..Default::default() });
+        Self { files, sim, log: Arc::default(), clock: Clock::starting_at(start), commits: 0 }
+    }
+
+    /// Replaces text in a file, which must be there.
+    pub fn edit(&mut self, path: &str, from: &str, to: &str) {
+        let text = self.files.get_mut(path).unwrap_or_else(|| panic!("no {path}"));
+        assert!(text.contains(from), "{path} does not say {from}");
+        *text = text.replace(from, to);
+    }
+
+    /// Takes a folder out; gives back what was in it.
+    pub fn remove(&mut self, folder: &str) -> BTreeMap<String, String> {
+        let gone: BTreeMap<_, _> = self.files.extract_if(.., |path, _| path.starts_with(folder)).collect();
+        assert!(!gone.is_empty(), "no {folder}");
+        gone
+    }
+
+    /// Reads what is committed now.
+    pub fn desired(&mut self) -> Desired {
+        self.commits += 1;
+        let origin = Origin {
+            identity: "git.example/orders".into(),
+            revision: Revision::new(format!("{:040x}", self.commits)),
+            committed: true,
+        };
+        let files =
+            self.files.iter().map(|(path, text)| (path.clone(), Arc::from(text.as_bytes()))).collect();
+        let tree = SourceTree { origin, files, refused: Vec::new() };
+        let mut loaded = load(&tree, &Limits::default(), Some("staging"));
+        loaded.environments.remove("staging").unwrap_or_else(|| panic!("{:#?}", loaded.findings))
+    }
+
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(self.sim.client(), "embedded")
+    }
+
+    pub fn options(&self) -> Options {
+        Options { clock: self.clock, progress: self.log.clone(), ..Options::default() }
+    }
+
+    /// Applies what is committed now, with a new process, until nothing moves any more.
+    pub async fn apply(&mut self) -> Outcome {
+        let desired = self.desired();
+        apply(&self.cluster(), &desired, self.options(), Some(Duration::from_secs(3600))).await.unwrap()
+    }
+
+    /// The same, which must end with everything settled.
+    pub async fn settle(&mut self) -> Vec<String> {
+        let outcome = self.apply().await;
+        assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:#?}\n{:#?}", self.log.take());
+        self.log.take()
+    }
+
+    /// Plans as a report does: read once.
+    pub async fn plan(&mut self) -> Plan {
+        let desired = self.desired();
+        let mut live = self.live(&desired).await;
+        live.since = plan::observe_once(&live);
+        plan::plan(&desired, &live, self.clock.now())
+    }
+
+    async fn live(&self, desired: &Desired) -> Live {
+        self.cluster().observe(&flinkops::cluster::Scope::of(desired)).await.unwrap()
+    }
+
+    pub fn job(&self, name: &str) -> JobView {
+        self.try_job(name).unwrap_or_else(|| panic!("Flink knows no job of {name}"))
+    }
+
+    pub fn try_job(&self, name: &str) -> Option<JobView> {
+        Kind::ALL.iter().find_map(|kind| self.sim.operator().job(&key(*kind, name), self.sim.now()))
+    }
+
+    pub fn object(&self, kind: Kind, name: &str) -> Option<Value> {
+        self.sim.store().get(&ObjectKey::from(&key(kind, name))).map(|object| (*object).clone())
+    }
+
+    pub fn ledger(&self, kind: Kind, name: &str) -> Ledger {
+        let unit = key(kind, name);
+        let key = ObjectKey::new("v1", "ConfigMap", NAMESPACE, Ledger::name("orders", "staging", &unit));
+        let object = self.sim.store().get(&key).unwrap_or_else(|| panic!("no ledger of {name}"));
+        Ledger::from_config_map(&LiveObject::new((*object).clone())).unwrap().1
+    }
+}
+
+pub fn key(kind: Kind, name: &str) -> UnitKey {
+    UnitKey::new(NAMESPACE, kind, name)
+}
