@@ -131,8 +131,11 @@ impl Follower {
     }
 
     fn take(&self, revision: &Revision, loaded: Loaded) {
-        self.metrics.git_read(loaded.desired.is_some());
-        let Some(desired) = loaded.desired else {
+        // Where the root itself is unknown, nothing is left that could be followed.
+        let usable = |desired: &Desired| desired.unknown.iter().all(|unknown| !unknown.folder.is_empty());
+        let desired = loaded.desired.filter(usable);
+        self.metrics.git_read(desired.is_some());
+        let Some(desired) = desired else {
             let before = self.desired.borrow().clone();
             let in_force = before.as_ref().map(|desired| desired.revision());
             self.progress.tell(&Event::Invalid { revision, findings: &loaded.findings, in_force });

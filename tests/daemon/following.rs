@@ -31,8 +31,16 @@ struct Shelf(Mutex<Vec<(Revision, Loaded)>>);
 
 impl Shelf {
     fn push(&self, desired: Desired) {
-        let loaded = Loaded { findings: Vec::new(), desired: Some(desired.clone()) };
-        self.0.lock().expect("no panic").push((desired.revision().clone(), loaded));
+        let revision = desired.revision().clone();
+        let loaded = Loaded { findings: Vec::new(), desired: Some(desired) };
+        self.0.lock().expect("no panic").push((revision, loaded));
+    }
+
+    /// A revision whose `flinkops.yaml` says no more than which environments there are.
+    fn push_unknown(&self, revision: &str) {
+        let mut desired = repository(revision, &[]);
+        desired.unknown = vec![Unknown { folder: String::new(), name: None }];
+        self.push(desired);
     }
 
     fn push_invalid(&self, revision: &str) {
@@ -44,21 +52,21 @@ impl Shelf {
 
 impl Repository for Shelf {
     fn refresh(&self) -> anyhow::Result<Revision> {
-        let shelf = self.0.lock().expect("no panic");
-        shelf
+        let revisions = self.0.lock().expect("no panic");
+        revisions
             .last()
             .map(|(revision, _)| revision.clone())
             .ok_or_else(|| anyhow::anyhow!("fetch: nothing there"))
     }
 
     fn load(&self, revision: &Revision) -> anyhow::Result<Loaded> {
-        let shelf = self.0.lock().expect("no panic");
-        Ok(shelf.iter().find(|(known, _)| known == revision).expect("a known revision").1.clone())
+        let revisions = self.0.lock().expect("no panic");
+        Ok(revisions.iter().find(|(known, _)| known == revision).expect("a known revision").1.clone())
     }
 
     fn descends_from(&self, new: &Revision, old: &Revision) -> bool {
-        let shelf = self.0.lock().expect("no panic");
-        let at = |revision| shelf.iter().position(|(known, _)| known == revision);
+        let revisions = self.0.lock().expect("no panic");
+        let at = |revision| revisions.iter().position(|(known, _)| known == revision);
         at(old) <= at(new) && !new.as_str().starts_with("rewritten")
     }
 
@@ -173,6 +181,8 @@ async fn in_report_mode_nothing_is_written() {
 async fn s20_while_head_is_invalid_the_last_valid_revision_stays_in_force() {
     let running = Running::start(Some(chain("r1", "ingest:1")), Mode::Enforce).await;
     running.told("quiet: 2 settled").await;
+    running.shelf.push_unknown("r1+");
+    running.told("invalid r1+, in force Some(Revision(\"r1\"))").await;
     running.shelf.push_invalid("r2");
     running.told("invalid r2, in force Some(Revision(\"r1\"))").await;
     assert!(running.health.text().contains("revision r2 cannot be used: flinkops.yaml: no mapping"));

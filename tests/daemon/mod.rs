@@ -2,6 +2,7 @@
 
 mod applying;
 mod following;
+mod killing;
 mod leading;
 mod operator;
 mod world;

@@ -1,0 +1,237 @@
+//! The kill test: whatever the moment at which flinkops is killed, the next one reaches the same end.
+//!
+//! One history of revisions holds every kind of action. It is applied once undisturbed; then once for each
+//! write and each side of it, killing the process there and starting another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use flinkops::daemon::apply;
+use flinkops::flink::kind::{ObjectKey, UnitKey};
+use flinkops::plan::ledger::{Ledger, Marker};
+use flinkops::plan::live::LiveObject;
+use flinkops::sim::{LoggedRequest, Phase, Verdict};
+use flinkops::spec::Desired;
+use flinkops::spec::source::Revision;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::world::{
+    NAMESPACE, World, application_spec, cluster_spec, deployment, repository, session_job, session_job_spec,
+    with_config_map,
+};
+
+/// Everything that is ever there.
+fn everything() -> Vec<UnitKey> {
+    vec![
+        deployment("sessions"),
+        session_job("one"),
+        session_job("two"),
+        deployment("ingest"),
+        deployment("enrich"),
+        deployment("paused"),
+        deployment("moved"),
+    ]
+}
+
+fn suspended(mut spec: Value) -> Value {
+    spec["job"]["state"] = json!("suspended");
+    spec
+}
+
+/// Create; update, restart a session cluster, suspend, delete, recreate; resume, create from the ledger.
+fn history() -> Vec<Desired> {
+    let (ingest, enrich) = (deployment("ingest"), deployment("enrich"));
+    let at = |revision: &str, memory: &str, image: &str, rest: Vec<(UnitKey, Value, Vec<UnitKey>)>| {
+        let mut units = vec![
+            (deployment("sessions"), cluster_spec(memory), vec![]),
+            (session_job("one"), session_job_spec("sessions", 1), vec![]),
+            (session_job("two"), session_job_spec("sessions", 1), vec![]),
+            (ingest.clone(), application_spec(image), vec![]),
+        ];
+        units.extend(rest);
+        let mut desired = repository(revision, &units);
+        for unit in desired.units.values_mut() {
+            unit.consents.recreate = Some("it has to".into());
+        }
+        with_config_map(desired, "ingest", "queries", revision)
+    };
+    let enriching = || (enrich.clone(), application_spec("enrich:1"), vec![ingest.clone()]);
+    let paused = || application_spec("paused:1");
+    let mut standalone = application_spec("moved:1");
+    standalone["mode"] = json!("standalone");
+    vec![
+        at(
+            "r1",
+            "1024m",
+            "ingest:1",
+            vec![
+                enriching(),
+                (deployment("paused"), paused(), vec![]),
+                (deployment("moved"), application_spec("moved:1"), vec![]),
+            ],
+        ),
+        at(
+            "r2",
+            "2048m",
+            "ingest:2",
+            vec![
+                (deployment("paused"), suspended(paused()), vec![]),
+                (deployment("moved"), standalone.clone(), vec![]),
+            ],
+        ),
+        at(
+            "r3",
+            "2048m",
+            "ingest:2",
+            vec![
+                enriching(),
+                (deployment("paused"), paused(), vec![]),
+                (deployment("moved"), standalone, vec![]),
+            ],
+        ),
+    ]
+}
+
+/// What must be the same at the end: specs, records counted, what is written down, companions.
+fn end_state(world: &World) -> Value {
+    let units: Vec<Value> = everything().iter().map(|key| unit_state(world, key)).collect();
+    let object = |name: &str| world.sim.store().get(&ObjectKey::new("v1", "ConfigMap", NAMESPACE, name));
+    let marker = object(&Marker::name("orders")).expect("a marker");
+    json!({
+        "units": units,
+        "queries": object("queries").expect("the companion")["data"],
+        "marker": marker["data"],
+    })
+}
+
+fn unit_state(world: &World, key: &UnitKey) -> Value {
+    let live = world.unit(key);
+    let ledger = world.ledger(key);
+    let applied = |ledger: &Ledger| {
+        let applied = ledger.applied.iter().map(|applied| json!([applied.revision.as_str(), applied.hash]));
+        let reasons: Vec<String> =
+            ledger.savepoints.iter().map(|found| format!("{:?} {}", found.reason, found.last)).collect();
+        json!({"applied": applied.collect::<Vec<_>>(), "savepoints": reasons, "fields": ledger.fields})
+    };
+    json!({
+        "unit": key.to_string(),
+        "spec": live.as_ref().map(|live| without_paths(live.spec())),
+        "annotations": live.as_ref().map(marks),
+        "records": live.as_ref().map(|live| world.operator.counted(live.uid())),
+        "ledger": ledger.as_ref().map(applied),
+    })
+}
+
+/// Names of savepoints count the operator's deeds, which is of no interest.
+fn without_paths(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(job) = spec.get_mut("job").and_then(Value::as_object_mut) {
+        let path = job.remove("initialSavepointPath");
+        job.insert("restored".into(), json!(path.is_some_and(|path| !path.is_null())));
+    }
+    spec
+}
+
+fn marks(live: &LiveObject) -> Vec<String> {
+    live.annotations().into_iter().flat_map(|annotations| annotations.keys().cloned()).collect()
+}
+
+/// Which request a process dies at.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    write: usize,
+    phase: Phase,
+}
+
+/// Applies the history and dies once on the way, if told to; answers how many writes were made.
+async fn live_through(world: &World, death: Option<Death>) -> usize {
+    let (writes, died) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let killed = Arc::new(Notify::new());
+    let hook = (writes.clone(), died.clone(), killed.clone());
+    world.sim.on_request(move |request, phase| {
+        let (writes, died, killed) = hook.clone();
+        async move {
+            if !is_ours(&request) {
+                return Verdict::Pass;
+            }
+            let number = match phase {
+                Phase::Before => writes.fetch_add(1, Ordering::SeqCst) + 1,
+                Phase::After => writes.load(Ordering::SeqCst),
+            };
+            let now = death.is_some_and(|death| death.write == number && death.phase == phase);
+            if now && !died.swap(true, Ordering::SeqCst) {
+                killed.notify_one();
+                // Nobody is there any more to read an answer.
+                std::future::pending::<()>().await;
+            }
+            Verdict::Pass
+        }
+    });
+    for desired in history() {
+        let first = tokio::select! {
+            outcome = apply(&world.cluster, &desired, world.options(), LIMIT) => Some(outcome),
+            () = killed.notified() => None,
+        };
+        let outcome = match first {
+            Some(outcome) => outcome,
+            None => apply(&world.cluster, &desired, world.options(), LIMIT).await,
+        };
+        let outcome = outcome.expect("the embedded cluster answers");
+        let revision: &Revision = desired.revision();
+        assert!(outcome.is_settled(), "{death:?} at {revision}: {outcome:?}\n{}", world.progress.text());
+    }
+    assert_eq!(died.load(Ordering::SeqCst), death.is_some(), "{death:?} never came");
+    writes.load(Ordering::SeqCst)
+}
+
+const LIMIT: Option<Duration> = Some(Duration::from_secs(7200));
+
+fn is_ours(request: &LoggedRequest) -> bool {
+    request.is_write() && !request.path.contains("/events") && !request.path.contains("/leases")
+}
+
+/// Every death on the way that is `part` of `PARTS`: the parts run at the same time.
+async fn killed_anywhere(part: usize) {
+    let undisturbed = World::new();
+    let writes = live_through(&undisturbed, None).await;
+    let end = end_state(&undisturbed);
+    assert!(writes > 50, "the history holds every kind of action: {writes}");
+    let phases = [Phase::Before, Phase::After];
+    let deaths = (1..=writes).flat_map(|write| phases.map(|phase| Death { write, phase }));
+    for death in deaths.skip(part).step_by(PARTS) {
+        let world = World::new();
+        live_through(&world, Some(death)).await;
+        let found = end_state(&world);
+        assert!(found == end, "{death:?}:\n{}\n{}", diff(&end, &found), world.progress.text());
+    }
+}
+
+const PARTS: usize = 4;
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_the_next_one_reaches_the_same_end_1() {
+    killed_anywhere(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_the_next_one_reaches_the_same_end_2() {
+    killed_anywhere(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_the_next_one_reaches_the_same_end_3() {
+    killed_anywhere(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_the_next_one_reaches_the_same_end_4() {
+    killed_anywhere(3).await;
+}
+
+fn diff(end: &Value, found: &Value) -> String {
+    let pretty = |value| serde_json::to_string_pretty(value).expect("JSON");
+    let (end, found) = (pretty(end), pretty(found));
+    similar::TextDiff::from_lines(&end, &found).unified_diff().to_string()
+}
