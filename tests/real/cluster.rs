@@ -1,6 +1,6 @@
 //! One kube-apiserver with its etcd and the operator's custom resource definitions.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -56,15 +56,8 @@ impl Cluster {
     }
 
     /// Writes a kubeconfig for this token and namespace, for `flinkops --kubeconfig`.
-    pub fn write_kubeconfig(&self, folder: &Path, token: &str, namespace: &str) -> Result<PathBuf> {
-        let path = folder.join("kubeconfig");
-        std::fs::write(&path, self.kubeconfig(token, namespace).to_string())?;
-        Ok(path)
-    }
-
-    /// The administrator's bearer token.
-    pub fn admin_token(&self) -> &'static str {
-        TOKEN
+    pub fn write_kubeconfig(&self, path: &Path, token: &str, namespace: &str) -> Result<()> {
+        Ok(std::fs::write(path, self.kubeconfig(token, namespace).to_string())?)
     }
 
     /// Creates a namespace of its own for a test; it goes away with the API server.

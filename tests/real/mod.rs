@@ -7,6 +7,7 @@
 
 mod artifacts;
 mod cluster;
+mod daemon;
 mod deploy;
 mod operator;
 mod rights;

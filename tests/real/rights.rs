@@ -72,7 +72,7 @@ spec: {job: {jarURI: 'https://jars.example.com/clicks.jar', parallelism: 2, upgr
 ";
 
 /// A life: everything is created, changed, and deleted but for one job.
-const LIFE: [Commit<'_>; 3] = [
+pub const LIFE: [Commit<'_>; 3] = [
     Commit {
         number: 1,
         files: &[
