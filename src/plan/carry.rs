@@ -50,7 +50,8 @@ pub fn passenger(job: &Subject<'_>) -> Passenger {
     if job.is_suspended() && !ours && job.verdict.health == Health::Suspended {
         return Passenger::Nothing;
     }
-    if !ours && job.is_stateless_by_words() && job.ever_ran() {
+    // The operator starts a lost job again only if the live spec says stateless, whatever Git says by now.
+    if !ours && job.is_stateless_by_words() && job.runs_stateless() && job.ever_ran() {
         return if job.status.is_finished() { Passenger::Nothing } else { Passenger::Stateless };
     }
     match remove::stage(job) {

@@ -230,7 +230,7 @@ fn restart(subject: &Subject<'_>, consents: &Consents) -> (Effect, State, Option
     if subject.status.is_finished() {
         return (Effect::Rerun, State::None, None);
     }
-    if subject.verdict.health == Health::Lost {
+    if subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() {
         let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
                        point in job.initialSavepointPath with a new job.savepointRedeployNonce";
         return (Effect::UpgradeFromSavepoint, State::Unknown, blocked(BlockedBy::Consent, message));

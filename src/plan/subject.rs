@@ -189,6 +189,12 @@ impl<'a> Subject<'a> {
         self.written_mode() == Some("stateless")
     }
 
+    /// Whether the live spec says stateless, in words or by the operator's default.
+    pub fn runs_stateless(&self) -> bool {
+        let mode = self.live_spec().pointer("/job/upgradeMode").and_then(Value::as_str);
+        matches!(mode, None | Some("stateless"))
+    }
+
     /// Whether the job keeps checkpoints or savepoints: by its upgrade mode or its configuration.
     pub fn keeps_state(&self) -> bool {
         let spec = self.running_spec();

@@ -61,6 +61,11 @@ impl World {
         let version = if operator == OperatorMode::V1_7 { "v1_17" } else { "v1_20" };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace("v1_20", version);
         let files = tree.files.iter().map(|(path, bytes)| (path.clone(), text(bytes))).collect();
+        Self::with(files, operator)
+    }
+
+    /// An empty cluster and this repository.
+    pub fn with(files: BTreeMap<String, String>, operator: OperatorMode) -> Self {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let sim =
             Sim::start(flinkops::sim::Options { operator, start_time: Some(start), ..Default::default() });

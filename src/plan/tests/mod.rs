@@ -371,6 +371,13 @@ fn s13_a_cluster_that_is_down_is_mended_without_waiting_for_its_jobs() {
 }
 
 #[test]
+fn s12_a_job_that_becomes_stateless_with_its_clusters_change_is_still_stopped_first() {
+    let scene =
+        session_scene("2g").unit(JOB, "views", |unit| unit.manifest["spec"] = session_job("stateless"));
+    assert_eq!(scene.writes(), ["patch clicks", "patch views"]);
+}
+
+#[test]
 fn s14_a_stranger_on_the_cluster_blocks_its_change_by_name() {
     let scene = session_scene("2g").stranger("theirs", session_job("savepoint"), &[]);
     let blocked = scene.of("sessions").blocked.unwrap();
