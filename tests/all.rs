@@ -2,6 +2,7 @@
 
 mod conformance;
 mod daemon;
+mod demo;
 mod examples;
 mod flows;
 mod loader;

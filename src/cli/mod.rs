@@ -7,6 +7,7 @@
 mod apply;
 mod cluster;
 mod completions;
+pub mod demo;
 mod drift;
 mod exit;
 mod graph;
@@ -66,6 +67,8 @@ enum Command {
     Schema(schema::Flags),
     /// Print shell completions.
     Completions(completions::Flags),
+    /// Play the whole path from Git to running jobs on an embedded cluster; needs nothing else.
+    Demo(demo::Flags),
 }
 
 /// Runs the program on the process's own arguments.
@@ -90,6 +93,7 @@ fn dispatch(command: Command, redactor: &Redactor) -> anyhow::Result<Exit> {
         Command::Graph(flags) => graph::run(&flags, redactor),
         Command::Schema(flags) => schema::run(&flags),
         Command::Completions(flags) => completions::run(&flags),
+        Command::Demo(flags) => wait(demo::run(&flags, redactor)),
         Command::Plan(flags) => wait(plan::run(&flags, redactor)),
         Command::Drift(flags) => wait(drift::run(&flags, redactor)),
         Command::Status(flags) => wait(status::run(&flags, redactor)),
