@@ -93,8 +93,10 @@ struct Learning(Redactor);
 
 impl Progress for Learning {
     fn tell(&self, event: &Event<'_>) {
-        if let Event::Planned(plan) = event {
-            self.0.learn_plan(plan);
+        match event {
+            Event::Observed(live) => self.0.learn_live(live),
+            Event::Planned(plan) => self.0.learn_plan(plan),
+            _ => {}
         }
         Log.tell(event);
     }

@@ -3,7 +3,7 @@
 use crate::cluster::WriteError;
 use crate::flink::kind::UnitKey;
 use crate::plan::write::Task;
-use crate::plan::{Plan, UnitPlan};
+use crate::plan::{Live, Plan, UnitPlan};
 use crate::spec::Finding;
 use crate::spec::source::Revision;
 
@@ -39,6 +39,9 @@ pub enum Event<'a> {
         /// Who, and since when.
         holder: &'a str,
     },
+    /// What the cluster holds, before anything is told or done that comes from it: whoever must not tell
+    /// secrets learns them here (S25).
+    Observed(&'a Live),
     /// There is something new to do.
     Planned(&'a Plan),
     /// A unit is not what it was: its action, its health or what blocks it.
@@ -87,6 +90,7 @@ impl Progress for Log {
             Event::Invalid { revision, findings, in_force } => log_invalid(revision, findings, *in_force),
             Event::GitFailed { message } => tracing::warn!("failed to read Git: {message}"),
             Event::WaitingForLease { holder } => tracing::info!(holder, "waiting for the lease"),
+            Event::Observed(_) => {}
             Event::Planned(plan) => log_plan(plan),
             Event::Changed(unit) => log_unit(unit),
             Event::Gone(unit) => tracing::info!(%unit, "gone"),

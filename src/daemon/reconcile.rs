@@ -21,7 +21,7 @@ use crate::flink::kind::{Kind, UnitKey};
 use crate::plan::live::{LiveObject, Since};
 use crate::plan::outcome::Blocked;
 use crate::plan::write::Task;
-use crate::plan::{self, Action, Live, Plan, Write};
+use crate::plan::{self, Action, Live, Plan, UnitPlan, Write};
 use crate::spec::Desired;
 use crate::spec::desired::Movement;
 use crate::spec::source::Revision;
@@ -136,6 +136,21 @@ struct Told {
     quiet: Option<Standing>,
 }
 
+impl Told {
+    /// Whether there is anything to tell of this plan.
+    fn differs(&self, plan: &Plan) -> bool {
+        let same = |unit: &UnitPlan| self.units.get(&unit.key) == Some(&state(unit));
+        self.revision.as_ref() != Some(&plan.revision)
+            || self.units.len() != plan.units.len()
+            || !plan.units.iter().all(same)
+    }
+}
+
+/// What is told of a unit when it changes.
+fn state(unit: &UnitPlan) -> (Action, Health, Option<Blocked>) {
+    (unit.action, unit.health, unit.blocked.clone())
+}
+
 impl Reconciler {
     /// Begins to watch what the desired state is about. Must be called within a tokio runtime.
     pub fn new(cluster: &Cluster, desired: &Desired, options: Options) -> Self {
@@ -175,6 +190,9 @@ impl Reconciler {
         let (plan, live) = self.plan(desired)?;
         let tasks = self.permitted(plan::step(&plan), desired);
         self.refusals.keep(&tasks);
+        if !tasks.is_empty() || self.told.differs(&plan) {
+            self.options.progress.tell(&Event::Observed(&live));
+        }
         self.tell_plan(&plan);
         let mut round = Round {
             standing: Standing::default(),
@@ -374,7 +392,7 @@ impl Reconciler {
         self.told.actions = actions;
         let mut units = BTreeMap::new();
         for unit in &plan.units {
-            let state = (unit.action, unit.health, unit.blocked.clone());
+            let state = state(unit);
             if self.told.units.get(&unit.key) != Some(&state) {
                 progress.tell(&Event::Changed(unit));
             }

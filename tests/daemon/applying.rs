@@ -24,12 +24,11 @@ async fn a_chain_is_created_in_order_and_upgraded_with_its_records() {
         world.progress.text().lines().position(|line| line.starts_with(&path))
     };
     assert!(created("ingest") < created("enrich"), "{}", world.progress.text());
-    let uid = world.unit(&deployment("ingest")).expect("ingest").uid().to_owned();
-    let before = world.operator.counted(&uid);
+    let before = world.records(&deployment("ingest"));
     world.settle(&chain("r2", "ingest:2")).await;
     let live = world.unit(&deployment("ingest")).expect("ingest");
     assert_eq!(live.spec()["image"], "ingest:2");
-    assert!(world.operator.counted(&uid) > before, "it went on from where it was");
+    assert!(world.records(&deployment("ingest")) > before, "it went on from where it was");
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,10 +41,9 @@ async fn a_session_clusters_change_carries_its_jobs_over() {
         repository(revision, &[(sessions, cluster_spec(memory), vec![]), a, b])
     };
     world.settle(&at("r1", "1024m")).await;
-    let uid = world.unit(&session_job("a")).expect("a").uid().to_owned();
-    let before = world.operator.counted(&uid);
+    let before = world.records(&session_job("a"));
     world.settle(&at("r2", "2048m")).await;
-    assert!(world.operator.counted(&uid) > before, "{}", world.progress.text());
+    assert!(world.records(&session_job("a")) > before, "{}", world.progress.text());
     assert!(world.ledger(&session_job("a")).is_some_and(|ledger| !ledger.savepoints.is_empty()));
     assert_eq!(world.unit(&session_job("a")).expect("a").spec()["job"]["state"], "running");
 }
@@ -54,16 +52,14 @@ async fn a_session_clusters_change_carries_its_jobs_over() {
 async fn a_job_that_left_git_is_deleted_with_a_savepoint_and_comes_back_from_it() {
     let world = World::new();
     world.settle(&chain("r1", "ingest:1")).await;
-    let uid = world.unit(&deployment("enrich")).expect("enrich").uid().to_owned();
-    let counted = world.operator.counted(&uid);
+    let before = world.records(&deployment("enrich"));
     let alone = repository("r2", &[(deployment("ingest"), application_spec("ingest:1"), vec![])]);
     world.settle(&alone).await;
     assert!(world.unit(&deployment("enrich")).is_none());
     let ledger = world.ledger(&deployment("enrich")).expect("the ledger outlives the unit");
     assert!(ledger.last_savepoint().is_some());
     world.settle(&chain("r3", "ingest:1")).await;
-    let uid = world.unit(&deployment("enrich")).expect("enrich").uid().to_owned();
-    assert!(world.operator.counted(&uid) > counted, "{}", world.progress.text());
+    assert!(world.records(&deployment("enrich")) > before, "{}", world.progress.text());
 }
 
 #[tokio::test(start_paused = true)]

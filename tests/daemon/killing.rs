@@ -3,6 +3,7 @@
 //! One history of revisions holds every kind of action. It is applied once undisturbed; then once for each
 //! write and each side of it, killing the process there and starting another.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -94,7 +95,7 @@ fn history() -> Vec<Desired> {
     ]
 }
 
-/// What must be the same at the end: specs, records counted, what is written down, companions.
+/// What must be the same at the end: specs, restored jobs, what is written down, companions.
 fn end_state(world: &World) -> Value {
     let units: Vec<Value> = everything().iter().map(|key| unit_state(world, key)).collect();
     let object = |name: &str| world.sim.store().get(&ObjectKey::new("v1", "ConfigMap", NAMESPACE, name));
@@ -119,7 +120,7 @@ fn unit_state(world: &World, key: &UnitKey) -> Value {
         "unit": key.to_string(),
         "spec": live.as_ref().map(|live| without_paths(live.spec())),
         "annotations": live.as_ref().map(marks),
-        "records": live.as_ref().map(|live| world.operator.counted(live.uid())),
+        "restored": world.job(key).is_some_and(|job| job.restored_from.is_some()),
         "ledger": ledger.as_ref().map(applied),
     })
 }
@@ -169,6 +170,7 @@ async fn live_through(world: &World, death: Option<Death>) -> usize {
             Verdict::Pass
         }
     });
+    let mut records: BTreeMap<UnitKey, u64> = BTreeMap::new();
     for desired in history() {
         let first = tokio::select! {
             outcome = apply(&world.cluster, &desired, world.options(), LIMIT) => Some(outcome),
@@ -181,9 +183,19 @@ async fn live_through(world: &World, death: Option<Death>) -> usize {
         let outcome = outcome.expect("the embedded cluster answers");
         let revision: &Revision = desired.revision();
         assert!(outcome.is_settled(), "{death:?} at {revision}: {outcome:?}\n{}", world.progress.text());
+        keep_count(world, &mut records, death);
     }
     assert_eq!(died.load(Ordering::SeqCst), death.is_some(), "{death:?} never came");
     writes.load(Ordering::SeqCst)
+}
+
+/// No job ever counts less than it did, be it deleted in between.
+fn keep_count(world: &World, records: &mut BTreeMap<UnitKey, u64>, death: Option<Death>) {
+    for key in everything().into_iter().filter(|key| world.job(key).is_some()) {
+        let now = world.records(&key);
+        let before = records.insert(key.clone(), now).unwrap_or_default();
+        assert!(now >= before, "{death:?}: {key} counted {before} and then {now}\n{}", world.progress.text());
+    }
 }
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(7200));

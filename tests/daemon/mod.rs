@@ -1,8 +1,7 @@
-//! The loop, the daemon and what they hold to: against an embedded cluster with a simple operator.
+//! The loop, the daemon and what they hold to: against an embedded cluster.
 
 mod applying;
 mod following;
 mod killing;
 mod leading;
-mod operator;
 mod world;

@@ -1,4 +1,4 @@
-//! An embedded cluster with a simple operator, and repositories made of a few words.
+//! An embedded cluster, and repositories made of a few words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -9,43 +9,34 @@ use flinkops::daemon::{Clock, Event, Metrics, Options, Outcome, Progress, apply}
 use flinkops::flink::kind::{API_VERSION, Kind, ObjectKey, Role, UnitKey};
 use flinkops::plan::ledger::Ledger;
 use flinkops::plan::live::LiveObject;
+use flinkops::sim::operator::JobView;
 use flinkops::sim::{LoggedRequest, Options as SimOptions, Sim};
 use flinkops::spec::desired::{Dependency, Movement, Why};
 use flinkops::spec::finding::Place;
 use flinkops::spec::source::{Origin, Revision};
 use flinkops::spec::{Companion, Consents, Desired, Policy, Unit};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
-
-use super::operator::Operator;
 
 pub const NAMESPACE: &str = "flink";
 
-/// One embedded cluster with an operator in it.
+/// One embedded cluster, and what is told about it.
 pub struct World {
     pub sim: Sim,
     pub cluster: Cluster,
     pub clock: Clock,
-    pub operator: Operator,
     pub progress: Arc<Lines>,
     pub metrics: Arc<Metrics>,
-    _tasks: JoinSet<()>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let sim = Sim::start(SimOptions::without_controllers());
-        let operator = Operator::default();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(operator.clone().run(sim.store().clone()));
+        let sim = Sim::start(SimOptions::default());
         Self {
             cluster: Cluster::new(sim.client(), "embedded"),
             clock: Clock::starting_at(sim.now()),
-            operator,
             progress: Arc::default(),
             metrics: Arc::default(),
             sim,
-            _tasks: tasks,
         }
     }
 
@@ -71,6 +62,16 @@ impl World {
 
     pub fn unit(&self, key: &UnitKey) -> Option<LiveObject> {
         self.sim.store().get(&key.into()).map(|object| LiveObject::new((*object).clone()))
+    }
+
+    /// The unit's job as Flink shows it.
+    pub fn job(&self, key: &UnitKey) -> Option<JobView> {
+        self.sim.operator().job(key, self.sim.now())
+    }
+
+    /// The records that a unit's job has counted, as far as state was kept.
+    pub fn records(&self, key: &UnitKey) -> u64 {
+        self.job(key).map_or(0, |job| job.records)
     }
 
     pub fn ledger(&self, key: &UnitKey) -> Option<Ledger> {
