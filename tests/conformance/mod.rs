@@ -5,6 +5,7 @@
 
 mod apply;
 mod delete;
+mod edges;
 mod kinds;
 mod objects;
 mod patch;
@@ -128,6 +129,15 @@ suite! {
         leases_are_compared_and_swapped
         events_are_kept
         companions_are_applied;
+    edges:
+        nulls_are_dropped
+        a_replacement_names_its_object_and_version
+        identity_cannot_be_patched
+        a_conflict_is_told_before_a_wrong_value
+        an_immutable_config_map_keeps_its_data
+        config_map_data_is_text
+        finalizers_and_owners_are_owned_one_by_one
+        a_scale_is_owned_only_where_the_number_was_set_before;
     delete:
         delete_removes_at_once
         delete_waits_for_finalizers

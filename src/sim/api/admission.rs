@@ -7,8 +7,9 @@ use super::apply;
 use super::field_set::{Changes, FieldSet};
 use super::managed_fields::{Author, ManagedFields};
 use super::resource::{Part, Resource};
+use super::scale;
 use super::schema;
-use super::status::StatusError;
+use super::status::{Cause, StatusError};
 use super::validation;
 use crate::flink::kind::ObjectKey;
 
@@ -81,10 +82,12 @@ impl Request<'_> {
         let warnings = self.prune(&mut object)?;
         self.keep_status_apart(old, &mut object);
         self.check_version(old, &object)?;
-        self.check_fields(old, &object)?;
+        // What others own is refused before what is wrong, as the real server does.
+        let checked = self.check_fields(old, &object);
         self.carry_metadata(old, &mut object);
         self.count_generation(old, &mut object);
         self.record_owner(old, &mut object, claim)?;
+        checked?;
         Ok(Admitted { object, warnings })
     }
 
@@ -100,11 +103,7 @@ impl Request<'_> {
         };
         let name = text(metadata, "name").to_owned();
         if name != self.key.name {
-            let message = format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                self.key.name
-            );
-            return Err(StatusError::bad_request(message));
+            return Err(StatusError::other_name(&name, &self.key.name));
         }
         if self.resource.namespaced {
             let namespace = metadata.entry("namespace").or_insert_with(|| json!(self.key.namespace));
@@ -121,15 +120,13 @@ impl Request<'_> {
         if object["kind"] == json!(self.key.kind) && object["apiVersion"] == json!(self.key.api_version) {
             return Ok(());
         }
-        let message = format!(
-            "{} in version {} cannot be handled as a {}",
-            object["kind"], object["apiVersion"], self.resource.kind
-        );
-        Err(StatusError::bad_request(message))
+        let kind = object["kind"].clone();
+        let why = format!("must be {}", self.resource.kind);
+        Err(StatusError::invalid(self.resource, &self.key.name, &[Cause::invalid("kind", &kind, &why)]))
     }
 
     fn prune(&self, object: &mut Value) -> Result<Vec<String>, StatusError> {
-        let Some(schema) = self.schema else { return Ok(Vec::new()) };
+        let Some(schema) = self.schema else { return self.check_text(object).map(|()| Vec::new()) };
         let unknown = schema::prune(object, schema);
         let warnings: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
         match self.validation {
@@ -142,6 +139,22 @@ impl Request<'_> {
             }
             FieldValidation::Ignore => Ok(Vec::new()),
             FieldValidation::Warn | FieldValidation::Strict => Ok(warnings),
+        }
+    }
+
+    /// The data of a ConfigMap is text; a number is what authors write by mistake.
+    fn check_text(&self, object: &Value) -> Result<(), StatusError> {
+        let mut data = object["data"].as_object().into_iter().flatten();
+        match data.find(|(_, value)| !value.is_string() && !value.is_null()) {
+            Some((_, value)) if self.resource.kind == "ConfigMap" => {
+                let type_name =
+                    schema::type_name(value).replace("integer", "number").replace("boolean", "bool");
+                Err(StatusError::bad_request(format!(
+                    "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal {type_name} \
+                     into Go struct field ConfigMap.data of type string"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -174,11 +187,9 @@ impl Request<'_> {
     fn check_version(&self, old: Option<&Value>, object: &Value) -> Result<(), StatusError> {
         let asked = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         match old {
-            None if !asked.is_empty() => Err(StatusError::new(
-                500,
-                "InternalError",
-                "resourceVersion should not be set on objects to be created",
-            )),
+            None if !asked.is_empty() => {
+                Err(StatusError::new(500, "", "resourceVersion should not be set on objects to be created"))
+            }
             Some(old) if !asked.is_empty() && old["metadata"]["resourceVersion"] != json!(asked) => {
                 Err(StatusError::modified(self.resource, &self.key.name))
             }
@@ -244,7 +255,11 @@ impl Request<'_> {
             apply::drop_abandoned(object, &managed.owned_by(&author), &keep);
             self.count_generation(old, object);
         }
-        let changes = Changes::between(old, object);
+        let mut changes = Changes::between(old, object);
+        if self.part == Part::Scale && old.is_none_or(|old| !scale::is_set(self.resource, old)) {
+            // The real server loses track of who set a number that was not there before.
+            changes = Changes::default();
+        }
         match claim {
             None => managed.record_update(&author, &changes, self.now),
             Some(claim) => {

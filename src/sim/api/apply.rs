@@ -28,6 +28,10 @@ fn merge_at(path: &[&str], live: &Value, config: &Value) -> Value {
             let added = config.iter().filter(|item| !live.contains(item));
             live.iter().chain(added).cloned().collect()
         }
+        (Value::Array(live), Value::Array(config)) if path == ["metadata", "ownerReferences"] => {
+            let kept = live.iter().filter(|it| config.iter().all(|wanted| wanted["uid"] != it["uid"]));
+            kept.chain(config).cloned().collect()
+        }
         _ => config.clone(),
     }
 }
@@ -53,6 +57,10 @@ fn remove(object: &mut Value, path: &[String]) {
             if let Some(value) = map.get_mut(key) {
                 remove(value, rest);
             }
+        }
+        (Some(("k", text)), Value::Array(items)) => {
+            let keys = item(text).unwrap_or_default();
+            items.retain(|it| it["uid"] != keys["uid"]);
         }
         (Some(("v", text)), Value::Array(items)) => items.retain(|it| Some(it) != item(text).as_ref()),
         _ => {}

@@ -1,7 +1,7 @@
 //! Sets of field paths, in the form `managedFields` writes them.
 //!
 //! Maps are granular per key and lists are one leaf each, except `metadata.finalizers`, which the
-//! API server keeps as a set of its values.
+//! API server keeps as a set of its values, and `metadata.ownerReferences`, which it keys by uid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -110,9 +110,18 @@ impl FieldSet {
     }
 }
 
+/// The name of an owner reference among its siblings.
+fn by_uid(reference: &Value) -> String {
+    format!("k:{}", serde_json::json!({"uid": reference["uid"]}))
+}
+
 /// The parts of a value that are fields of their own; `None` for a leaf.
 pub fn elements<'a>(path: &[String], value: &'a Value) -> Option<BTreeMap<String, &'a Value>> {
     match value {
+        Value::Object(_) if path.len() == 3 && path[1] == "f:ownerReferences" => None,
+        Value::Array(items) if path == ["f:metadata", "f:ownerReferences"] => {
+            Some(items.iter().map(|item| (by_uid(item), item)).collect())
+        }
         Value::Object(map) => Some(map.iter().map(|(key, value)| (format!("f:{key}"), value)).collect()),
         Value::Array(items) if path == ["f:metadata", "f:finalizers"] => {
             Some(items.iter().map(|item| (format!("v:{item}"), item)).collect())
@@ -203,6 +212,7 @@ pub fn display(path: &[String]) -> String {
     path.iter().fold(String::new(), |mut text, element| {
         let _ = match element.split_once(':') {
             Some(("v", value)) => write!(text, "[={value}]"),
+            Some(("k", keys)) => write!(text, "[{keys}]"),
             Some((_, key)) => write!(text, ".{key}"),
             None => write!(text, "{element}"),
         };

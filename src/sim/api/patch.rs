@@ -76,7 +76,7 @@ pub fn applied(
     let mut config = config.clone();
     if let Some(problem) = schema.and_then(|schema| untyped(&mut config, schema)) {
         let message = format!("failed to create typed patch object ({}): {problem}", reference(&config));
-        return Err(StatusError::new(500, "InternalError", message));
+        return Err(StatusError::new(500, "", message));
     }
     apply::restrict(&mut config, part);
     let fields = claimed(&config);
@@ -90,7 +90,7 @@ fn untyped(config: &mut Value, schema: &Value) -> Option<String> {
         return Some(format!(".{field}: field not declared in schema"));
     }
     let causes = schema::check(config, schema);
-    let cause = causes.iter().find(|cause| cause.reason == "FieldValueInvalid")?;
+    let cause = causes.iter().find(|cause| cause.reason == "FieldValueTypeInvalid")?;
     Some(format!(".{}: {}", cause.field, cause.message))
 }
 

@@ -53,6 +53,7 @@ fn on_object(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), bo
         }
         Verb::Update => {
             let object = event_view::accept(resource, read_body(body)?);
+            check_named(resource, &object)?;
             Ok(written(resource, &store.replace(key, object, &call.write_options())?))
         }
         Verb::Patch => patch(store, call, at, body),
@@ -65,6 +66,10 @@ fn on_scale(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), bod
     let object = store.get(key).ok_or_else(|| StatusError::not_found(resource, &key.name))?;
     let now = scale::present(resource, &object);
     let wanted = match call.verb {
+        Verb::Get if resource.group == GROUP && !scale::is_set(resource, &object) => {
+            let message = "Internal error occurred: the spec replicas field \".spec.taskManager.replicas\" does not exist";
+            return Err(StatusError::new(500, "InternalError", message));
+        }
         Verb::Get => return Ok(send(200, &now)),
         Verb::Update => read_body(body)?,
         Verb::Patch => Patch::read(&call.media_type, body, call.flag("force"))?.patched(&now)?,
@@ -87,6 +92,7 @@ fn shown(call: &Call, resource: &Resource, object: Value, store: &Store) -> Valu
 fn list(store: &Store, call: &Call, resource: &'static Resource, namespace: Option<&str>) -> Answer {
     let selector =
         Selector::read(resource, call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
+    check_version(call)?;
     let (objects, version) = store.list(resource.stored(), namespace);
     let after = call.parameter("continue");
     let mut chosen: Vec<Value> = objects
@@ -114,6 +120,15 @@ fn list(store: &Store, call: &Call, resource: &'static Resource, namespace: Opti
     ))
 }
 
+fn check_version(call: &Call) -> Result<(), StatusError> {
+    let asked = call.parameter("resourceVersion");
+    if asked.is_empty() || asked.parse::<u64>().is_ok() {
+        return Ok(());
+    }
+    let why = format!("invalid resource version: resourceVersion: Invalid value: {asked:?}: not a number");
+    Err(StatusError::bad_request(why))
+}
+
 /// Where an object stands in a list, as an opaque token to go on from.
 fn position(object: &Value) -> String {
     let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
@@ -129,6 +144,7 @@ fn create(store: &Store, call: &Call, collection: &ObjectKey, body: &[u8]) -> An
         let name = format!("{prefix}{:05x}", store.version());
         object["metadata"]["name"] = json!(name);
     }
+    check_named(resource, &object)?;
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let key = resource.stored().key(&collection.namespace, &name);
     Ok(written(resource, &store.create(&key, object, &call.write_options())?))
@@ -145,6 +161,18 @@ fn patch(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body: 
         other => other,
     };
     Ok(written(resource, &store.patch(key, &patch, &call.write_options())?))
+}
+
+/// A custom resource must say what it is; built-in kinds are known by their path.
+fn check_named(resource: &Resource, object: &Value) -> Result<(), StatusError> {
+    if resource.group != GROUP || object["kind"].is_string() {
+        return Ok(());
+    }
+    let kind = resource.kind;
+    let message = format!(
+        "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{object}'"
+    );
+    Err(StatusError::bad_request(message))
 }
 
 fn manager_required() -> StatusError {

@@ -32,6 +32,11 @@ pub fn is_scalable(resource: &Resource) -> bool {
     paths(resource).is_some()
 }
 
+/// Whether the object names a number at all.
+pub fn is_set(resource: &Resource, object: &Value) -> bool {
+    paths(resource).is_some_and(|paths| !paths.spec.iter().fold(object, |value, key| &value[*key]).is_null())
+}
+
 /// The object as the subresource shows it.
 pub fn present(resource: &Resource, object: &Value) -> Value {
     let metadata = &object["metadata"];

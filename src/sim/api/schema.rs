@@ -115,7 +115,7 @@ fn snapshot() -> Value {
     }))
 }
 
-/// Removes fields the schema does not have and names them, dotted.
+/// Removes nulls and fields the schema does not have, and names the latter, dotted.
 pub fn prune(value: &mut Value, schema: &Value) -> Vec<String> {
     let mut pruned = Vec::new();
     prune_at("", value, schema, &mut pruned);
@@ -132,7 +132,7 @@ fn prune_at(path: &str, value: &mut Value, schema: &Value, pruned: &mut Vec<Stri
             Some(schema) => prune_at(&path, value, schema, pruned),
             None => pruned.push(path),
         }
-        properties.contains_key(key)
+        properties.contains_key(key) && !value.is_null()
     });
 }
 
@@ -146,7 +146,8 @@ pub fn check(value: &Value, schema: &Value) -> Vec<Cause> {
 fn check_at(path: &str, value: &Value, schema: &Value, causes: &mut Vec<Cause>) {
     if let Some(wanted) = schema["type"].as_str().filter(|wanted| !has_type(value, wanted)) {
         let why = format!("{path} in body must be of type {wanted}: \"{}\"", type_name(value));
-        causes.push(Cause::invalid(path, &json!(type_name(value)), &why));
+        let cause = Cause::invalid(path, &json!(type_name(value)), &why);
+        causes.push(Cause { reason: "FieldValueTypeInvalid", ..cause });
         return;
     }
     if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
@@ -169,7 +170,8 @@ fn has_type(value: &Value, wanted: &str) -> bool {
     type_name(value) == wanted || (wanted == "number" && value.is_number())
 }
 
-fn type_name(value: &Value) -> &'static str {
+/// The JSON type of a value, as schemas name it.
+pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -199,6 +201,14 @@ mod tests {
             object,
             json!({"spec": {"job": {"parallelism": 2}, "flinkConfiguration": {"any.key": "x"}}})
         );
+    }
+
+    #[test]
+    fn nulls_are_dropped_where_the_schema_knows_the_field() {
+        let spec = json!({"spec": {"image": null, "flinkConfiguration": {"a": null}}});
+        let (names, object) = pruned(OperatorMode::V1_15, spec);
+        assert!(names.is_empty());
+        assert_eq!(object, json!({"spec": {"flinkConfiguration": {"a": null}}}));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::resource::Resource;
 pub struct StatusError {
     /// The HTTP code.
     pub code: u16,
-    /// The machine-readable reason, such as `Conflict`.
+    /// The machine-readable reason, such as `Conflict`; empty where the server gives none.
     pub reason: &'static str,
     /// The sentence for people.
     pub message: String,
@@ -80,6 +80,21 @@ impl StatusError {
         Self::new(400, "BadRequest", message)
     }
 
+    /// The object has another name than the path.
+    pub fn other_name(name: &str, in_path: &str) -> Self {
+        Self::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({in_path})"
+        ))
+    }
+
+    /// A replacement does not say of which version.
+    pub fn version_required(resource: &Resource, name: &str) -> Self {
+        let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        let mut error = Self::invalid(resource, name, &[cause]);
+        error.message = error.message.replacen(&resource.qualified_kind(), &resource.qualified(), 1);
+        error
+    }
+
     /// The object fails validation; one cause per problem.
     pub fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
         let listed = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message));
@@ -101,8 +116,11 @@ impl StatusError {
     pub fn to_json(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
         if !self.details.is_null() {
             status["details"] = self.details.clone();
         }

@@ -17,7 +17,7 @@ use super::patch::Patch;
 use super::resource::{Part, Resource};
 use super::schema;
 use super::state::State;
-use super::status::{Cause, StatusError};
+use super::status::StatusError;
 use crate::flink::kind::{GROUP, ObjectKey};
 use crate::sim::clock::{Clock, rfc3339};
 use crate::sim::{OperatorMode, Options};
@@ -200,9 +200,11 @@ impl Store {
         let resource = resource_of(key)?;
         let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         if resource.group == GROUP && version.is_none_or(str::is_empty) {
-            let cause =
-                Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(StatusError::invalid(resource, &key.name, &[cause]));
+            return Err(StatusError::version_required(resource, &key.name));
+        }
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(&key.name);
+        if name != key.name {
+            return Err(StatusError::other_name(name, &key.name));
         }
         let expected = object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
         self.write(key, options, |old| {
@@ -328,7 +330,10 @@ fn check_uid(resource: &Resource, object: &Value, expected: Option<&str>) -> Res
     let Some(expected) = expected.filter(|expected| !expected.is_empty() && *expected != uid) else {
         return Ok(());
     };
-    let why = format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
+    let why = format!(
+        "StorageError: invalid object, Code: 4, AdditionalErrorMsg: Precondition failed: \
+         UID in precondition: {expected}, UID in object meta: {uid}"
+    );
     Err(StatusError::conflict(resource, object["metadata"]["name"].as_str().unwrap_or_default(), &why))
 }
 
