@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::blocked;
 use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::remove::{self, Stage};
@@ -118,7 +117,7 @@ fn refusal(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
         };
         let violation = validate(&proposal).into_iter().next()?;
         let message = format!("the operator would refuse {}: {}", subject.key.name, violation.message);
-        Some(Blocked { by: BlockedBy::Guard, on: Vec::new(), message })
+        Some(Blocked::new(BlockedBy::Guard, message))
     })
 }
 
@@ -147,7 +146,7 @@ fn fate(job: &Subject<'_>, passenger: &Passenger, down: bool) -> State {
 
 fn obstacle(world: World<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<Blocked> {
     let name = &job.key.name;
-    let with = |by, message: String| Some(Blocked { by, on: vec![job.key.clone()], message });
+    let with = |by, message: String| Some(Blocked::on(by, job.key.clone(), message));
     if let (Some(why), true) = (job.frozen(), is_carried(passenger)) {
         return with(BlockedBy::Frozen, format!("{name} is frozen and would have to stop: {why}"));
     }
@@ -159,7 +158,7 @@ fn obstacle(world: World<'_>, job: &Subject<'_>, passenger: &Passenger) -> Optio
         Passenger::Busy(why) => with(BlockedBy::Gate, format!("waits for {name}: {why}")),
         Passenger::Stuck(why) => with(BlockedBy::Consent, format!("{name} {why}, and would lose its state")),
         Passenger::Stopping if is_overdue(world, job) => {
-            blocked(BlockedBy::Held, format!("{name} took no savepoint within policy.savepointTimeout"))
+            with(BlockedBy::Held, format!("{name} took no savepoint within policy.savepointTimeout"))
         }
         _ => None,
     }

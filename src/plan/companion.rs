@@ -120,18 +120,15 @@ fn conflict(
         Ownership::Other(owner) => format!("belongs to {owner}"),
     };
     let message = format!("{owner}; to take it over set the annotation {ANNOTATION_ADOPT}: \"<why>\"");
-    Some(Blocked { by: BlockedBy::LiveConflict, on: Vec::new(), message })
+    Some(Blocked::new(BlockedBy::LiveConflict, message))
 }
 
 fn forbidden(world: World<'_>, key: &ObjectKey) -> Option<Blocked> {
     if let Some(message) = guard::foreign(world, &key.namespace) {
-        return Some(Blocked { by: BlockedBy::Guard, on: Vec::new(), message });
+        return Some(Blocked::new(BlockedBy::Guard, message));
     }
-    (world.desired.policy.mode == Mode::Report).then(|| Blocked {
-        by: BlockedBy::Policy,
-        on: Vec::new(),
-        message: "policy.mode is report: nothing is written".into(),
-    })
+    (world.desired.policy.mode == Mode::Report)
+        .then(|| Blocked::new(BlockedBy::Policy, "policy.mode is report: nothing is written"))
 }
 
 fn is_orphan(world: World<'_>, key: &ObjectKey, live: &LiveObject) -> bool {
@@ -152,12 +149,12 @@ fn orphan(world: World<'_>, subjects: &[Subject<'_>], key: &ObjectKey, live: &Li
         key.kind == "PersistentVolumeClaim" || is_used(subjects, key) || !world.desired.policy.prune.enabled;
     let blocked = if folder_lives {
         let message = format!("waits until the units of {folder} are gone");
-        Some(Blocked { by: BlockedBy::Gate, on: Vec::new(), message })
+        Some(Blocked::new(BlockedBy::Gate, message))
     } else if world.desired.unknown.is_empty() && !world.desired.units.is_empty() {
         forbidden(world, key)
     } else {
         let message = "nothing is deleted while the repository is not read in full".to_owned();
-        Some(Blocked { by: BlockedBy::Unknown, on: Vec::new(), message })
+        Some(Blocked::new(BlockedBy::Unknown, message))
     };
     let action = if stays { Action::Keep } else { Action::Delete };
     let delete = || Task {

@@ -17,31 +17,21 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         (Some(unit), None) => create(subject, unit),
         (Some(unit), Some(live)) if live.deleting_since().is_some() => create(subject, unit)
             .because("the old object is being deleted")
-            .blocked(blocked(BlockedBy::Gate, "waits until the old object is gone")),
+            .blocked(Blocked::new(BlockedBy::Gate, "waits until the old object is gone")),
         (Some(unit), Some(_)) => compare(world, subject, unit),
         (None, _) => remove::decide(world, subject),
     };
     if decision.action == Action::Keep { decision } else { forbid(world, subject, decision) }
 }
 
-/// A reason of the unit's own, without other units in it.
-pub fn blocked(by: BlockedBy, message: impl Into<String>) -> Option<Blocked> {
-    Some(Blocked { by, on: Vec::new(), message: message.into() })
-}
-
 /// What forbids any write to the unit, whatever the action.
 fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decision {
-    let frozen = subject.frozen().map(|why| Blocked {
-        by: BlockedBy::Frozen,
-        on: Vec::new(),
-        message: format!("frozen: {why}"),
-    });
+    let frozen = subject.frozen().map(|why| Blocked::new(BlockedBy::Frozen, format!("frozen: {why}")));
     let held =
         subject.ledger.and_then(|ledger| ledger.held.as_ref()).filter(|held| held.hash == subject.hash);
-    let held = held.and_then(|held| blocked(BlockedBy::Held, format!("held: {}", held.reason)));
+    let held = held.map(|held| Blocked::new(BlockedBy::Held, format!("held: {}", held.reason)));
     let report = (subject.policy(world).mode == Mode::Report)
-        .then(|| blocked(BlockedBy::Policy, "policy.mode is report: nothing is written"))
-        .flatten();
+        .then(|| Blocked::new(BlockedBy::Policy, "policy.mode is report: nothing is written"));
     decision.blocked(frozen).blocked(held).blocked(report)
 }
 
@@ -70,7 +60,7 @@ fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {
 }
 
 fn consent(given: Option<&String>, message: &str) -> Option<Blocked> {
-    if given.is_some() { None } else { blocked(BlockedBy::Consent, message) }
+    given.is_none().then(|| Blocked::new(BlockedBy::Consent, message))
 }
 
 fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -138,7 +128,7 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         ),
         _ => None,
     };
-    decision.blocked(conflict.and_then(|message| blocked(BlockedBy::LiveConflict, message)))
+    decision.blocked(conflict.map(|message| Blocked::new(BlockedBy::LiveConflict, message)))
 }
 
 /// A job that flinkops itself stopped for a while.
@@ -204,14 +194,11 @@ fn wake_up(subject: &Subject<'_>, unit: &Unit, change: &Change) -> Decision {
     let by_person =
         change.cause != Cause::Pending && subject.operation.is_none() && !unit.policy.heal_suspend;
     let who = change.owner.as_ref().map_or("someone", |owner| owner.manager.as_str());
-    let blocked = by_person
-        .then(|| {
-            blocked(
-                BlockedBy::Policy,
-                format!("suspended by {who}, not by flinkops: resume it by hand, or set policy.healSuspend"),
-            )
-        })
-        .flatten();
+    let blocked = by_person.then(|| {
+        let message =
+            format!("suspended by {who}, not by flinkops: resume it by hand, or set policy.healSuspend");
+        Blocked::new(BlockedBy::Policy, message)
+    });
     // The mode recorded at the suspend decides, unless the new spec says stateless: then nothing is restored.
     let stateless = !matches!(subject.written_mode(), Some("savepoint" | "last-state"));
     let state = match (stateless, subject.ever_ran() && subject.keeps_state()) {
@@ -233,7 +220,11 @@ fn restart(subject: &Subject<'_>, consents: &Consents) -> (Effect, State, Option
     if subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() {
         let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
                        point in job.initialSavepointPath with a new job.savepointRedeployNonce";
-        return (Effect::UpgradeFromSavepoint, State::Unknown, blocked(BlockedBy::Consent, message));
+        return (
+            Effect::UpgradeFromSavepoint,
+            State::Unknown,
+            Some(Blocked::new(BlockedBy::Consent, message)),
+        );
     }
     match subject.written_mode() {
         Some("savepoint") => (Effect::UpgradeFromSavepoint, State::Kept, None),

@@ -100,8 +100,7 @@ fn forward_gate(
             Some(i) => wait_reason(world, &fleet.subjects[i], &decisions[i], upstream),
             None => Some(absent(world, &on, why)),
         };
-        gate.blocked =
-            gate.blocked.or(reason.map(|(by, message)| Blocked { by, on: vec![on.clone()], message }));
+        gate.blocked = gate.blocked.or(reason.map(|(by, message)| Blocked::on(by, on.clone(), message)));
     }
     gate
 }
@@ -158,8 +157,8 @@ fn delete_gate(fleet: &Fleet<'_>, decisions: &[Decision], subject: &Subject<'_>)
             (None, Action::Delete) => None,
             (None, _) => Some(format!("{} still runs on it", key.name)),
         };
-        let on = vec![key.clone()];
-        gate.blocked = gate.blocked.or(reason.map(|message| Blocked { by: BlockedBy::Gate, on, message }));
+        gate.blocked =
+            gate.blocked.or(reason.map(|message| Blocked::on(BlockedBy::Gate, key.clone(), message)));
     }
     gate
 }

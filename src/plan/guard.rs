@@ -23,7 +23,7 @@ pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decisi
 }
 
 fn guard(message: String) -> Blocked {
-    Blocked { by: BlockedBy::Guard, on: Vec::new(), message }
+    Blocked::new(BlockedBy::Guard, message)
 }
 
 /// S1: a unit whose folder could not be read is unknown, not gone.
@@ -37,11 +37,10 @@ fn shelter_unknown(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [
             Some(unknown.folder.as_str()) == source || unknown.name.as_deref() == Some(&subject.key.name)
         });
         if let Some(unknown) = unread {
-            *decision = Decision::keep().blocked(Some(Blocked {
-                by: BlockedBy::Unknown,
-                on: Vec::new(),
-                message: format!("{} could not be read, so nothing is written", unknown.folder),
-            }));
+            *decision = Decision::keep().blocked(Blocked::new(
+                BlockedBy::Unknown,
+                format!("{} could not be read, so nothing is written", unknown.folder),
+            ));
         }
     }
 }
@@ -52,7 +51,7 @@ fn against_deletes(world: World<'_>, count: usize) -> Option<Blocked> {
     if let Some(unknown) = desired.unknown.first() {
         let folder = if unknown.folder.is_empty() { "the repository" } else { &unknown.folder };
         let message = format!("nothing is deleted while {folder} cannot be read");
-        return Some(Blocked { by: BlockedBy::Unknown, on: Vec::new(), message });
+        return Some(Blocked::new(BlockedBy::Unknown, message));
     }
     if desired.confirm_deletes.is_some_and(|confirmed| count <= confirmed) {
         return None;

@@ -185,6 +185,18 @@ pub struct Blocked {
     pub message: String,
 }
 
+impl Blocked {
+    /// A reason without other units in it.
+    pub fn new(by: BlockedBy, message: impl Into<String>) -> Self {
+        Self { by, on: Vec::new(), message: message.into() }
+    }
+
+    /// A reason that one other unit is.
+    pub fn on(by: BlockedBy, unit: UnitKey, message: impl Into<String>) -> Self {
+        Self { on: vec![unit], ..Self::new(by, message) }
+    }
+}
+
 /// One thing done on the way, for people and for the forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

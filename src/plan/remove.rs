@@ -1,8 +1,7 @@
 //! Removing a unit: what must be safe first, and how its job is stopped with a savepoint.
 
-use super::decide::blocked;
 use super::operation::{Purpose, savepoint_of};
-use super::outcome::{Action, BlockedBy, Effect, State, Step, StepKind};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
@@ -63,7 +62,8 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     decision.action = Action::Delete;
     decision.effect = Effect::Delete;
     if !world.desired.policy.prune.enabled {
-        decision = decision.blocked(blocked(BlockedBy::Policy, "left Git; policy.prune is off, so it stays"));
+        decision =
+            decision.blocked(Blocked::new(BlockedBy::Policy, "left Git; policy.prune is off, so it stays"));
     }
     decision
 }
@@ -75,11 +75,11 @@ pub fn stop(subject: &Subject<'_>, consent: Option<&String>) -> Decision {
         Stage::Disposable => decision(State::None),
         Stage::Stoppable | Stage::Stopping | Stage::Stopped(_) => decision(State::Kept),
         Stage::Stuck(_) if consent.is_some() => decision(State::Dropped),
-        Stage::Stuck(why) => decision(State::Dropped).blocked(blocked(
+        Stage::Stuck(why) => decision(State::Dropped).blocked(Blocked::new(
             BlockedBy::Consent,
             format!("{why}; consent to the loss in flinkops.yaml: removed: [{{name: {}, allow: {{stateLoss: \"<why>\"}}}}]", subject.key.name),
         )),
-        Stage::Busy(why) => decision(State::Kept).blocked(blocked(BlockedBy::Gate, why)),
+        Stage::Busy(why) => decision(State::Kept).blocked(Blocked::new(BlockedBy::Gate, why)),
     };
     decision.steps = steps(subject);
     decision

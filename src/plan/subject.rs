@@ -79,8 +79,8 @@ impl Decision {
 
     /// Adds what keeps it from starting, unless something else already does.
     #[must_use]
-    pub fn blocked(mut self, blocked: Option<Blocked>) -> Self {
-        self.blocked = self.blocked.or(blocked);
+    pub fn blocked(mut self, blocked: impl Into<Option<Blocked>>) -> Self {
+        self.blocked = self.blocked.or(blocked.into());
         self
     }
 }
