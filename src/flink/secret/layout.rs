@@ -1,8 +1,8 @@
 //! Secrets of a YAML file as text, line by line: the file may not even parse.
 //!
-//! Only used so that a diagnostic does not quote what the loader could not read. It knows the three
-//! layouts in which a secret is not on its key's line: a block below the key, a variable's `value:`
-//! beside its `name:`, and the argument after an option.
+//! Only used so that a diagnostic does not quote what the loader could not read. It knows the
+//! layouts in which a secret is not right behind its key: a block below the key, a list or map beside it,
+//! a variable's `value:` beside its `name:`, and the argument after an option.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use super::text::{self, Reading};
 
 /// The secret parts of a YAML text, in order.
 pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
-    let mut found = text::parts(source, Reading::Value);
+    let mut found: Vec<_> =
+        text::parts(source, Reading::Value).into_iter().map(|part| whole(source, part)).collect();
     let mut above = Line::default();
     let mut block = None;
     let mut start = 0;
@@ -25,6 +26,7 @@ pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
         } else if above.follows(&line) {
             found.push(above.range());
         }
+        found.extend(flow_variable(full).map(|value| start + value.start..start + value.end));
         if line.opens_secret_block() {
             block = Some(line.indent);
         }
@@ -35,6 +37,28 @@ pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
     }
     found.retain(|range| !range.is_empty());
     text::merge(found)
+}
+
+/// A list or map beside a secret key is secret to the end of the line: what is in it may be anything.
+fn whole(source: &str, part: Range<usize>) -> Range<usize> {
+    let rest = &source[part.start..];
+    let key = text::name_before(source[..part.start].trim_end_matches([' ', ':', '=']), Reading::Value);
+    if !rest.starts_with(['{', '[']) || !key.is_some_and(is_secret_field) {
+        return part;
+    }
+    part.start..part.start + rest.find('\n').unwrap_or(rest.len())
+}
+
+/// The value of `{name: TOKEN, value: …}`, to the end of the line.
+fn flow_variable(line: &str) -> Option<Range<usize>> {
+    let value = line.find("value:")? + "value:".len();
+    let named = line.match_indices("name:").any(|(at, key)| {
+        let name = line[at + key.len()..].trim_start_matches([' ', '"', '\'']);
+        let end = name.find([',', '}', '"', '\'', ' ']).unwrap_or(name.len());
+        is_secret_key(name[..end].trim_end())
+    });
+    let shown = line[value..].len() - line[value..].trim_start().len();
+    named.then(|| value + shown..line.trim_end().len())
 }
 
 /// One line: `- key: value`, or an entry without a key.

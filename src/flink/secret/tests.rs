@@ -208,6 +208,9 @@ spec:
       value: canary-four
     - value: 'canary-five'
       name: TOKEN
+    - {name: API_KEY, value: {a: canary-six}}
+    - {value: canary-seven, name: \"PASSWORD\"}
+    - password: {a: canary-eight, b: [canary-nine]}
     - name: ZONE
       value: shown-two
       valueFrom: {secretKeyRef: {name: shown-three}

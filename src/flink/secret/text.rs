@@ -81,7 +81,7 @@ fn options(text: &str, reading: Reading) -> Vec<Range<usize>> {
 }
 
 /// The name that ends a text, with quotes and space around it where the reading allows.
-fn name_before(text: &str, reading: Reading) -> Option<&str> {
+pub(super) fn name_before(text: &str, reading: Reading) -> Option<&str> {
     let text = if reading == Reading::Value { text.trim_end_matches([' ', '\t', '\\']) } else { text };
     let text = text.trim_end_matches(['"', '\'', '`']).trim_end_matches('\\');
     let named = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');

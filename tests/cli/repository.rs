@@ -1,0 +1,120 @@
+//! The commands that need only a repository.
+
+use insta::assert_snapshot;
+
+use super::world::Repository;
+
+fn broken() -> Repository {
+    let repository = Repository::with_jobs(&[("good", ""), ("sink", "dependsOn: [good]\n")]);
+    repository.write("jobs/bad/job.yaml", "kind: FlinkDeployment\nspec:\n  imge: x\n");
+    repository
+}
+
+#[test]
+fn validate_shows_each_mistake_at_its_place() {
+    assert_snapshot!(broken().run(&["validate"]), @r#"
+    exit 1
+    --- stdout
+    error[unknown-field]: unknown field `imge`
+     --> jobs/bad/job.yaml:3:3
+      |
+    3 |   imge: x
+      |   ^^^^
+      |
+      = help: did you mean `image`?
+
+    1 error, 0 warnings in 2 units
+    --- stderr
+    "#);
+}
+
+#[test]
+fn validate_for_machines() {
+    let repository = broken();
+    assert_snapshot!(repository.run(&["validate", "--format", "json"]), @r#"
+    exit 1
+    --- stdout
+    {
+      "schema": "flinkops.dev/findings/v1",
+      "summary": {
+        "errors": 1,
+        "warnings": 0,
+        "units": 2
+      },
+      "findings": [
+        {
+          "rule": "unknown-field",
+          "severity": "error",
+          "message": "unknown field `imge`",
+          "hint": "did you mean `image`?",
+          "file": "jobs/bad/job.yaml",
+          "line": 3,
+          "column": 3,
+          "unit": "bad"
+        }
+      ]
+    }
+    --- stderr
+    "#);
+    let sarif = repository.run(&["validate", "--format", "sarif"]).expect(1).json();
+    assert_eq!(sarif.pointer("/runs/0/results/0/level").unwrap(), "error");
+    let junit = repository.run(&["validate", "--format", "junit"]).expect(1);
+    assert!(junit.stdout.contains("<failure"), "{junit}");
+}
+
+#[test]
+fn validate_is_quiet_about_what_is_well() {
+    let repository = Repository::with_jobs(&[("good", "")]);
+    assert_snapshot!(repository.run(&["validate", "--deny", "warnings"]), @r#"
+    exit 0
+    --- stdout
+    1 unit, no errors
+    --- stderr
+    "#);
+}
+
+#[test]
+fn one_broken_folder_leaves_the_graph_of_the_others() {
+    let repository = broken();
+    let ran = repository.run(&["graph"]).expect(1);
+    assert_snapshot!(ran.stdout, @r#"
+    good (FlinkDeployment)
+    sink (FlinkDeployment)
+      after good
+    "#);
+    let dot = repository.run(&["graph", "--format", "dot"]).expect(1);
+    assert_snapshot!(dot.stdout, @r#"
+    digraph flinkops {
+      rankdir=LR;
+      node [shape=box];
+      "good" [label="good\nFlinkDeployment"];
+      "sink" [label="sink\nFlinkDeployment"];
+      "good" -> "sink";
+    }
+    "#);
+    let json = repository.run(&["graph", "--format", "json"]).expect(1).json();
+    assert_eq!(json["edges"][0], serde_json::json!({"from": "sink", "to": "good", "why": "declared"}));
+}
+
+#[test]
+fn render_masks_and_explains() {
+    let repository = Repository::with_jobs(&[("good", "")]);
+    repository.write("jobs/good/prod.yaml", "spec: {flinkConfiguration: {s3.secret-key: canary}}\n");
+    let ran = repository.run(&["render"]).expect(0);
+    assert!(ran.stdout.contains("s3.secret-key: (secret)") && !ran.stdout.contains("canary"), "{ran}");
+    let ran = repository.run(&["render", "--explain"]).expect(0);
+    let line = r#"/spec/flinkConfiguration/s3.secret-key: "(secret)"  # jobs/good/prod.yaml:1"#;
+    assert!(ran.stdout.contains(line), "{ran}");
+    let ran = repository.run(&["render", "--only", "nothing"]).expect(64);
+    assert!(ran.stderr.contains("no unit or folder `nothing`"), "{ran}");
+}
+
+#[test]
+fn a_revision_is_read_as_it_was() {
+    let repository = Repository::with_jobs(&[("good", "")]);
+    repository.write("jobs/late/job.yaml", "kind: [");
+    repository.run(&["validate"]).expect(1);
+    repository.run(&["validate", "--revision", "HEAD"]).expect(0);
+    let ran = repository.run(&["validate", "--revision", "nowhere"]).expect(1);
+    assert!(ran.stderr.contains("failed to find revision `nowhere`"), "{ran}");
+}
