@@ -1,10 +1,13 @@
 //! Puts what `deploy/` says about rights on an API server.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams, TypeMeta};
+use kube::core::GroupVersionKind;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,13 +45,56 @@ pub async fn install(
     cluster.service_account_token(namespace, account).await.context("no token for the service account")
 }
 
+/// Every manifest that `kubectl kustomize deploy/base` puts together.
+fn manifests() -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of deploy/base");
+    let kustomization: Value = serde_yaml::from_str(&read("kustomization.yaml")).expect("YAML");
+    let resources = kustomization["resources"].as_array().expect("resources");
+    let texts = resources.iter().map(|name| read(name.as_str().expect("a file's name")));
+    let documents = |text: String| -> Vec<Value> {
+        let documents = serde_yaml::Deserializer::from_str(&text);
+        documents.map(|document| Value::deserialize(document).expect("a manifest")).collect()
+    };
+    texts.flat_map(documents).collect()
+}
+
 fn read<T: DeserializeOwned>(kind: &str, name: &str) -> T {
-    let texts =
-        [include_str!("../../deploy/base/writer.yaml"), include_str!("../../deploy/base/reader.yaml")];
-    let documents = texts.iter().flat_map(|text| serde_yaml::Deserializer::from_str(text));
-    let found = documents
-        .map(|document| Value::deserialize(document).expect("a manifest"))
-        .find(|manifest| manifest["kind"] == kind && manifest["metadata"]["name"] == name);
+    let wanted = |manifest: &Value| manifest["kind"] == kind && manifest["metadata"]["name"] == name;
+    let found = manifests().into_iter().find(wanted);
     let found = found.unwrap_or_else(|| panic!("no {kind} {name} in deploy/base"));
     serde_json::from_value(found).expect("a manifest of its kind")
+}
+
+#[test]
+fn every_file_is_part_of_the_base() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base");
+    let entries = std::fs::read_dir(&folder).expect("a folder");
+    let mut files: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    files.retain(|name| name != "kustomization.yaml");
+    files.sort();
+    let text = std::fs::read_to_string(folder.join("kustomization.yaml")).expect("a file");
+    let kustomization: Value = serde_yaml::from_str(&text).expect("YAML");
+    assert_eq!(kustomization["resources"], serde_json::json!(files));
+}
+
+#[tokio::test]
+async fn the_api_server_takes_every_manifest_strictly() {
+    let Some(cluster) = super::cluster(super::Operator::V1_10).await else { return };
+    let namespace = cluster.namespace().await.expect("a namespace");
+    let admin = cluster.admin().await.expect("a client");
+    for mut manifest in manifests() {
+        for subject in manifest.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
+            subject["namespace"] = namespace.as_str().into();
+        }
+        let types: TypeMeta = serde_json::from_value(manifest.clone()).expect("apiVersion and kind");
+        let kind = GroupVersionKind::try_from(types).expect("a kind");
+        let (resource, _) = kube::discovery::pinned_kind(&admin, &kind).await.expect("a known kind");
+        let objects: Api<DynamicObject> = Api::namespaced_with(admin.clone(), &namespace, &resource);
+        let name = manifest["metadata"]["name"].as_str().expect("a name");
+        let strictly = PatchParams::apply("test").validation_strict().dry_run();
+        let answer = objects.patch(name, &strictly, &Patch::Apply(&manifest)).await;
+        answer.unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
+    }
 }

@@ -56,20 +56,20 @@ pub fn disturbed(client: Client, admin: Client) -> Client {
     let done = Mutex::new(BTreeMap::<String, usize>::new());
     let service = tower::service_fn(move |request: Request<Body>| {
         let (client, admin) = (client.clone(), admin.clone());
-        let path = request.uri().path().to_owned();
+        let place = request.uri().path().to_owned();
         let mut done = done.lock().expect("no panic under lock");
-        let times = done.entry(format!("{} {path}", request.method())).or_default();
+        let times = done.entry(format!("{} {place}", request.method())).or_default();
         *times += 1;
         let before = is_conditional(&request) && *times == 1;
-        let after = is_apply(&request) && path.contains("/configmaps/") && *times <= 2;
+        let after = is_apply(&request) && place.contains("/configmaps/") && *times <= 2;
         async move {
             if before {
-                let patch = r#"{"metadata": {"annotations": {"example.com/disturbed": "true"}}}"#;
-                disturb(&admin, &path, patch).await?;
+                let change = r#"{"metadata": {"annotations": {"example.com/disturbed": "true"}}}"#;
+                disturb(&admin, &place, change).await?;
             }
             let response: Response<Body> = client.send(request).await?;
             if after {
-                disturb(&admin, &path, r#"{"data": null}"#).await?;
+                disturb(&admin, &place, r#"{"data": null}"#).await?;
             }
             Ok::<_, kube::Error>(response)
         }
@@ -87,10 +87,10 @@ fn is_conditional(request: &Request<Body>) -> bool {
         || (request.method() == Method::PATCH && !is_apply(request))
 }
 
-async fn disturb(admin: &Client, path: &str, patch: &str) -> Result<(), kube::Error> {
-    let request = Request::patch(path)
+async fn disturb(admin: &Client, place: &str, change: &str) -> Result<(), kube::Error> {
+    let request = Request::patch(place)
         .header("content-type", "application/merge-patch+json")
-        .body(Body::from(patch.as_bytes().to_vec()))
+        .body(Body::from(change.as_bytes().to_vec()))
         .expect("a well-formed request");
     admin.send(request).await.map(drop)
 }
