@@ -133,6 +133,8 @@ fn s1_what_the_reader_refused_is_unknown() {
     };
     assert_eq!(unknown("jobs/enrich/link.sql"), ("jobs/enrich".to_owned(), 2, 1));
     assert_eq!(unknown("jobs/other"), ("jobs/other".to_owned(), 3, 1));
+    assert_eq!(unknown("jobs/enrich/job.yaml"), ("jobs/enrich".to_owned(), 2, 1));
+    assert_eq!(unknown("jobs/flat.yaml"), ("jobs".to_owned(), 3, 1));
     assert_eq!(unknown("jobs"), (String::new(), 0, 1));
     assert_eq!(unknown(""), (String::new(), 0, 1));
     assert_eq!(unknown("docs/link"), (String::new(), 3, 0));

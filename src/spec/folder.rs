@@ -1,21 +1,19 @@
-//! Sorts the repository's files into job folders and reads them: everything that is the same for every environment.
+//! Reads job folders: everything that is the same for every environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{check, nearest};
 use super::finding::{Finding, Place, Severity};
 use super::layers;
+use super::layout::{self, Group, JOB_FILE, base_name, is_yaml};
 use super::manifest::{self, Manifest};
 use super::names;
 use super::node::{Mark, Node};
-use super::repository::{FILE, Repository};
+use super::repository::Repository;
 use super::schema::Form;
 use super::source::{Limits, SourceTree};
 use super::yaml;
 use crate::flink::kind::Kind;
-
-/// What the folder of a job calls its file.
-pub const JOB_FILE: &str = "job.yaml";
 
 /// A folder with a `job.yaml` or with plain manifests; or one manifest that lies flat among the folders.
 #[derive(Debug, Default)]
@@ -51,54 +49,8 @@ pub struct Job {
 /// repository unknown.
 pub fn read_all(tree: &SourceTree, limits: &Limits, repository: &Repository) -> (Vec<Folder>, Vec<Finding>) {
     let reader = Reader { tree, limits, repository };
-    let mut findings = Vec::new();
-    let mut too_deep = Vec::new();
-    let mut sorted: BTreeMap<Scope, Vec<&str>> = BTreeMap::new();
-    for path in tree.files.keys() {
-        match reader.scope(path) {
-            Some(Ok(scope)) => sorted.entry(scope).or_default().push(path),
-            Some(Err(finding)) => too_deep.push(*finding),
-            None => {}
-        }
-    }
-    let mut refused: BTreeMap<Scope, Vec<Finding>> = BTreeMap::new();
-    for finding in too_deep {
-        let folder = finding.place.file.trim_end_matches(JOB_FILE).trim_end_matches('/').to_owned();
-        let scope = Scope { folder, flat: None };
-        sorted.entry(scope.clone()).or_default();
-        refused.entry(scope).or_default().push(finding);
-    }
-    for finding in &tree.refused {
-        match reader.scope_of_refused(&finding.place.file) {
-            Refused::Within(scope) => {
-                sorted.entry(scope.clone()).or_default();
-                refused.entry(scope).or_default().push(finding.clone());
-            }
-            Refused::Everything => findings.push(finding.clone()),
-            Refused::Elsewhere => {}
-        }
-    }
-    reader.missing_roots(&sorted, &mut findings);
-    let folders = sorted.into_iter().map(|(scope, files)| {
-        let mut folder = reader.folder(&scope, &files);
-        folder.findings.append(&mut refused.remove(&scope).unwrap_or_default());
-        name_unit(&folder.names, &mut folder.findings);
-        folder
-    });
-    (folders.collect(), findings)
-}
-
-/// What stands or falls together: a job folder, or one flat file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Scope {
-    folder: String,
-    flat: Option<String>,
-}
-
-enum Refused {
-    Within(Scope),
-    Everything,
-    Elsewhere,
+    let (groups, findings) = layout::groups(tree, &repository.roots);
+    (groups.into_iter().map(|group| reader.group(group)).collect(), findings)
 }
 
 struct Reader<'a> {
@@ -108,83 +60,29 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The part of a path below the innermost listed folder, with that folder.
-    fn below<'p>(&self, path: &'p str) -> Option<(&str, &'p str)> {
-        let roots = self.repository.roots.iter();
-        let within = roots.filter_map(|root| match root.as_str() {
-            "" => Some((root.as_str(), path)),
-            root => Some((root, path.strip_prefix(root)?.strip_prefix('/')?)),
-        });
-        within.max_by_key(|(root, _)| root.len())
-    }
-
-    fn scope(&self, path: &str) -> Option<Result<Scope, Box<Finding>>> {
-        let (root, rest) = self.below(path)?;
-        if path == FILE || rest.split('/').any(|part| part.starts_with('.')) {
-            return None;
+    fn group(&self, group: Group<'_>) -> Folder {
+        let mut folder = Folder { path: group.folder, ..Folder::default() };
+        if group.files.is_empty() || group.without_job_file {
+            folder.names.insert(group.guess);
+        } else if group.flat {
+            self.manifests(&mut folder, &group.files);
+        } else {
+            self.job_folder(&mut folder, group.files);
         }
-        let parts: Vec<&str> = rest.split('/').collect();
-        match parts.as_slice() {
-            [file] => {
-                is_yaml(file).then(|| Ok(Scope { folder: root.to_owned(), flat: Some(path.to_owned()) }))
-            }
-            [folder, _] => Some(Ok(Scope { folder: join(root, folder), flat: None })),
-            [between @ .., _, JOB_FILE] => {
-                Some(Err(Box::new(too_deep(path, &join(root, &between.join("/"))))))
-            }
-            _ => None,
-        }
-    }
-
-    fn scope_of_refused(&self, path: &str) -> Refused {
-        let above_a_root = |root: &String| root == path || root.starts_with(&format!("{path}/"));
-        if path.is_empty() || path == FILE || self.repository.roots.iter().any(above_a_root) {
-            return Refused::Everything;
-        }
-        let Some((root, rest)) = self.below(path) else { return Refused::Elsewhere };
-        let first = rest.split('/').next().unwrap_or_default();
-        if first.starts_with('.') {
-            return Refused::Elsewhere;
-        }
-        let flat = (first == rest && is_yaml(first)).then(|| path.to_owned());
-        let folder = if flat.is_some() { root.to_owned() } else { join(root, first) };
-        Refused::Within(Scope { folder, flat })
-    }
-
-    fn missing_roots(&self, found: &BTreeMap<Scope, Vec<&str>>, findings: &mut Vec<Finding>) {
-        for root in &self.repository.roots {
-            let prefix = if root.is_empty() { String::new() } else { format!("{root}/") };
-            let holds = |scope: &Scope| scope.folder == *root || scope.folder.starts_with(&prefix);
-            if !found.keys().any(holds) {
-                let message = format!("the folder `{root}` holds no job folder and no manifest");
-                let hint = "list the folders that do under `jobs` in flinkops.yaml";
-                findings.push(Finding::warning("no-jobs", Place::file(FILE), message).hint(hint));
-            }
-        }
-    }
-
-    fn folder(&self, scope: &Scope, files: &[&str]) -> Folder {
-        let mut folder = Folder { path: scope.folder.clone(), ..Folder::default() };
-        if let Some(flat) = &scope.flat {
-            let stem = flat.rsplit('/').next().and_then(|file| file.split('.').next()).unwrap_or_default();
-            if files.is_empty() {
-                folder.names.insert(stem.to_owned());
-            }
-            self.manifests(&mut folder, files);
-            return folder;
-        }
-        let job_file = join(&scope.folder, JOB_FILE);
-        let mut rest: Vec<&str> = files.iter().copied().filter(|file| *file != job_file).collect();
-        if rest.len() < files.len() {
-            self.job_file(&mut folder, &job_file);
-            rest.retain(|file| !self.is_overlay(&mut folder, file));
-        } else if files.is_empty() {
-            folder.names.insert(base_name(&scope.folder).to_owned());
-        }
-        let used = files_in_config_maps(&folder);
-        rest.retain(|file| !used.contains(base_name(file)));
-        self.manifests(&mut folder, &rest);
+        folder.findings.extend(group.refused);
+        name_unit(&folder.names, &mut folder.findings);
         folder
+    }
+
+    fn job_folder(&self, folder: &mut Folder, mut files: Vec<&str>) {
+        let job_file = files.iter().position(|file| base_name(file) == JOB_FILE);
+        if let Some(job_file) = job_file.map(|index| files.remove(index)) {
+            self.job_file(folder, job_file);
+            files.retain(|file| !self.is_overlay(folder, file));
+        }
+        let used = files_in_config_maps(folder);
+        files.retain(|file| !used.contains(base_name(file)));
+        self.manifests(folder, &files);
     }
 
     fn read(&self, path: &str) -> Result<Vec<Node>, Box<Finding>> {
@@ -384,27 +282,9 @@ fn fixed(overlay: &Node, field: &str) -> Option<Finding> {
     Some(Finding::error("bad-value", place, message).hint("write it in job.yaml"))
 }
 
-fn too_deep(path: &str, listed: &str) -> Finding {
-    let message = "this job.yaml lies too deep to be read";
-    let hint = format!("list `{listed}` under `jobs` in flinkops.yaml");
-    Finding::error("stray-file", Place::file(path), message).hint(hint)
-}
-
 fn files_in_config_maps(folder: &Folder) -> BTreeSet<String> {
     let layers = folder.job.iter().map(|job| &job.node).chain(folder.overlays.values());
     let maps = layers.filter_map(|layer| layer.get("configMaps")?.members());
     let files = maps.flat_map(|maps| maps.values()).flat_map(|member| member.value.items());
     files.filter_map(Node::text).map(str::to_owned).collect()
-}
-
-fn is_yaml(path: &str) -> bool {
-    [".yaml", ".yml"].iter().any(|end| path.ends_with(end))
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-fn join(root: &str, rest: &str) -> String {
-    if root.is_empty() { rest.to_owned() } else { format!("{root}/{rest}") }
 }

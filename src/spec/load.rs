@@ -209,18 +209,20 @@ impl<'a> Loading<'a> {
 
     fn cycles(&mut self) {
         let edges: Edges = self.folders.iter().flat_map(|folder| folder.depends_on.clone()).collect();
+        let units = self.folders.iter().enumerate();
+        let owners: BTreeMap<UnitKey, usize> = units
+            .flat_map(|(index, folder)| folder.depends_on.keys().map(move |key| (key.clone(), index)))
+            .collect();
         for circle in graph::cycles(&edges) {
             let path: Vec<&str> = circle.iter().map(|key| key.name.as_str()).collect();
             let message = format!("dependencies run in a circle: {}", path.join(" → "));
-            for folder in &mut self.folders {
-                let within = folder.rendered.units.iter().find_map(|unit| {
-                    let at = circle.iter().position(|key| *key == unit.key)?;
-                    Some((unit.place_of(circle.get(at + 1)?), unit.key.name.clone()))
-                });
-                if let Some((place, name)) = within {
-                    let finding = Finding::error("dependency-cycle", place, message.clone());
-                    folder.fail(finding.hint("remove one of these dependencies").unit(name));
-                }
+            for (key, on) in circle.iter().zip(&circle[1..]) {
+                let folder = &mut self.folders[owners[key]];
+                let place =
+                    folder.rendered.units.iter().find(|unit| unit.key == *key).map(|unit| unit.place_of(on));
+                let finding =
+                    Finding::error("dependency-cycle", place.unwrap_or_else(|| Place::file(FILE)), &message);
+                folder.fail(finding.hint("remove one of these dependencies").unit(&key.name));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! and ordered into a graph. Nothing here touches a file system or Git: a [`source::SourceTree`] is
 //! a value, whoever read it.
 
+mod annotations;
 pub mod check;
 pub mod companions;
 mod config_map;
@@ -12,6 +13,7 @@ pub mod finding;
 mod folder;
 pub mod graph;
 mod layers;
+mod layout;
 pub mod load;
 mod manifest;
 mod names;

@@ -1,6 +1,6 @@
 //! Renders a folder for one environment: layers become manifests, with what people said about them.
 
-use super::check::nearest;
+use super::annotations;
 use super::companions::BUILT_IN;
 use super::config_map;
 use super::desired::Consents;
@@ -80,24 +80,23 @@ impl Renderer<'_> {
         let Some(kind) = manifest.unit else {
             let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
             let key = ObjectKey::new(text("apiVersion"), text("kind"), &namespace, name);
-            self.reserved(node, false);
+            self.out.findings.append(&mut annotations::reserved(node, false));
             let manifest = in_namespace(node, &namespace);
             self.out.companions.push(RenderedCompanion { key, place, manifest });
             return;
         };
-        self.reserved(node, true);
-        let annotations = node.at(&["metadata", "annotations"]);
-        let unit = RenderedUnit {
+        self.out.findings.append(&mut annotations::reserved(node, true));
+        let said = node.at(&["metadata", "annotations"]);
+        let (consents, mut findings) = said.map(annotations::consents).unwrap_or_default();
+        self.out.findings.append(&mut findings);
+        self.unit(RenderedUnit {
             key: UnitKey::new(&namespace, kind, name),
             place,
             manifest: whole(kind, name, &namespace, node, node.get("metadata").unwrap_or(node)),
-            depends_on: annotations.map(comma_list).unwrap_or_default(),
-            consents: annotations
-                .map(|annotations| self.consents_of_annotations(annotations))
-                .unwrap_or_default(),
+            depends_on: said.map(annotations::depends_on).unwrap_or_default(),
+            consents,
             policy: self.environment.policy.clone(),
-        };
-        self.unit(unit);
+        });
     }
 
     fn namespace(&mut self, manifest: &Manifest) -> Option<String> {
@@ -133,7 +132,7 @@ impl Renderer<'_> {
         }
         let namespace = &self.environment.namespace;
         let manifest = whole(job.kind, &job.name, namespace, &layers, &layers);
-        self.reserved(&manifest, false);
+        self.out.findings.append(&mut annotations::reserved(&manifest, false));
         let (policy, mut findings) = repository::policy(layers.get("policy"));
         self.out.findings.append(&mut findings);
         self.unit(RenderedUnit {
@@ -186,79 +185,6 @@ impl Renderer<'_> {
         }
         self.out.units.push(unit);
     }
-
-    /// Names under `flinkops.dev/` mean something: only those that people may write are taken.
-    fn reserved(&mut self, manifest: &Node, by_annotation: bool) {
-        for part in ["labels", "annotations"] {
-            let Some(members) = manifest.at(&["metadata", part]).and_then(Node::members) else { continue };
-            for (key, member) in members.range(PREFIX.to_owned()..) {
-                let Some(name) = key.strip_prefix(PREFIX) else { break };
-                let annotation = part == "annotations";
-                if annotation && by_annotation && field(name).is_some() {
-                    continue;
-                }
-                let message = format!("`{key}` is not for people to write");
-                let finding = Finding::error("reserved-name", member.key.place(), message);
-                self.out.findings.push(finding.hint(instead(name, annotation, by_annotation)));
-            }
-        }
-    }
-
-    fn consents_of_annotations(&mut self, annotations: &Node) -> Consents {
-        let mut text = |name: &str| {
-            let value = annotations.get(&format!("{PREFIX}{name}"))?;
-            let reason = value.text().unwrap_or_default().trim();
-            if reason.is_empty() {
-                let message = format!("`{PREFIX}{name}`: must not be empty");
-                self.out.findings.push(Finding::error("bad-value", value.mark.place(), message));
-            }
-            Some(reason.to_owned())
-        };
-        Consents {
-            state_loss: text("allow-state-loss"),
-            recreate: text("allow-recreate"),
-            adopt: text("adopt"),
-            freeze: text("freeze"),
-            renamed_from: text("renamed-from"),
-            fresh: self.fresh(annotations),
-        }
-    }
-
-    fn fresh(&mut self, annotations: &Node) -> bool {
-        let Some(value) = annotations.get("flinkops.dev/on-create") else { return false };
-        if value.text() != Some("fresh") {
-            let message = "`flinkops.dev/on-create`: the only value is `fresh`";
-            self.out.findings.push(Finding::error("bad-value", value.mark.place(), message));
-        }
-        true
-    }
-}
-
-const PREFIX: &str = "flinkops.dev/";
-
-/// The annotations of a plain manifest, and the fields of a `job.yaml` that say the same.
-const ANNOTATIONS: [(&str, &str); 7] = [
-    ("adopt", "adopt"),
-    ("allow-recreate", "allow.recreate"),
-    ("allow-state-loss", "allow.stateLoss"),
-    ("depends-on", "dependsOn"),
-    ("freeze", "freeze"),
-    ("on-create", "onCreate"),
-    ("renamed-from", "renamedFrom"),
-];
-
-fn field(annotation: &str) -> Option<&'static str> {
-    ANNOTATIONS.iter().find(|(name, _)| *name == annotation).map(|(_, field)| *field)
-}
-
-/// What to write instead of a reserved name.
-fn instead(name: &str, annotation: bool, by_annotation: bool) -> String {
-    let known = ANNOTATIONS.iter().map(|(name, _)| *name);
-    match (field(name), nearest(name, known)) {
-        (Some(field), _) if annotation && !by_annotation => format!("write `{field}` in job.yaml"),
-        (_, Some(known)) if annotation && by_annotation => format!("did you mean `{PREFIX}{known}`?"),
-        _ => "names under flinkops.dev/ are flinkops' own".to_owned(),
-    }
 }
 
 fn no_pod_template(layers: &Node) -> Option<Finding> {
@@ -266,12 +192,6 @@ fn no_pod_template(layers: &Node) -> Option<Finding> {
     let message = "`configMaps` needs a pod template, and a FlinkSessionJob has none";
     let finding = Finding::error("config-map-mount", layers.key_mark("configMaps").place(), message);
     Some(finding.hint("write it in the job.yaml of the session cluster"))
-}
-
-fn comma_list(annotations: &Node) -> Vec<(String, Mark)> {
-    let Some(value) = annotations.get("flinkops.dev/depends-on") else { return Vec::new() };
-    let names = value.text().unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| (name.to_owned(), value.mark.clone())).collect()
 }
 
 fn list(layers: &Node, key: &str) -> Vec<(String, Mark)> {
