@@ -10,19 +10,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+mod change;
+mod cleanup;
+mod deploy;
 mod effect;
 mod flink;
 mod machine;
+mod observe;
 mod snapshots;
 mod spec;
 mod status;
+mod stop;
+mod subject;
 mod timings;
 mod upgrade;
 
 use effect::Effect;
 pub use effect::MANAGER;
 pub use flink::{Behaviour, JobView, SAVEPOINT_KEY, Snapshot};
-use machine::{Machine, unit_key};
+use machine::Machine;
+use subject::unit_key;
 use timings::Mode;
 
 use super::OperatorMode;
@@ -152,9 +159,8 @@ impl Loop {
                 if asks_for_work(before, &change.object) {
                     self.schedule(&change.key, soon);
                 }
-                if became_ready(before, &change.object) {
-                    self.wake_jobs(&change.object, soon);
-                }
+                self.wake_cluster(&change.object, soon);
+                self.wake_jobs(&change.object, soon);
             }
         }
         version
@@ -165,17 +171,18 @@ impl Loop {
         *due = (*due).min(at);
     }
 
-    /// A cluster that is being deleted waits for its jobs.
+    /// A cluster that is being deleted follows its jobs.
     fn wake_cluster(&mut self, job: &Value, at: Timestamp) {
-        let cluster = unit_key(job).and_then(|key| key.cluster(&job["spec"]));
-        let Some(cluster) = cluster.as_ref().map(ObjectKey::from) else { return };
+        let Some(key) = unit_key(job).filter(|key| key.kind == Kind::FlinkSessionJob) else { return };
+        let Some(cluster) = key.cluster(&job["spec"]).as_ref().map(ObjectKey::from) else { return };
         if self.store.get(&cluster).is_some_and(|it| it["metadata"].get("deletionTimestamp").is_some()) {
             self.schedule(&cluster, at);
         }
     }
 
+    /// Session jobs look again whenever their cluster changes.
     fn wake_jobs(&mut self, cluster: &Value, at: Timestamp) {
-        let Some(key) = unit_key(cluster) else { return };
+        let Some(key) = unit_key(cluster).filter(|key| key.kind == Kind::FlinkDeployment) else { return };
         for name in self.jobs_on(&key) {
             self.schedule(&ObjectKey::new(API_VERSION, "FlinkSessionJob", &key.namespace, name), at);
         }
@@ -211,7 +218,10 @@ impl Loop {
 
     fn tick(&self, object: &Value, now: Timestamp) -> machine::Tick {
         let mut machine = self.operator.machine();
-        let Some(key) = unit_key(object) else { return machine.tick_snapshot(object, now) };
+        let Some(key) = unit_key(object) else {
+            let target = snapshots::target(object).and_then(|unit| self.store.get(&(&unit).into()));
+            return machine.tick_snapshot(object, target.is_some(), now);
+        };
         let cluster = key.cluster(&object["spec"]).and_then(|cluster| self.store.get(&(&cluster).into()));
         let jobs = if key.kind == Kind::FlinkDeployment { self.jobs_on(&key) } else { Vec::new() };
         machine.tick(object, cluster.as_deref(), &jobs, now)
@@ -255,10 +265,4 @@ fn asks_for_work(before: Option<&Value>, after: &Value) -> bool {
     ["generation", "deletionTimestamp", "finalizers"]
         .iter()
         .any(|field| meta(before, field) != meta(after, field))
-}
-
-fn became_ready(before: Option<&Value>, after: &Value) -> bool {
-    let ready =
-        |object: &Value| object.pointer("/status/jobManagerDeploymentStatus") == Some(&json!("READY"));
-    ready(after) && !before.is_some_and(ready)
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::effect::{Effect, Said, event, finalizer};
+use super::flink::Behaviour;
 use super::machine::{Machine, Tick};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
 
@@ -26,13 +27,15 @@ pub fn upgrade_snapshot(unit: &UnitKey, path: &str, now: Timestamp) -> Vec<Effec
     let object = json!({
         "apiVersion": API_VERSION, "kind": KIND,
         "metadata": {"name": name, "namespace": unit.namespace, "finalizers": [finalizer(KIND)],
-            "labels": labels(unit, "SAVEPOINT", "UPGRADE", "COMPLETED")},
+            "labels": {"snapshot.trigger-type": "UPGRADE"}},
         "spec": {"backoffLimit": 0, "jobReference": {"kind": unit.kind.as_str(), "name": unit.name},
             "savepoint": {"alreadyExists": true, "disposeOnDelete": false, "path": path, "formatType": "CANONICAL"}},
     });
     let stamp = now.to_string();
     let status = json!({"state": "COMPLETED", "path": path, "failures": 0, "triggerTimestamp": stamp, "resultTimestamp": stamp});
-    vec![Effect::Create { object }, Effect::Status { key: key(&unit.namespace, &name), status }]
+    let key = key(&unit.namespace, &name);
+    let patch = json!({"metadata": {"labels": labels(unit, "SAVEPOINT", "UPGRADE", "COMPLETED")}});
+    vec![Effect::Create { object }, Effect::Merge { key: key.clone(), patch }, Effect::Status { key, status }]
 }
 
 /// The snapshot that a trigger nonce asks for.
@@ -48,103 +51,160 @@ pub fn manual_snapshot(unit: &UnitKey, savepoint: bool, now: Timestamp) -> Value
     })
 }
 
+/// Whose snapshot it is.
+pub fn target(object: &Value) -> Option<UnitKey> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let kind = Kind::parse(text("/spec/jobReference/kind")?)?;
+    Some(UnitKey::new(text("/metadata/namespace")?, kind, text("/spec/jobReference/name")?))
+}
+
+/// One snapshot at one time, with what is being written about it.
+struct Request<'a> {
+    object: &'a Value,
+    now: Timestamp,
+    effects: Vec<Effect>,
+}
+
+impl Request<'_> {
+    fn text(&self, pointer: &str) -> &str {
+        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn is_savepoint(&self) -> bool {
+        self.object.pointer("/spec/savepoint").is_some()
+    }
+
+    fn type_label(&self) -> &'static str {
+        if self.is_savepoint() { "SAVEPOINT" } else { "CHECKPOINT" }
+    }
+
+    fn key(&self) -> ObjectKey {
+        key(self.text("/metadata/namespace"), self.text("/metadata/name"))
+    }
+
+    fn merge(&mut self, metadata: &Value) {
+        self.effects.push(Effect::Merge { key: self.key(), patch: json!({"metadata": metadata}) });
+    }
+
+    /// Sets fields of the status, its state among them, and the label that repeats the state.
+    fn set(&mut self, fields: &Value) {
+        self.merge(&json!({"labels": {"snapshot.state": fields["state"]}}));
+        let mut status = self.object.get("status").cloned().unwrap_or_else(|| json!({"failures": 0}));
+        for (field, value) in fields.as_object().into_iter().flatten() {
+            status[field] = value.clone();
+        }
+        self.effects.push(Effect::Status { key: self.key(), status });
+    }
+
+    fn target_not_found(&mut self) {
+        let (namespace, name) = (self.text("/metadata/namespace"), self.text("/spec/jobReference/name"));
+        let message = format!("Target for snapshot {namespace}/{name} was not found");
+        let said =
+            Said { kind: "Warning", reason: "ValidationError", component: "Operator", message: &message };
+        self.effects.push(Effect::Event { object: event(self.object, &said, self.now, self.now, 1) });
+        self.merge(
+            &json!({"labels": {"snapshot.state": "TRIGGER_PENDING", "snapshot.trigger-type": "MANUAL",
+            "snapshot.type": self.type_label()}}),
+        );
+    }
+}
+
 impl Machine {
-    /// Looks at one snapshot.
-    pub fn tick_snapshot(&mut self, object: &Value, now: Timestamp) -> Tick {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let snapshot = key(text("/metadata/namespace"), text("/metadata/name"));
-        let state = text("/status/state").to_owned();
-        let mut tick = Tick::default();
-        if object["metadata"].get("deletionTimestamp").is_some() {
-            if self.may_go(object, &state) {
-                let patch = json!({"metadata": {"finalizers": null}});
-                tick.effects.push(Effect::Merge { key: snapshot, patch });
-            }
-            return tick;
-        }
-        let Some(kind) = Kind::parse(text("/spec/jobReference/kind")) else { return tick };
-        let unit = UnitKey::new(text("/metadata/namespace"), kind, text("/spec/jobReference/name"));
-        if object.pointer("/metadata/finalizers").is_none() {
-            let patch = json!({"metadata": {"finalizers": [finalizer(KIND)]}});
-            tick.effects.push(Effect::Merge { key: snapshot, patch });
-        } else if state.is_empty() {
-            tick.due = self.begin_snapshot(object, &unit, now, &mut tick.effects).map(|after| now + after);
-        } else if state == "IN_PROGRESS" {
-            tick.due = self.end_snapshot(object, &unit, now, &mut tick.effects).map(|after| now + after);
-        }
-        tick
+    /// Looks at one snapshot; `found` says whether its target exists.
+    pub fn tick_snapshot(&mut self, object: &Value, found: bool, now: Timestamp) -> Tick {
+        let mut request = Request { object, now, effects: Vec::new() };
+        let wait = self.look_at_snapshot(&mut request, found);
+        Tick { effects: request.effects, due: wait.map(|wait| now + wait) }
     }
 
-    /// Disposing of a savepoint needs it complete; one in progress is never looked at again (1.15.0).
-    fn may_go(&mut self, object: &Value, state: &str) -> bool {
-        let disposes = object.pointer("/spec/savepoint/disposeOnDelete") != Some(&json!(false));
-        let savepoint = object.pointer("/spec/savepoint").is_some();
-        if !savepoint || !disposes {
-            return true;
+    fn look_at_snapshot(&mut self, request: &mut Request<'_>, found: bool) -> Option<Duration> {
+        if request.object["metadata"].get("deletionTimestamp").is_some() {
+            return self.clean_up_snapshot(request);
         }
-        if state == "COMPLETED" {
-            self.flink.dispose(object.pointer("/status/path").and_then(Value::as_str).unwrap_or_default());
-        }
-        matches!(state, "COMPLETED" | "FAILED" | "ABANDONED")
-    }
-
-    fn begin_snapshot(
-        &mut self,
-        object: &Value,
-        unit: &UnitKey,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Duration> {
-        let snapshot = key(&unit.namespace, object["metadata"]["name"].as_str()?);
-        let kind = if object.pointer("/spec/savepoint").is_some() { "SAVEPOINT" } else { "CHECKPOINT" };
-        if self.flink.view(unit, now).is_none_or(|job| job.state != "RUNNING") {
-            let message = format!("Target for snapshot {}/{} was not found", unit.namespace, unit.name);
-            let said =
-                Said { kind: "Warning", reason: "ValidationError", component: "Operator", message: &message };
-            effects.push(Effect::Event { object: event(object, &said, now, now, 1) });
-            let patch = json!({"metadata": {"labels": {"snapshot.state": "TRIGGER_PENDING"}}});
-            effects.push(Effect::Merge { key: snapshot, patch });
+        let unit = target(request.object)?;
+        if request.object.pointer("/metadata/finalizers").is_none() {
+            request.merge(&json!({"finalizers": [finalizer(KIND)]}));
             return None;
         }
-        let patch = json!({"metadata": {"labels": labels(unit, kind, "MANUAL", "IN_PROGRESS")}});
-        effects.push(Effect::Merge { key: snapshot.clone(), patch });
-        let status = json!({"state": "IN_PROGRESS", "failures": 0, "triggerId": self.flink.new_id(), "triggerTimestamp": now.to_string()});
-        effects.push(Effect::Status { key: snapshot, status });
+        match request.text("/status/state") {
+            "" | "TRIGGER_PENDING" if !found => {
+                request.target_not_found();
+                None
+            }
+            "" | "TRIGGER_PENDING" => self.begin_snapshot(request, &unit),
+            "IN_PROGRESS" => self.end_snapshot(request, &unit),
+            _ => None,
+        }
+    }
+
+    /// Disposing of a savepoint needs it complete and its job running. In 1.15.0 one in progress is not
+    /// observed any more, and one without a status makes the operator stumble: both stay for ever.
+    fn clean_up_snapshot(&mut self, request: &mut Request<'_>) -> Option<Duration> {
+        let state = request.text("/status/state").to_owned();
+        let keeps = request.object.pointer("/spec/savepoint/disposeOnDelete") == Some(&json!(false));
+        let disposes = request.is_savepoint() && !keeps;
+        if state.is_empty() || (disposes && state == "IN_PROGRESS") {
+            return None;
+        }
+        if disposes && state == "COMPLETED" {
+            let unit = target(request.object)?;
+            if self.flink.view(&unit, request.now).is_none_or(|job| job.state != "RUNNING") {
+                return Some(self.timings.reconcile);
+            }
+            self.flink.dispose(request.text("/status/path"));
+        }
+        request.merge(&json!({"finalizers": null}));
+        None
+    }
+
+    fn begin_snapshot(&mut self, request: &mut Request<'_>, unit: &UnitKey) -> Option<Duration> {
+        if request.object.pointer("/spec/savepoint/alreadyExists") == Some(&json!(true)) {
+            let path = request.text("/spec/savepoint/path").to_owned();
+            request.set(&json!({"state": "COMPLETED", "path": path}));
+            return None;
+        }
+        let labels = labels(unit, request.type_label(), "MANUAL", "IN_PROGRESS");
+        request.merge(&json!({"labels": labels}));
+        if self.flink.view(unit, request.now).is_none_or(|job| job.state != "RUNNING") {
+            request.set(&json!({"state": "ABANDONED", "error": "the job is not running"}));
+            return None;
+        }
+        let stamp = request.now.to_string();
+        let id = self.flink.new_id();
+        request.set(&json!({"state": "IN_PROGRESS", "triggerId": id, "triggerTimestamp": stamp}));
         Some(self.timings.reconcile)
     }
 
-    fn end_snapshot(
-        &mut self,
-        object: &Value,
-        unit: &UnitKey,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Duration> {
-        let snapshot = key(&unit.namespace, object["metadata"]["name"].as_str()?);
-        let begun: Timestamp = object.pointer("/status/triggerTimestamp")?.as_str()?.parse().ok()?;
-        let left = (begun + self.timings.reconcile).duration_since(now);
+    fn end_snapshot(&mut self, request: &mut Request<'_>, unit: &UnitKey) -> Option<Duration> {
+        let begun: Timestamp = request.text("/status/triggerTimestamp").parse().ok()?;
+        let slow = request.is_savepoint() && self.flink.behaviour(unit) == Behaviour::Slow;
+        let takes = if slow { self.timings.slow_savepoint } else { self.timings.reconcile };
+        let left = (begun + takes).duration_since(request.now);
         if left.is_positive() {
             return Some(left.unsigned_abs());
         }
-        let savepoint = object.pointer("/spec/savepoint").is_some();
-        let taken =
-            if savepoint { self.flink.savepoint(unit, now) } else { self.flink.checkpoint(unit, now) };
-        let mut status = object["status"].clone();
-        let state = match taken {
-            Ok(path) => {
-                status["path"] = json!(path);
-                "COMPLETED"
-            }
-            Err(message) => {
-                status["error"] = json!(message);
-                "FAILED"
-            }
+        let taken = if request.is_savepoint() {
+            self.flink.savepoint(unit, request.now)
+        } else {
+            self.flink.checkpoint(unit, request.now)
         };
-        status["state"] = json!(state);
-        status["resultTimestamp"] = json!(now.to_string());
-        let patch = json!({"metadata": {"labels": {"snapshot.state": state}}});
-        effects.push(Effect::Merge { key: snapshot.clone(), patch });
-        effects.push(Effect::Status { key: snapshot, status });
+        let stamp = request.now.to_string();
+        match taken {
+            Ok(path) => request.set(&json!({"state": "COMPLETED", "path": path, "resultTimestamp": stamp})),
+            Err(message) => return self.snapshot_failed(request, &message),
+        }
         None
+    }
+
+    /// Tried again after 10, 20, 40 … seconds, as often as `backoffLimit` allows; -1 is without end.
+    fn snapshot_failed(&self, request: &mut Request<'_>, message: &str) -> Option<Duration> {
+        let number = |pointer: &str| request.object.pointer(pointer).and_then(Value::as_i64);
+        let failures = number("/status/failures").unwrap_or(0) + 1;
+        let limit = number("/spec/backoffLimit").unwrap_or(-1);
+        let over = limit >= 0 && failures > limit;
+        let state = if over { "FAILED" } else { "TRIGGER_PENDING" };
+        request.set(&json!({"state": state, "failures": failures, "error": message}));
+        let doubled = 1 << (failures - 1).clamp(0, 10);
+        (!over).then(|| self.timings.scaled(Duration::from_secs(10 * doubled)))
     }
 }

@@ -211,17 +211,17 @@ impl Status {
         matches!(self.job.as_deref(), Some("FINISHED" | "FAILED" | "CANCELED"))
     }
 
-    /// Brings the condition in line with the rest; its time changes only with its reason.
-    pub fn update_condition(&mut self, now: Timestamp) {
-        if !self.mode.is_modern() {
-            return;
+    /// The condition that the rest asks for, where it is another; its time changes only with its reason.
+    pub fn next_condition(&self, now: Timestamp) -> Option<Value> {
+        if !self.mode.is_modern() || self.last.is_none() {
+            return None;
         }
-        let Some((reason, message, holds)) = self.running() else { return };
+        let (reason, message, holds) = self.running()?;
         if self.condition.as_ref().is_some_and(|it| it["reason"] == json!(reason)) {
-            return;
+            return None;
         }
-        self.condition = Some(json!({"type": "Running", "status": if holds { "True" } else { "False" },
-            "reason": reason, "message": message, "lastTransitionTime": now.to_string()}));
+        Some(json!({"type": "Running", "status": if holds { "True" } else { "False" },
+            "reason": reason, "message": message, "lastTransitionTime": now.to_string()}))
     }
 
     fn running(&self) -> Option<(String, String, bool)> {

@@ -32,6 +32,8 @@ pub struct Timings {
     pub savepoint: Duration,
     /// The same for a job configured to be slow.
     pub slow_savepoint: Duration,
+    /// From the decision to remove a session cluster to its JobManager's end.
+    pub kill: Duration,
     /// From the decision to remove a cluster to its being gone.
     pub remove: Duration,
     /// From the decision to deploy a cluster to the deployment's existence.
@@ -42,10 +44,16 @@ pub struct Timings {
     pub ready: Duration,
     /// From a ready cluster, or a submission, to a running job.
     pub job: Duration,
+    /// By how much longer a cluster's first job takes.
+    pub task_manager: Duration,
     /// How long a submission takes.
     pub submit: Duration,
     /// How long a refused submission takes.
     pub refuse: Duration,
+    /// How long a JobManager that is gone is waited for.
+    pub timeout: Duration,
+    /// For how long a first deployment that is begun again is not on record.
+    pub blink: Duration,
     /// How long a cancellation takes.
     pub cancel: Duration,
     /// First pause after a failed reconciliation; grows by half each time.
@@ -57,19 +65,23 @@ pub struct Timings {
 }
 
 /// The observed milliseconds: (1.7.0 with processes as pods, 1.15.0 on a node).
-const TABLE: [(u64, u64); 15] = [
+const TABLE: [(u64, u64); 19] = [
     (50, 100),          // reaction
     (2_000, 15_000),    // reconcile
     (500, 2_000),       // progress
     (200, 300),         // savepoint
     (300_000, 300_000), // slow savepoint
+    (100, 300),         // kill
     (900, 1_900),       // remove
     (300, 450),         // deploy
     (2_700, 6_500),     // port
     (3_800, 20_000),    // ready
     (2_000, 2_000),     // job
+    (3_000, 0),         // task manager
     (800, 800),         // submit
     (100, 100),         // refuse
+    (300, 12_000),      // timeout
+    (50, 50),           // blink
     (400, 2_000),       // cancel
     (5_000, 5_000),     // retry
     (10_000, 20_000),   // back-off
@@ -89,13 +101,17 @@ impl Timings {
             progress: next(),
             savepoint: next(),
             slow_savepoint: next(),
+            kill: next(),
             remove: next(),
             deploy: next(),
             port: next(),
             ready: next(),
             job: next(),
+            task_manager: next(),
             submit: next(),
             refuse: next(),
+            timeout: next(),
+            blink: next(),
             cancel: next(),
             retry: next(),
             back_off: next(),

@@ -25,6 +25,11 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether an application's cluster goes with the job at once.
+    pub fn removes_cluster(self) -> bool {
+        matches!(self, Self::Stateless | Self::Redeploy | Self::LastState)
+    }
+
     /// The upgrade mode that is recorded.
     pub fn mode(self, wanted: &str) -> &str {
         match self {

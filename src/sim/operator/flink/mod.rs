@@ -10,6 +10,7 @@ mod plan;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -111,7 +112,10 @@ impl Flink {
     /// When a job given to a cluster now starts to run.
     fn job_start(&self, cluster: &UnitKey, now: Timestamp) -> Timestamp {
         let ready = self.clusters.get(cluster).map_or(now, |it| it.started + self.timings.ready);
-        if ready > now { ready } else { now + self.timings.job }
+        // The first job waits for a TaskManager.
+        let first = !self.jobs.values().any(|job| job.plan.cluster == *cluster);
+        let wait = if first { self.timings.task_manager } else { Duration::ZERO };
+        if ready > now { ready + wait } else { now + self.timings.job + wait }
     }
 
     /// Kills a cluster with every job on it. With high availability, its jobs are kept unless `forget`.
@@ -304,6 +308,11 @@ impl Flink {
     /// Everything on disk, by path; running jobs' checkpoints are there only once they stopped.
     pub fn disk(&self) -> &BTreeMap<String, Snapshot> {
         &self.disk
+    }
+
+    /// Whether there is something to restore from at a path.
+    pub fn has(&self, path: &str, now: Timestamp) -> bool {
+        self.find(path, now).is_some()
     }
 
     fn find(&self, path: &str, now: Timestamp) -> Option<u64> {

@@ -1,0 +1,197 @@
+//! What the operator makes of a new spec: refuse it, see it, scale in place, or change what runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::effect::Effect;
+use super::flink::{Behaviour, parallelism};
+use super::machine::Machine;
+use super::spec::{Recorded, fill};
+use super::status::{LegacySavepoint, error};
+use super::subject::{Step, Subject};
+use super::upgrade::{Situation, Stop, decide};
+use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, diff, reaction};
+use crate::flink::kind::Role;
+use crate::flink::validate::{ALLOWED_SCHEMES, Proposal, validate};
+
+impl Machine {
+    /// A spec that breaks a rule is not acted upon: the one before stays in force.
+    pub(super) fn refuse(&mut self, subject: &mut Subject<'_>) -> bool {
+        let operator = BTreeMap::from([(ALLOWED_SCHEMES.to_owned(), "https;http;file;local".to_owned())]);
+        let proposal = Proposal {
+            kind: subject.key.kind,
+            name: &subject.key.name,
+            spec: subject.spec(),
+            previous: subject.status.last.as_ref().map(|last| &last.spec),
+            operator: &operator,
+            cluster: subject.cluster.and_then(|it| it.get("spec")),
+        };
+        let Some(violation) = validate(&proposal).into_iter().next() else {
+            // 1.7 forgets a refusal only with the next real change.
+            if self.mode.is_modern() && subject.is_refused() {
+                subject.status.error = None;
+            }
+            return false;
+        };
+        self.say(subject, "Warning", ("ValidationError", "Operator"), &violation.message);
+        subject.status.error = Some(error("ValidationException", &violation.message, None, None));
+        true
+    }
+
+    /// Compares the spec with what was deployed last, and begins what that asks for.
+    pub(super) fn act(&mut self, subject: &mut Subject<'_>) -> Option<Duration> {
+        let Some(last) = subject.status.last.clone() else { return Some(self.deploy_first(subject)) };
+        if subject.status.reconciliation == "UPGRADING" {
+            // A failed attempt's error goes with the next attempt, and may come again: it flickers.
+            subject.status.error = None;
+            return Some(self.deploy(subject, Step::Deploy));
+        }
+        let diffs = self.diffs(subject, &last);
+        match reaction(&diffs) {
+            DiffType::Ignore => self.ignore(subject, last),
+            DiffType::Scale if self.scales(subject) => self.rescale(subject, &last),
+            change => {
+                self.announce(subject, change, &diffs);
+                self.change(subject, &last, change)
+            }
+        }
+    }
+
+    fn diffs(&self, subject: &Subject<'_>, last: &Recorded) -> Vec<FieldDiff> {
+        let mode = DeploymentMode::of(subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]));
+        let mut diffs = diff(mode, &last.spec, &fill(subject.key.kind, subject.spec(), self.mode));
+        if !self.mode.is_modern() {
+            diffs.retain(|it| it.path != "/spec/job/savepointRedeployNonce");
+        }
+        diffs
+    }
+
+    /// A change the operator ignores: it is seen, and a snapshot nonce is obeyed.
+    fn ignore(&mut self, subject: &mut Subject<'_>, mut last: Recorded) -> Option<Duration> {
+        let generation = subject.generation();
+        if subject.status.generation == Some(generation) {
+            return Some(self.pace(subject));
+        }
+        subject.status.generation = Some(generation);
+        let nonce = |spec: &Value, field: &str| {
+            spec.pointer(&format!("/job/{field}")).cloned().unwrap_or(Value::Null)
+        };
+        for (field, savepoint) in [("savepointTriggerNonce", true), ("checkpointTriggerNonce", false)] {
+            let wanted = nonce(subject.spec(), field);
+            if !wanted.is_null() && wanted != nonce(&last.spec, field) && subject.status.job_is("RUNNING") {
+                self.trigger(subject, savepoint, &wanted);
+                last.spec["job"][field] = wanted;
+            }
+        }
+        if !self.mode.is_modern() {
+            last.generation = generation;
+        }
+        subject.status.last = Some(last);
+        Some(self.timings.reconcile)
+    }
+
+    fn trigger(&mut self, subject: &mut Subject<'_>, savepoint: bool, nonce: &Value) {
+        if self.mode.is_modern() {
+            let object = super::snapshots::manual_snapshot(&subject.key, savepoint, subject.now);
+            subject.effects.push(Effect::Create { object });
+        } else if let (true, Ok(location)) = (savepoint, self.flink.savepoint(&subject.key, subject.now)) {
+            let at = subject.now.as_millisecond();
+            let nonce = nonce.as_i64();
+            subject.status.record_legacy(&LegacySavepoint { location, at, trigger: "MANUAL", nonce });
+        }
+    }
+
+    /// In place only with the adaptive scheduler of Flink 1.18 and newer.
+    fn scales(&self, subject: &Subject<'_>) -> bool {
+        let flat = subject.configuration();
+        let adaptive = flat.get("jobmanager.scheduler").is_some_and(|it| it.eq_ignore_ascii_case("adaptive"));
+        let spec = subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]);
+        let version = spec.get("flinkVersion").and_then(Value::as_str).unwrap_or_default();
+        adaptive && version >= "v1_18" && subject.status.job_is("RUNNING")
+    }
+
+    fn rescale(&mut self, subject: &mut Subject<'_>, last: &Recorded) -> Option<Duration> {
+        let parallelism = parallelism(subject.spec(), &subject.configuration());
+        self.flink.rescale(&subject.key, parallelism, subject.now);
+        let mode = last.upgrade_mode().to_owned();
+        self.record(subject, "running", &mode);
+        Some(self.timings.reconcile)
+    }
+
+    fn announce(&mut self, subject: &mut Subject<'_>, change: DiffType, diffs: &[FieldDiff]) {
+        let generation = subject.generation();
+        if self.memory_of(subject).announced == generation {
+            return;
+        }
+        self.memory_of(subject).announced = generation;
+        let word = match change {
+            DiffType::SavepointRedeploy => "SAVEPOINT_REDEPLOY",
+            DiffType::Scale => "SCALE",
+            _ => "UPGRADE",
+        };
+        let text = |value: &Option<Value>| {
+            value
+                .as_ref()
+                .map_or("null".into(), |it| it.as_str().map_or_else(|| it.to_string(), str::to_owned))
+        };
+        let fields: Vec<String> = diffs
+            .iter()
+            .map(|it| {
+                let field = it.path.trim_start_matches("/spec/").replace('/', ".");
+                format!("{field} : {} -> {}", text(&it.before), text(&it.after))
+            })
+            .collect();
+        let message = format!(
+            "{word} change(s) detected (Diff: {}Spec[{}]), starting reconciliation.",
+            subject.key.kind,
+            fields.join(", ")
+        );
+        self.say(subject, "Normal", ("SpecChanged", "JobManagerDeployment"), &message);
+    }
+
+    fn change(&mut self, subject: &mut Subject<'_>, last: &Recorded, change: DiffType) -> Option<Duration> {
+        if subject.role == Role::SessionCluster {
+            // The jobs are not asked: they go with the cluster.
+            return Some(self.begin(subject, Step::Kill, self.timings.kill));
+        }
+        if last.is_suspended() {
+            return Some(if subject.wants_suspended() {
+                self.stay_suspended(subject)
+            } else {
+                self.resume(subject, last)
+            });
+        }
+        let situation = Situation {
+            role: subject.role,
+            spec: subject.spec(),
+            change,
+            status: &subject.status,
+            last,
+            has_kept: self.flink.has_kept(&subject.key),
+        };
+        let Some(stop) = decide(&situation) else { return Some(self.timings.reconcile) };
+        if stop == Stop::Savepoint {
+            self.say(
+                subject,
+                "Normal",
+                ("Suspended", "JobManagerDeployment"),
+                "Suspending existing deployment.",
+            );
+        }
+        let takes = self.stopping_time(subject, stop);
+        Some(self.begin(subject, Step::Stop(stop), takes))
+    }
+
+    fn stopping_time(&self, subject: &Subject<'_>, stop: Stop) -> Duration {
+        match stop {
+            Stop::Savepoint if self.flink.behaviour(&subject.key) == Behaviour::Slow => {
+                self.timings.slow_savepoint
+            }
+            Stop::Savepoint => self.timings.savepoint,
+            _ if subject.role == Role::Application && stop.removes_cluster() => self.timings.remove,
+            _ => self.timings.refuse,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! How the operator deploys a cluster or submits a job, and records that it did.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::flink::{Fate, JobPlan, Phase};
+use super::machine::Machine;
+use super::spec::{Recorded, fill};
+use super::status::{LegacySavepoint, error};
+use super::subject::{Step, Subject};
+use crate::flink::config::{self, HIGH_AVAILABILITY};
+use crate::flink::kind::Role;
+use crate::flink::savepoint::LAST_STATE_DUMMY;
+
+impl Machine {
+    pub(super) fn deploy_first(&mut self, subject: &mut Subject<'_>) -> Duration {
+        let path = subject.initial_path();
+        let mode = if path.is_some() { "savepoint" } else { "stateless" };
+        self.record(subject, "suspended", mode);
+        if let Some(last) = &mut subject.status.last {
+            last.first = true;
+        }
+        "UPGRADING".clone_into(&mut subject.status.reconciliation);
+        subject.status.error = None;
+        if self.mode.is_modern() {
+            subject.status.upgrade_path = path;
+        } else if let Some(location) = path {
+            let at = subject.now.as_millisecond();
+            subject.status.record_legacy(&LegacySavepoint { location, at, trigger: "UNKNOWN", nonce: None });
+        }
+        self.deploy(subject, Step::Deploy)
+    }
+
+    /// `savepointRedeployNonce`: the state is what the spec names.
+    pub(super) fn redeploy(&mut self, subject: &mut Subject<'_>) -> Duration {
+        subject.status.upgrade_path = subject.initial_path();
+        subject.status.job_id = None;
+        subject.status.job = Some("RECONCILING".into());
+        self.deploy(subject, Step::Redeploy)
+    }
+
+    /// Submits the job or makes the cluster; it takes a while.
+    pub(super) fn deploy(&mut self, subject: &mut Subject<'_>, step: Step) -> Duration {
+        let session = subject.role == Role::SessionJob;
+        let component = if session { "Job" } else { "JobManagerDeployment" };
+        self.say(subject, "Normal", ("Submit", component), "Starting deployment");
+        if subject.role.has_job() {
+            subject.status.job_id = Some(self.job_id(subject));
+        }
+        if !session {
+            return self.begin(subject, step, self.timings.deploy);
+        }
+        subject.status.job = Some("RECONCILING".into());
+        let doomed = broken_jar(subject.spec()).is_some();
+        self.begin(subject, step, if doomed { self.timings.refuse } else { self.timings.submit })
+    }
+
+    /// A session job of 1.15 keeps its id until it is stopped, an application only what high availability
+    /// keeps; with 1.7 it is the other way round.
+    fn job_id(&mut self, subject: &Subject<'_>) -> String {
+        let last_state = subject.status.restore_path().as_deref() == Some(LAST_STATE_DUMMY);
+        let keeps = last_state || (subject.role == Role::SessionJob) == self.mode.is_modern();
+        let known = subject.status.job_id.clone().filter(|_| keeps);
+        known.unwrap_or_else(|| self.flink.new_id())
+    }
+
+    pub(super) fn deployed(&mut self, subject: &mut Subject<'_>) -> Duration {
+        let flat = subject.configuration();
+        let fate = self.fate(subject);
+        if subject.role != Role::SessionJob {
+            let high =
+                config::first(&flat, &HIGH_AVAILABILITY).is_some_and(|it| !it.eq_ignore_ascii_case("none"));
+            self.flink.start_cluster(&subject.key, fate, high, subject.now);
+            subject.status.job_manager = Some("DEPLOYING".into());
+        }
+        if subject.role.has_job() {
+            // A JobManager that does not start takes no job.
+            if fate == Fate::Starts
+                && let Err(message) = self.submit(subject, &flat)
+            {
+                return self.failed_to_deploy(subject, &message);
+            }
+            subject.status.job = Some("RECONCILING".into());
+        }
+        self.memory_of(subject).attempts = 0;
+        subject.status.error = None;
+        let mode = subject.status.last.as_ref().map_or("stateless", Recorded::upgrade_mode).to_owned();
+        self.record(subject, "running", &mode);
+        "DEPLOYED".clone_into(&mut subject.status.reconciliation);
+        if subject.role == Role::SessionJob { self.timings.reconcile } else { self.timings.progress }
+    }
+
+    /// What a redeployment brings counts as stable at once.
+    pub(super) fn redeployed(&mut self, subject: &mut Subject<'_>) -> Duration {
+        if let Some(last) = &mut subject.status.last {
+            last.spec["job"]["upgradeMode"] = json!("savepoint");
+        }
+        let wait = self.deployed(subject);
+        if subject.status.error.is_none() {
+            subject.status.stable.clone_from(&subject.status.last);
+        }
+        wait
+    }
+
+    /// What becomes of the cluster: an application ends at once where its savepoint is not there.
+    fn fate(&self, subject: &Subject<'_>) -> Fate {
+        if subject.role == Role::SessionJob {
+            return Fate::Starts;
+        }
+        let path = subject.status.restore_path().filter(|path| path != LAST_STATE_DUMMY);
+        let gone = path.is_some_and(|path| is_stateful(subject) && !self.flink.has(&path, subject.now));
+        if gone { Fate::Crashes } else { Fate::of(subject.spec()) }
+    }
+
+    fn submit(&mut self, subject: &Subject<'_>, flat: &BTreeMap<String, String>) -> Result<(), String> {
+        let cluster = subject.cluster_key();
+        if subject.role == Role::SessionJob {
+            if let Some(message) = broken_jar(subject.spec()) {
+                return Err(message);
+            }
+            if self.flink.phase(&cluster, subject.now) != Phase::Ready {
+                return Err(format!(
+                    "java.net.ConnectException: Connection refused: {}-rest:8081",
+                    cluster.name
+                ));
+            }
+        }
+        let id = subject.status.job_id.clone().unwrap_or_default();
+        let plan = JobPlan::new(&id, &cluster, subject.spec(), flat);
+        let path = subject.status.restore_path().filter(|_| is_stateful(subject));
+        if path.as_deref() == Some(LAST_STATE_DUMMY) {
+            if self.flink.submit_kept(&subject.key, plan, subject.now) {
+                return Ok(());
+            }
+            return Err("HA metadata is not available to restore from. Manual restore required.".into());
+        }
+        self.flink.submit(&subject.key, plan, path.as_deref(), subject.now)
+    }
+
+    /// A submission that fails is tried again and again; its error comes and goes.
+    fn failed_to_deploy(&mut self, subject: &mut Subject<'_>, message: &str) -> Duration {
+        let words = message.split_once(": ").map_or(message, |(_, words)| words).to_owned();
+        self.say(subject, "Warning", ("Error", "Job"), &words);
+        subject.status.error = Some(error("ReconciliationException", message, None, Some(message)));
+        let attempts = &mut self.memory_of(subject).attempts;
+        *attempts += 1;
+        let attempts = *attempts;
+        self.timings.pause(attempts)
+    }
+
+    /// Writes down that this generation is acted upon, with the state and mode as they really are.
+    pub(super) fn record(&mut self, subject: &mut Subject<'_>, state: &str, mode: &str) {
+        let mut spec = fill(subject.key.kind, subject.spec(), self.mode);
+        if subject.role.has_job() {
+            spec["job"]["state"] = json!(state);
+            spec["job"]["upgradeMode"] = json!(mode);
+        }
+        let generation = subject.generation();
+        let first = subject.status.last.as_ref().is_some_and(|last| last.first && state == "running");
+        subject.status.last = Some(Recorded { spec, generation, first });
+        subject.status.generation = Some(generation);
+        subject.status.reconciled_at = subject.now.as_millisecond();
+    }
+
+    pub(super) fn pace(&self, subject: &Subject<'_>) -> Duration {
+        let starting = subject.role != Role::SessionJob
+            && !matches!(subject.status.job_manager.as_deref(), Some("READY" | "ERROR" | "MISSING"));
+        let waking = subject.role == Role::Application
+            && !subject.status.job_is("RUNNING")
+            && !subject.status.is_terminal();
+        if starting || waking { self.timings.progress } else { self.timings.reconcile }
+    }
+}
+
+fn is_stateful(subject: &Subject<'_>) -> bool {
+    subject.status.last.as_ref().is_some_and(|last| last.upgrade_mode() != "stateless")
+}
+
+/// What Flink says of a session job whose JAR is not there, or whose program throws.
+fn broken_jar(spec: &Value) -> Option<String> {
+    let text = |field: &str| spec.pointer(field).and_then(Value::as_str).unwrap_or_default();
+    let jar = text("/job/jarURI");
+    if jar.contains("missing") {
+        return Some(format!("java.io.FileNotFoundException: {jar} (No such file or directory)"));
+    }
+    text("/job/entryClass").contains("Missing").then(|| {
+        "java.util.concurrent.ExecutionException: org.apache.flink.runtime.rest.util.RestClientException: \
+         [Could not execute application.]"
+            .to_owned()
+    })
+}
