@@ -75,8 +75,8 @@ async fn kubectl_learns_that_fields_are_validated_here() {
     let index = read(&client, "/openapi/v3", "application/json").await;
     let url = index["paths"]["apis/flink.apache.org/v1beta1"]["serverRelativeURL"].as_str().unwrap();
     let document = read(&client, url, "application/json").await;
-    let path = "/apis/flink.apache.org/v1beta1/namespaces/{namespace}/flinkdeployments/{name}";
-    let patch = &document["paths"][path]["patch"];
+    let objects = "/apis/flink.apache.org/v1beta1/namespaces/{namespace}/flinkdeployments/{name}";
+    let patch = &document["paths"][objects]["patch"];
     assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "FlinkDeployment");
     let parameters = patch["parameters"].as_array().unwrap();
     assert!(parameters.iter().any(|parameter| parameter["name"] == "fieldValidation"));

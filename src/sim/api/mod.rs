@@ -10,9 +10,12 @@
 //!                                                        discovery, table   admission, apply, managed_fields
 //! ```
 //!
-//! Known to differ from the real one: any namespace exists as soon as something is written to it;
-//! lists are atomic everywhere; built-in kinds get no defaults and no validation; pod templates and
-//! the status of Flink kinds are not pruned; there is no authentication and no authorisation.
+//! Known to differ from the real one: any namespace exists as soon as something is written to it, and
+//! deleting it leaves its objects; lists are atomic everywhere but for finalizers and owners; built-in
+//! kinds get no defaults and next to no validation; pod templates and the status of Flink kinds are not
+//! pruned; `managedFields` that a client sends are ignored; bodies are JSON or YAML, so kubectl's own
+//! generators (`kubectl create configmap`), which send protobuf, are refused where `kubectl apply` and
+//! `kubectl create -f` work; there is no authentication and no authorisation.
 
 use std::sync::Arc;
 
