@@ -102,6 +102,10 @@ impl ClusterError {
     ) -> Self {
         let right = Right::new(verb, resource, namespace);
         match error {
+            kube::Error::Api(status) if is_missing_namespace(status) => Self::Api {
+                what: right.to_string(),
+                message: format!("the namespace does not exist; kubectl create namespace {namespace}"),
+            },
             kube::Error::Api(status) if status.code == 404 && resource.group() == GROUP => {
                 Self::OperatorMissing {
                     plural: resource.plural().to_owned(),
@@ -205,6 +209,11 @@ pub enum WriteError {
     },
 }
 
+/// Whether a 404 speaks of the namespace rather than of what is in it.
+fn is_missing_namespace(status: &Status) -> bool {
+    status.code == 404 && status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
+}
+
 /// The message of a Status, or its reason where it has none.
 pub(super) fn status_text(status: &Status) -> String {
     match (status.message.trim(), status.reason.as_str()) {
@@ -221,4 +230,35 @@ pub(super) fn innermost(error: &kube::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::Client;
+    use kube::core::response::StatusDetails;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(code: u16, kind: &str) -> kube::Error {
+        let details: StatusDetails = serde_json::from_value(json!({"kind": kind})).expect("details");
+        kube::Error::Api(
+            Status::failure("not found", "NotFound").with_code(code).with_details(details).boxed(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_missing_namespace_is_not_taken_for_a_missing_kind() {
+        let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
+        });
+        let cluster = Cluster::new(Client::new(nobody, "default"), "prod-eu");
+        let resource = cluster.resource("coordination.k8s.io/v1", "Lease").await.expect("a built-in kind");
+        let named = |error| ClusterError::of(&cluster, "create", &resource, "flink", &error).to_string();
+        assert_eq!(
+            named(answer(404, "namespaces")),
+            "create leases in namespace flink: the namespace does not exist; kubectl create namespace flink"
+        );
+        assert!(named(answer(404, "")).starts_with("find kind Lease"));
+    }
 }
