@@ -128,6 +128,36 @@ fn a_redirect_within_the_host_is_followed_with_credentials() {
 }
 
 #[test]
+fn names_of_branches_lead_nowhere() {
+    let (sandbox, cache) = (sandbox(), tempfile::tempdir().unwrap());
+    let references = vec![
+        "refs/heads/../../../../escaped",
+        "refs/heads/../hooks/post-update",
+        "refs/heads/.lock",
+        "refs/heads/a.lock",
+        "refs/heads/ space",
+        "refs/heads/-o",
+        "refs/tags/../config",
+    ];
+    for name in references {
+        let repository = sandbox.path().to_owned();
+        let server = Server::start(Behaviour::Claim { repository, references: vec![name] });
+        let source = source(&server.url("x.git"), &cache);
+        // Whether the rest is fetched or nothing at all: nothing is written where it does not belong.
+        if source.fetch().is_ok() {
+            assert_eq!(source.head().unwrap(), source.resolve("main").unwrap(), "{name}");
+        }
+        assert!(!cache.path().join("escaped").exists() && !cache.path().join("cache/escaped").exists());
+        for mirror in std::fs::read_dir(cache.path().join("cache")).unwrap() {
+            let mirror = mirror.unwrap().path();
+            assert!(!mirror.join("hooks/post-update").exists() && !mirror.join("escaped").exists(), "{name}");
+            let config = std::fs::read_to_string(mirror.join("config")).unwrap();
+            assert!(config.contains("[core]"), "{name}: {config}");
+        }
+    }
+}
+
+#[test]
 fn no_credential_reaches_an_error() {
     let cache = tempfile::tempdir().unwrap();
     let sandbox = sandbox();

@@ -19,6 +19,8 @@ pub struct Request {
 pub enum Behaviour {
     /// Serves a repository, to everyone or to those with this `Authorization`; `/short` is at `/long.git`.
     Serve { repository: PathBuf, authorization: Option<String> },
+    /// Serves a repository, and claims that its HEAD goes by these names too.
+    Claim { repository: PathBuf, references: Vec<&'static str> },
     /// Sends everyone elsewhere.
     Redirect(String),
     /// Asks for credentials, then sends elsewhere.
@@ -116,7 +118,8 @@ fn answer(behaviour: &Behaviour, request: &Request) -> Option<Vec<u8>> {
             &format!("Location: {}\r\n", path.replace("/short/", "/long.git/")),
             b"",
         ),
-        Behaviour::Serve { repository, .. } => serve(repository, request),
+        Behaviour::Serve { repository, .. } => serve(repository, &[], request),
+        Behaviour::Claim { repository, references } => serve(repository, references, request),
     })
 }
 
@@ -126,11 +129,11 @@ fn respond(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn serve(repository: &Path, request: &Request) -> Vec<u8> {
+fn serve(repository: &Path, references: &[&str], request: &Request) -> Vec<u8> {
     let git = git2::Repository::open(repository).unwrap();
     if request.line.starts_with("GET ") && request.line.contains("/info/refs?service=git-upload-pack") {
         let kind = "Content-Type: application/x-git-upload-pack-advertisement\r\n";
-        respond("200 OK", kind, advertisement(&git).as_bytes())
+        respond("200 OK", kind, advertisement(&git, references).as_bytes())
     } else if request.line.starts_with("POST ") && request.line.contains("/git-upload-pack") {
         respond(
             "200 OK",
@@ -146,13 +149,14 @@ fn packet(line: &str) -> String {
     format!("{:04x}{line}", line.len() + 4)
 }
 
-fn advertisement(git: &git2::Repository) -> String {
+fn advertisement(git: &git2::Repository, claimed: &[&str]) -> String {
     let head = git.head().unwrap();
     let mut lines =
         vec![format!("{} HEAD\0symref=HEAD:{} agent=test\n", head.target().unwrap(), head.name().unwrap())];
     for reference in git.references().unwrap().flatten() {
         lines.push(format!("{} {}\n", reference.target().unwrap(), reference.name().unwrap()));
     }
+    lines.extend(claimed.iter().map(|name| format!("{} {name}\n", head.target().unwrap())));
     let lines: String = lines.iter().map(|line| packet(line)).collect();
     format!("{}0000{lines}0000", packet("# service=git-upload-pack\n"))
 }

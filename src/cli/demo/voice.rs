@@ -18,13 +18,16 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 
-/// The width of plans, which stand indented.
-const WIDTH: usize = 92;
+/// The width where there is no terminal to say.
+const WIDTH: usize = 100;
+/// How far plans and counters are indented.
+const INDENT: usize = 8;
 
 /// Prints what is said to standard output.
 pub(super) struct Voice {
     redactor: Redactor,
     live: bool,
+    width: usize,
     memory: Mutex<Memory>,
 }
 
@@ -39,7 +42,10 @@ struct Memory {
 impl Voice {
     /// Speaks to a terminal with the counters in its last line, to anything else in plain lines.
     pub(super) fn new(redactor: Redactor) -> Self {
-        Self { redactor, live: std::io::stdout().is_terminal(), memory: Mutex::default() }
+        let live = std::io::stdout().is_terminal();
+        let terminal = terminal_size::terminal_size().filter(|_| live);
+        let width = terminal.map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, WIDTH));
+        Self { redactor, live, width, memory: Mutex::default() }
     }
 
     /// Prints one thing.
@@ -50,7 +56,7 @@ impl Voice {
             return;
         }
         let erase = if std::mem::replace(&mut memory.counters, counters) { "\r\x1b[2K" } else { "" };
-        let text = render(said);
+        let text = render(said, self.width);
         let mut out = anstream::stdout().lock();
         // A closed pipe is no reason to stop the play.
         let _ = write!(out, "{erase}{}", self.redactor.scrub(&text)).and_then(|()| out.flush());
@@ -84,7 +90,7 @@ fn brief(message: &str) -> &str {
 }
 
 /// What is said, as text with a newline at its end.
-fn render(said: &Said) -> String {
+fn render(said: &Said, width: usize) -> String {
     let time = format!("{DIM}{:5.1}s{DIM:#}  ", said.at.as_secs_f64());
     match &said.line {
         Line::Act { number, title } => format!("\n{BOLD}{number}. {title}{BOLD:#}\n\n"),
@@ -92,8 +98,8 @@ fn render(said: &Said) -> String {
         Line::Committed { revision, subject } => {
             format!("{time}{YELLOW}commit {}{YELLOW:#} {subject}\n", revision.short())
         }
-        Line::Planned(plan) => indented(&text::plan(plan, WIDTH)),
-        Line::Drifted(plan) => indented(&text::drift(plan, WIDTH)),
+        Line::Planned(plan) => indented(&text::plan(plan, width - INDENT)),
+        Line::Drifted(plan) => indented(&text::drift(plan, width - INDENT)),
         Line::Wrote { unit, message, .. } => format!("{time}{unit:<16} {DIM}→{DIM:#} {message}\n"),
         Line::Stands { key, health, message, records } => {
             let style = of_health(*health);
@@ -107,7 +113,7 @@ fn render(said: &Said) -> String {
             let table = table(counts);
             format!("{time}{GREEN}as Git wants it{GREEN:#}, after {:.1} s\n{table}", took.as_secs_f64())
         }
-        Line::Counts(counts) => format!("{DIM}{}{DIM:#}", counters(counts)),
+        Line::Counts(counts) => format!("{DIM}{}{DIM:#}", counters(counts, width)),
     }
 }
 
@@ -125,9 +131,18 @@ fn indented(page: &str) -> String {
     format!("\n{}\n", lines.collect::<String>())
 }
 
-fn counters(counts: &[Count]) -> String {
-    let parts = counts.iter().map(|count| format!("{} {}", count.key.name, grouped(count.records)));
-    format!("        {}", parts.collect::<Vec<_>>().join("   "))
+/// As many counters as fit into one line.
+fn counters(counts: &[Count], width: usize) -> String {
+    let mut line = " ".repeat(INDENT - 3);
+    for count in counts {
+        let part = format!("   {} {}", count.key.name, grouped(count.records));
+        // One column is left free, or the terminal begins a new line.
+        if line.len() + part.len() >= width {
+            break;
+        }
+        line.push_str(&part);
+    }
+    line
 }
 
 fn table(counts: &[Count]) -> String {
