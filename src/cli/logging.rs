@@ -38,7 +38,7 @@ enum Form {
 
 impl Flags {
     fn level(&self, command: &Command) -> Level {
-        let usual = if matches!(command, Command::Run(_)) { 1 } else { 0 };
+        let usual = u8::from(matches!(command, Command::Run(_)));
         match self.verbose + usual {
             _ if self.quiet => Level::ERROR,
             0 => Level::WARN,

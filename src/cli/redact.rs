@@ -77,7 +77,10 @@ impl Redactor {
         let redactor = self.clone();
         std::panic::set_hook(Box::new(move |panic| {
             let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-            let message = panic.payload_as_str().unwrap_or("no message");
+            let payload = panic.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let message = text.unwrap_or("no message");
             let text = format!("flinkops has a fault{place}: {message}");
             super::talk::say(super::talk::Tone::Error, &redactor.scrub(&text));
         }));

@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::redact::Redactor;
 use super::{cluster, load, signals};
 use crate::daemon::{self, Checkout, Event, Log, Progress};
+use crate::spec::Desired;
 use crate::spec::policy::Mode;
 use crate::spec::source::{Limits, SourceTree};
 
@@ -46,9 +47,9 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     let shutdown = CancellationToken::new();
     signals::cancel_on_signal(shutdown.clone())?;
     let (repository, known) = (flags.repository.clone().committed(), redactor.clone());
-    let context = tokio::task::spawn_blocking(move || context(&repository, &known)).await??;
-    let Some(context) = context else { return Ok(Exit::Failed) };
-    let cluster = flags.cluster.connect(context.as_deref(), redactor).await?;
+    let desired = tokio::task::spawn_blocking(move || first(&repository, &known)).await??;
+    let Some(desired) = desired else { return Ok(Exit::Failed) };
+    let cluster = flags.cluster.connect(desired.context.as_deref(), redactor).await?;
     let settings = daemon::run::Settings {
         mode: match flags.mode {
             ModeFlag::Enforce => Mode::Enforce,
@@ -64,10 +65,9 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// The environment's own context; `None` where the repository cannot be used at all, after saying why.
-fn context(repository: &load::Flags, redactor: &Redactor) -> anyhow::Result<Option<Option<String>>> {
-    let reading = repository.read(redactor)?;
-    Ok(reading.desired(repository, redactor)?.map(|desired| desired.context))
+/// What Git wants at the start; `None` where it cannot be used at all, after saying why.
+fn first(repository: &load::Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {
+    repository.read(redactor)?.desired(repository, redactor)
 }
 
 impl Flags {
@@ -81,7 +81,9 @@ impl Flags {
             redactor.learn_sources(tree, &loaded.findings);
             let mut environments = loaded.environments.into_values();
             let desired = environments.next().filter(|_| environments.next().is_none());
-            desired.iter().for_each(|desired| redactor.learn_desired(desired));
+            if let Some(desired) = &desired {
+                redactor.learn_desired(desired);
+            }
             daemon::Loaded { desired, findings: loaded.findings }
         };
         Ok(Checkout::new(source, revision, Arc::new(loader)))

@@ -11,7 +11,7 @@ use super::world::{Daemon, Ran, Repository, World};
 /// Every planted secret begins with this.
 const CANARY: &str = "canary-";
 
-const JOB: &str = r#"
+const JOB: &str = r"
   podTemplate:
     spec:
       containers:
@@ -20,7 +20,7 @@ const JOB: &str = r#"
         - {name: DB_PASSWORD, value: canary-env}
         - name: DATABASE
           value: jdbc:postgresql://svc:canary-jdbc@db/orders
-"#;
+";
 
 fn repository() -> Repository {
     let repository = Repository::with_jobs(&[("a", JOB), ("b", "dependsOn: [a]\n")]);
@@ -141,9 +141,9 @@ fn s25_the_daemon_logs_no_secret() {
     let live = || world.live("a").unwrap()["spec"]["job"]["parallelism"].clone();
     wait_for(&log, |_| live() == 2);
     assert!(daemon.stop());
-    let log = std::fs::read_to_string(&log).unwrap();
-    let line = log.lines().find(|line| line.contains(CANARY));
-    assert!(line.is_none(), "{line:?}");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let told = text.lines().find(|line| line.contains(CANARY));
+    assert!(told.is_none(), "{told:?}");
 }
 
 fn wait_for(log: &Path, met: impl Fn(&str) -> bool) {

@@ -196,7 +196,7 @@ impl World {
         let kubeconfig = repository.path().join(".home/kubeconfig");
         repository.write(".gitignore", ".home\n");
         repository.commit();
-        Self { repository, sim, kubeconfig, runtime: runtime }
+        Self { repository, sim, kubeconfig, runtime }
     }
 
     /// Calls the binary on this repository and this cluster.
@@ -222,13 +222,6 @@ impl World {
             kube::api::PatchParams { field_manager: Some("kubectl-edit".into()), ..Default::default() };
         let patch = kube::api::Patch::Merge(patch);
         self.runtime.block_on(api.patch(name, &parameters, &patch)).unwrap();
-    }
-
-    pub fn create(&self, object: &Value) {
-        let _inside = self.runtime.enter();
-        let api = self.deployments();
-        let object = serde_json::from_value(object.clone()).unwrap();
-        self.runtime.block_on(api.create(&kube::api::PostParams::default(), &object)).unwrap();
     }
 
     pub fn live(&self, name: &str) -> Option<Value> {
