@@ -151,7 +151,7 @@ fn table(text: &mut String, document: &PlanDocument) {
             "| `{}` | {} | {action} | {} | {} | {wave} | {blocked} |",
             words::glyph(unit.action),
             code(&unit.id),
-            words::effect(unit.effect),
+            words::effect(unit.effect, unit.state),
             state(unit.state),
         );
     }

@@ -30,7 +30,15 @@ pub(super) fn action(action: Action) -> &'static str {
 }
 
 /// What happens to the job.
-pub(super) fn effect(effect: Effect) -> &'static str {
+pub(super) fn effect(effect: Effect, state: State) -> &'static str {
+    match (effect, state) {
+        (Effect::Create, State::Kept | State::Replaced) => "starts from a savepoint",
+        (Effect::Create, State::Dropped) => "starts from nothing",
+        (effect, _) => plain_effect(effect),
+    }
+}
+
+fn plain_effect(effect: Effect) -> &'static str {
     match effect {
         Effect::None => "the running job does not notice",
         Effect::Metadata => "only labels and annotations",

@@ -157,7 +157,7 @@ impl Page {
         let text = match unit.action {
             _ if unit.adopt => format!("{action}: taken over as it is{state}"),
             Action::Keep if unit.effect == Effect::None => action,
-            _ => format!("{action}: {}{state}", words::effect(unit.effect)),
+            _ => format!("{action}: {}{state}", words::effect(unit.effect, unit.state)),
         };
         self.line(2, &format!("{mark} {name}  {text}"));
     }

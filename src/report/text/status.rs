@@ -31,7 +31,9 @@ fn unit_lines(text: &mut String, unit: &UnitStatus, longest: usize, width: usize
     let mark = if unit.settled { "=" } else { "!" };
     let health = paint(style(unit.health), words::health(unit.health));
     let applied = unit.revision.as_deref().map_or_else(String::new, |revision| {
-        let time = unit.applied.map_or_else(String::new, |time| format!(" at {time}"));
+        let time = unit
+            .applied
+            .map_or_else(String::new, |time| format!(" at {}", time.strftime("%Y-%m-%dT%H:%M:%SZ")));
         paint(DIM, format!("  {}{time}", short(revision)))
     });
     let _ = writeln!(text, "{mark} {:longest$}  {health}{applied}", unit.id);
