@@ -38,7 +38,7 @@ fn wrong_usage_is_64_and_says_what_to_write() {
     ["deploy"]: Some(64)
     error: unrecognized subcommand 'deploy'
 
-      tip: a similar subcommand exists: 'apply'
+      tip: some similar subcommands exist: 'apply', 'demo'
 
     ["plan", "--format", "xml"]: Some(64)
     error: invalid value 'xml' for '--format <FORMAT>'
