@@ -1,8 +1,8 @@
 //! The command line: one file per command, each with its arguments and its few lines of wiring.
 //!
-//! Arguments come in two stages. What was typed is a clap struct; what it means ([`load`], [`cluster`],
-//! [`output`]) is worked out once, here, so that no other room knows of flags. Data goes to stdout or
-//! `--output`, talk to stderr, and nothing leaves that has not passed [`redact`] (S25).
+//! Arguments come in two stages. What was typed is a clap struct; what it means (`load`, `cluster`,
+//! `output`) is worked out once, here, so that no other room knows of flags. Data goes to stdout or
+//! `--output`, talk to stderr, and nothing leaves that has not passed `redact` (S25).
 
 mod apply;
 mod cluster;

@@ -1,6 +1,6 @@
 //! The model of the Flink Kubernetes Operator, and of Flink behind it.
 //!
-//! [`machine`] decides as a function of values; this module feeds it what changes in the store and what is
+//! `machine` decides as a function of values; this module feeds it what changes in the store and what is
 //! due, and carries out what it says. The sequences it must reproduce were observed on real operators, in
 //! both modes.
 
