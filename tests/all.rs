@@ -12,3 +12,4 @@ mod real;
 mod repo;
 mod schemas;
 mod sim_api;
+mod sim_operator;

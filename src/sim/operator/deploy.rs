@@ -58,12 +58,16 @@ impl Machine {
     }
 
     /// A session job of 1.15 keeps its id until it is stopped, an application only what high availability
-    /// keeps; with 1.7 it is the other way round.
+    /// keeps; with 1.7 it is the other way round, and a session job's id ends in the generation.
     fn job_id(&mut self, subject: &Subject<'_>) -> String {
         let last_state = subject.status.restore_path().as_deref() == Some(LAST_STATE_DUMMY);
         let keeps = last_state || (subject.role == Role::SessionJob) == self.mode.is_modern();
-        let known = subject.status.job_id.clone().filter(|_| keeps);
-        known.unwrap_or_else(|| self.flink.new_id())
+        if let Some(known) = subject.status.job_id.clone().filter(|_| keeps) {
+            return known;
+        }
+        let id = self.flink.new_id();
+        let old_session_job = subject.role == Role::SessionJob && !self.mode.is_modern();
+        if old_session_job { format!("{}{:016x}", &id[..16], subject.generation()) } else { id }
     }
 
     pub(super) fn deployed(&mut self, subject: &mut Subject<'_>) -> Duration {
@@ -130,10 +134,14 @@ impl Machine {
         let id = subject.status.job_id.clone().unwrap_or_default();
         let plan = JobPlan::new(&id, &cluster, subject.spec(), flat);
         let path = subject.status.restore_path().filter(|_| is_stateful(subject));
-        if path.as_deref() == Some(LAST_STATE_DUMMY) {
-            if self.flink.submit_kept(&subject.key, plan, subject.now) {
-                return Ok(());
-            }
+        let mode = subject.status.last.as_ref().map_or("stateless", Recorded::upgrade_mode);
+        let dummy = path.as_deref() == Some(LAST_STATE_DUMMY);
+        // 1.7 writes no dummy: what high availability keeps is newer than any path it knows.
+        let prefers_kept = dummy || (mode == "last-state" && !self.mode.is_modern());
+        if prefers_kept && self.flink.submit_kept(&subject.key, plan.clone(), subject.now) {
+            return Ok(());
+        }
+        if dummy {
             return Err("HA metadata is not available to restore from. Manual restore required.".into());
         }
         self.flink.submit(&subject.key, plan, path.as_deref(), subject.now)

@@ -28,8 +28,18 @@ impl Machine {
         if stop == Stop::Redeploy {
             return self.redeploy(subject);
         }
-        if self.mode.is_modern() && path.is_some() {
-            subject.status.upgrade_path = path;
+        match path {
+            Some(path) if self.mode.is_modern() => subject.status.upgrade_path = Some(path),
+            Some(location) if stop == Stop::Cancel => {
+                let at = subject.now.as_millisecond();
+                subject.status.record_legacy(&LegacySavepoint {
+                    location,
+                    at,
+                    trigger: "UPGRADE",
+                    nonce: None,
+                });
+            }
+            _ => {}
         }
         subject.status.error = None;
         subject.status.job = Some("FINISHED".into());
