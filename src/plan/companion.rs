@@ -84,7 +84,8 @@ fn intent(world: World<'_>, companion: &Companion) -> Value {
 }
 
 fn task(world: World<'_>, companion: &Companion, object: Value, live: Option<&LiveObject>) -> Task {
-    let ours = live.is_none_or(|live| ownership(world.desired, live) == Ownership::Ours);
+    // What is not there yet is not taken over from whoever makes it in between.
+    let ours = live.is_some_and(|live| ownership(world.desired, live) == Ownership::Ours);
     let verb = if live.is_some() { "updates" } else { "creates" };
     Task {
         unit: None,

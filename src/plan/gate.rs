@@ -119,7 +119,10 @@ fn wait_reason(
         (Action::Keep, _) if on.live.is_none() => {
             Some((BlockedBy::Gate, format!("waits for {name}: not in the cluster")))
         }
-        (Action::Keep, _) => Some((BlockedBy::Gate, format!("waits for {name}: {}", on.describe(world.now)))),
+        (Action::Keep, _) => {
+            let held = if on.is_healthy() { ", not for long enough yet" } else { "" };
+            Some((BlockedBy::Gate, format!("waits for {name}: {}{held}", on.describe(world.now))))
+        }
         (_, Some(blocked)) => {
             Some((BlockedBy::Gate, format!("waits for {name}, which is blocked: {}", blocked.message)))
         }

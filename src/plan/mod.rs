@@ -148,9 +148,10 @@ pub fn step(plan: &Plan) -> Vec<Task> {
     tasks
 }
 
-/// A change that was made and has not settled yet; one that has failed waits for nothing any more.
+/// A change that was made and has not settled yet; one that failed, or never settles, holds no place.
 fn is_under_way(unit: &UnitPlan) -> bool {
-    unit.suspended_by_us.is_some() || (unit.action == Action::Keep && unit.health == Health::Progressing)
+    let settling = unit.action == Action::Keep && unit.health == Health::Progressing && !unit.overdue;
+    unit.suspended_by_us.is_some() || settling
 }
 
 fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
@@ -203,6 +204,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         health_message: subject.describe(world.now),
         settled: false,
         since: subject.since.filter(|since| *since > Timestamp::MIN),
+        overdue: subject.overdue_at(world).is_some_and(|at| at <= world.now),
         suspended_by_us: record::suspended_since(subject.operation.as_ref(), subject.is_suspended()),
         next: Vec::new(),
     }
@@ -240,7 +242,8 @@ fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPla
 
 fn wake(world: World<'_>, subjects: &[Subject<'_>], settled: Option<Timestamp>) -> Option<Timestamp> {
     let deadlines = subjects.iter().filter_map(|subject| carry::deadline(world, subject));
-    settled.into_iter().chain(deadlines).filter(|at| *at > world.now).min()
+    let overdue = subjects.iter().filter_map(|subject| subject.overdue_at(world));
+    settled.into_iter().chain(deadlines).chain(overdue).filter(|at| *at > world.now).min()
 }
 
 /// Whether a live unit is this repository's and environment's.

@@ -271,6 +271,8 @@ pub struct UnitPlan {
     pub settled: bool,
     /// Since when the health has been what it is.
     pub since: Option<Timestamp>,
+    /// Whether it has been on its way for longer than `policy.timeout`: nothing waits its turn for it any more.
+    pub overdue: bool,
     /// Since when flinkops itself keeps the job suspended.
     pub suspended_by_us: Option<Timestamp>,
     /// What may be written for it right now, in order; only the first is sent in one round.

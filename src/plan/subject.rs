@@ -242,6 +242,13 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// When a unit that is on its way will have been so for too long (`policy.timeout`).
+    pub fn overdue_at(&self, world: World<'_>) -> Option<Timestamp> {
+        let timeout = self.policy(world).timeout;
+        let since = self.since.filter(|_| self.verdict.health == Health::Progressing)?;
+        since.checked_add(timeout).ok().filter(|_| since > Timestamp::MIN)
+    }
+
     /// Whether the verdict, as it is, would let dependents go.
     pub fn is_healthy(&self) -> bool {
         matches!(self.verdict.health, Health::Settled | Health::Suspended)

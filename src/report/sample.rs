@@ -38,6 +38,7 @@ pub(super) fn unit(name: &str, action: Action, effect: Effect, state: State) -> 
         health_message: "RUNNING".into(),
         settled: true,
         since: None,
+        overdue: false,
         suspended_by_us: None,
         next: vec![],
     }

@@ -582,3 +582,15 @@ fn an_immutable_change_waits_for_consent_and_then_goes_by_savepoint() {
     let mark: Operation = serde_json::from_str(mark.as_str().unwrap()).unwrap();
     assert_eq!(mark.purpose, Purpose::Recreate);
 }
+
+#[test]
+fn a_change_that_never_settles_gives_its_place_up_after_the_timeout() {
+    let mut scene = running_chain()
+        .git("other", application("o:2"), &[])
+        .running("other", application("o:1"))
+        .edit(APP, "sink", |object| object["status"]["jobStatus"]["state"] = json!("RESTARTING"))
+        .later(SignedDuration::from_mins(5));
+    scene.desired.policy.concurrency = 1;
+    assert!(scene.writes().is_empty(), "the sink is under way");
+    assert_eq!(scene.later(SignedDuration::from_mins(5)).writes(), ["patch other"]);
+}
