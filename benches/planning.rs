@@ -131,7 +131,9 @@ fn settled(desired: &Desired) -> Live {
         if tasks.is_empty() {
             return live;
         }
-        tasks.into_iter().for_each(|task| perform(&mut live, task.write));
+        for task in tasks {
+            perform(&mut live, task.write);
+        }
     }
 }
 

@@ -117,6 +117,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "literals read better by value")]
     fn reaction_to(mode: DeploymentMode, left: Value, right: Value) -> DiffType {
         reaction(&diff(mode, &left, &right))
     }

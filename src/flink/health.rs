@@ -52,6 +52,10 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
             verdict(Health::Progressing, "the operator has not acted on it yet".into())
         };
     }
+    if role == Role::SessionJob && status.job == "RECONCILING" && is_lost(status) {
+        // The operator waits for a job that is gone, and acts on no generation any more.
+        return verdict(Health::Lost, describe("RECONCILING", status));
+    }
     if status.generation != Some(generation) {
         let message = format!("the operator has not acted on generation {generation} yet");
         return verdict(Health::Progressing, message);
@@ -89,7 +93,6 @@ fn judge_running(role: Role, status: &Status) -> Verdict {
         _ if status.is_finished() => Health::Settled,
         ("STABLE", "RUNNING", "READY") if role == Role::Application => Health::Settled,
         ("STABLE", "RUNNING", _) if role == Role::SessionJob => Health::Settled,
-        (_, "RECONCILING", _) if role == Role::SessionJob && is_lost(status) => Health::Lost,
         ("UPGRADING", ..) if status.error_type == "ReconciliationException" => Health::Failed,
         _ => Health::Progressing,
     };
@@ -119,6 +122,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "literals read better by value")]
     fn health(role: Role, generation: i64, status: Value) -> Health {
         judge(role, generation, &json!({"job": {"state": "running"}}), &Status::parse(&status)).health
     }

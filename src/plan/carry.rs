@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::operation::{Operation, Purpose, savepoint_of};
+use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World};
@@ -50,7 +50,9 @@ pub fn passenger(job: &Subject<'_>) -> Passenger {
         return Passenger::Nothing;
     }
     // The operator starts a lost job again only if the live spec says stateless, whatever Git says by now.
-    if !ours && job.is_stateless_by_words() && job.runs_stateless() && job.ever_ran() {
+    // One that is about to be removed is saved first, and must not be lost in between.
+    let may_die = job.is_stateless_by_words() && job.runs_stateless() && !job.is_leaving();
+    if !ours && may_die && job.ever_ran() {
         return if job.status.is_finished() { Passenger::Nothing } else { Passenger::Stateless };
     }
     match remove::stage(job) {
@@ -157,24 +159,11 @@ fn obstacle(world: World<'_>, job: &Subject<'_>, passenger: &Passenger) -> Optio
         ),
         Passenger::Busy(why) => with(BlockedBy::Gate, format!("waits for {name}: {why}")),
         Passenger::Stuck(why) => with(BlockedBy::Consent, format!("{name} {why}, and would lose its state")),
-        Passenger::Stopping if is_overdue(world, job) => {
+        Passenger::Stopping if job.is_stop_overdue(world) => {
             with(BlockedBy::Held, format!("{name} took no savepoint within policy.savepointTimeout"))
         }
         _ => None,
     }
-}
-
-/// Whether a stop of ours has taken longer than it may (S11).
-pub fn is_overdue(world: World<'_>, job: &Subject<'_>) -> bool {
-    deadline(world, job).is_some_and(|deadline| deadline <= world.now)
-}
-
-/// When a stop of ours will have taken too long.
-pub fn deadline(world: World<'_>, job: &Subject<'_>) -> Option<jiff::Timestamp> {
-    let operation = job.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
-    let stopped = job.live.and_then(savepoint_of).is_some();
-    let limit = operation.since.checked_add(job.policy(world).savepoint_timeout).ok();
-    limit.filter(|_| !stopped && job.is_suspended())
 }
 
 /// The mark for a job that stops for its cluster.

@@ -68,9 +68,11 @@ fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         return adopt(world, subject, unit);
     }
     let decision = match subject.operation.as_ref() {
-        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => resume(subject, unit),
+        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => {
+            resume(world, subject, unit)
+        }
         _ if subject.changes.is_empty() && !is_left_over(subject) => return Decision::keep(),
-        _ => update(subject, unit),
+        _ => update(world, subject, unit),
     };
     with_reasons(decision, &subject.changes)
 }
@@ -81,9 +83,8 @@ fn is_left_over(subject: &Subject<'_>) -> bool {
     let running = subject.verdict.health == Health::Settled;
     match purpose {
         Some(Purpose::Resume) => running,
-        Some(Purpose::Suspend) => !subject.is_suspended(),
-        Some(Purpose::ClusterChange | Purpose::Delete | Purpose::Recreate) => !subject.is_suspended(),
         Some(Purpose::Restore) | None => false,
+        Some(_) => !subject.is_suspended(),
     }
 }
 
@@ -113,7 +114,7 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let mut decision = if equal {
         Decision::new(Action::Update, Effect::Metadata, State::Kept)
     } else {
-        update(subject, unit)
+        update(world, subject, unit)
     };
     decision.adopt = true;
     decision.reasons.insert(0, "in the cluster already, and not of this repository".into());
@@ -132,7 +133,7 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
 }
 
 /// A job that flinkops itself stopped for a while.
-fn resume(subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     if is_suspended(unit.spec()) {
         return Decision::new(Action::Update, Effect::None, State::Kept).because("suspended in Git as well");
     }
@@ -141,32 +142,28 @@ fn resume(subject: &Subject<'_>, unit: &Unit) -> Decision {
         Some(Purpose::Recreate) => "was stopped to be created anew",
         _ => "was stopped while its session cluster changes",
     };
-    if has_immutable(subject) {
-        return recreate(subject, unit);
+    if subject.is_leaving() {
+        return recreate(world, subject, unit);
     }
     Decision::new(Action::Resume, Effect::Resume, State::Kept).because(why)
 }
 
-fn has_immutable(subject: &Subject<'_>) -> bool {
-    subject.changes.iter().any(|change| change.effect == FieldEffect::Immutable)
-}
-
-fn recreate(subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn recreate(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let message = "changes a field that the operator cannot change in place: the unit would be deleted and created \
                    again from its savepoint; consent with allow.recreate";
-    let mut decision = remove::stop(subject, unit.consents.state_loss.as_ref());
+    let mut decision = remove::stop(world, subject, unit.consents.state_loss.as_ref());
     decision.action = Action::Recreate;
     decision.effect = Effect::Recreate;
     decision.blocked(consent(unit.consents.recreate.as_ref(), message))
 }
 
-fn update(subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let strongest = subject.changes.iter().map(|change| change.effect).max().unwrap_or(FieldEffect::None);
     let state = |wanted: &str| {
         subject.changes.iter().find(|c| c.path == "/spec/job/state" && c.after == Some(json!(wanted)))
     };
     if strongest == FieldEffect::Immutable {
-        return recreate(subject, unit);
+        return recreate(world, subject, unit);
     }
     if strongest == FieldEffect::Restore {
         return Decision::new(Action::Update, Effect::Restore, State::Replaced);

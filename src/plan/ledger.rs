@@ -185,7 +185,7 @@ impl Ledger {
         let text = |key: &str| data.get(key).and_then(Value::as_str);
         let key = UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?);
         let mut ledger: Self = serde_saphyr::from_str(text(Self::KEY)?).ok()?;
-        ledger.resource_version = object.resource_version().to_owned();
+        object.resource_version().clone_into(&mut ledger.resource_version);
         Some((key, ledger))
     }
 }

@@ -241,7 +241,7 @@ fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPla
 }
 
 fn wake(world: World<'_>, subjects: &[Subject<'_>], settled: Option<Timestamp>) -> Option<Timestamp> {
-    let deadlines = subjects.iter().filter_map(|subject| carry::deadline(world, subject));
+    let deadlines = subjects.iter().filter_map(|subject| subject.stop_deadline(world));
     let overdue = subjects.iter().filter_map(|subject| subject.overdue_at(world));
     settled.into_iter().chain(deadlines).chain(overdue).filter(|at| *at > world.now).min()
 }

@@ -33,7 +33,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
         ledger.held = None;
     }
     savepoints(world, subject, &mut ledger);
-    task(world, subject, ledger, "applied")
+    task(world, subject, &ledger, "applied")
 }
 
 /// Keeps the list of savepoints true: a job that runs has none that is final, one that Git stopped has.
@@ -83,7 +83,7 @@ pub fn stopped(world: World<'_>, subject: &Subject<'_>, path: &str) -> Option<Ta
         ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
         ledger.add_savepoint(savepoint(world, subject, path, reason, true));
     }
-    task(world, subject, ledger, &format!("records savepoint {path}"))
+    task(world, subject, &ledger, &format!("records savepoint {path}"))
 }
 
 /// Lets a unit go, before it is deleted: from here on its absence is our doing.
@@ -102,19 +102,19 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     if path.is_none() {
         ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
     }
-    task(world, subject, ledger, "records its end")
+    task(world, subject, &ledger, "records its end")
 }
 
 /// Holds a unit at its hash after a failure (S23).
 pub fn held(world: World<'_>, subject: &Subject<'_>, reason: &str) -> Option<Task> {
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     ledger.held = Some(Held { hash: subject.hash.clone(), reason: reason.to_owned(), since: world.now });
-    task(world, subject, ledger, "holds the change")
+    task(world, subject, &ledger, "holds the change")
 }
 
 /// A write of the ledger, unless it says so already.
-fn task(world: World<'_>, subject: &Subject<'_>, ledger: Ledger, message: &str) -> Option<Task> {
-    if subject.ledger == Some(&ledger) {
+fn task(world: World<'_>, subject: &Subject<'_>, ledger: &Ledger, message: &str) -> Option<Task> {
+    if subject.ledger == Some(ledger) {
         return None;
     }
     let desired = world.desired;

@@ -38,13 +38,14 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
     }
     let ours = subject.operation.as_ref().is_some_and(super::operation::Operation::is_temporary_stop);
     match subject.verdict.health {
+        Health::Lost => Stage::Stuck(format!("cannot take a savepoint: {}", subject.verdict.message)),
         _ if subject.is_suspended() && ours => Stage::Stopping,
         Health::Suspended => Stage::Stuck("is suspended without a savepoint that counts".into()),
         Health::Settled if !subject.has_savepoint_dir() => {
             Stage::Stuck("has no savepoint directory (execution.checkpointing.savepoint-dir)".into())
         }
         Health::Settled => Stage::Stoppable,
-        Health::Failed | Health::Lost | Health::RolledBack => {
+        Health::Failed | Health::RolledBack => {
             Stage::Stuck(format!("cannot take a savepoint: {}", subject.verdict.message))
         }
         _ => Stage::Busy(format!("cannot take a savepoint now: {}", subject.verdict.message)),
@@ -58,7 +59,7 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     }
     let consent = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
     let mut decision =
-        stop(subject, consent.and_then(|removed| removed.state_loss.as_ref())).because("left Git");
+        stop(world, subject, consent.and_then(|removed| removed.state_loss.as_ref())).because("left Git");
     decision.action = Action::Delete;
     decision.effect = Effect::Delete;
     if !world.desired.policy.prune.enabled {
@@ -69,10 +70,14 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
 }
 
 /// What stopping the unit for good does to its state, and what keeps it from being done.
-pub fn stop(subject: &Subject<'_>, consent: Option<&String>) -> Decision {
+pub fn stop(world: World<'_>, subject: &Subject<'_>, consent: Option<&String>) -> Decision {
     let decision = |state| Decision::new(Action::Delete, Effect::Delete, state);
     let mut decision = match stage(subject) {
         Stage::Disposable => decision(State::None),
+        Stage::Stopping if subject.is_stop_overdue(world) => {
+            let message = "took no savepoint within policy.savepointTimeout, and runs on";
+            decision(State::Kept).blocked(Blocked::new(BlockedBy::Held, message))
+        }
         Stage::Stoppable | Stage::Stopping | Stage::Stopped(_) => decision(State::Kept),
         Stage::Stuck(_) if consent.is_some() => decision(State::Dropped),
         Stage::Stuck(why) => decision(State::Dropped).blocked(Blocked::new(

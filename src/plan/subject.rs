@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::compare::{self, Comparison, Fields};
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
 use super::live::{Live, LiveObject};
-use super::operation::Operation;
-use super::outcome::{Action, Blocked, Change, Effect, State, Step};
+use super::operation::{Operation, savepoint_of};
+use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step};
 use crate::flink::config::{self, CHECKPOINT_DIR, CHECKPOINT_INTERVAL, SAVEPOINT_DIR};
 use crate::flink::diff::DeploymentMode;
 use crate::flink::health::{self, Health, Verdict};
@@ -195,6 +195,11 @@ impl<'a> Subject<'a> {
         matches!(mode, None | Some("stateless"))
     }
 
+    /// Whether the live object is to be deleted, for good or to be created anew.
+    pub fn is_leaving(&self) -> bool {
+        self.unit.is_none() || self.changes.iter().any(|change| change.effect == FieldEffect::Immutable)
+    }
+
     /// Whether the job keeps checkpoints or savepoints: by its upgrade mode or its configuration.
     pub fn keeps_state(&self) -> bool {
         let spec = self.running_spec();
@@ -240,6 +245,19 @@ impl<'a> Subject<'a> {
             Some(since) => since.checked_add(settle).ok(),
             None => world.now.checked_add(settle).ok(),
         }
+    }
+
+    /// When a stop of ours, whose savepoint does not count yet, will have taken too long (S11).
+    pub fn stop_deadline(&self, world: World<'_>) -> Option<Timestamp> {
+        let operation = self.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
+        let stopped = self.live.and_then(savepoint_of).is_some();
+        let limit = operation.since.checked_add(self.policy(world).savepoint_timeout).ok();
+        limit.filter(|_| !stopped && self.is_suspended())
+    }
+
+    /// Whether a stop of ours has taken longer than it may.
+    pub fn is_stop_overdue(&self, world: World<'_>) -> bool {
+        self.stop_deadline(world).is_some_and(|deadline| deadline <= world.now)
     }
 
     /// When a unit that is on its way will have been so for too long (`policy.timeout`).

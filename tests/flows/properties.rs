@@ -1,6 +1,7 @@
 //! What holds for any repository and any history of commits, hand edits and crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -85,14 +86,15 @@ fn files(jobs: &[Job], mode: OperatorMode) -> BTreeMap<String, String> {
         let mut text = format!("kind: {kind}\ndependsOn: [{}]\nspec:\n", depends.join(", "));
         match job.kind {
             JobKind::OnCluster => text += "  deploymentName: unit-0\n",
-            _ => text += &format!("  image: example/app:{}\n  flinkVersion: {version}\n", job.image),
+            _ => writeln!(text, "  image: example/app:{}\n  flinkVersion: {version}", job.image).unwrap(),
         }
         if job.kind != JobKind::Cluster {
             let state = if job.suspended { "suspended" } else { "running" };
-            text += &format!(
-                "  job: {{jarURI: \"https://x/app-{}.jar\", parallelism: 2, upgradeMode: {}, state: {state}}}\n",
+            writeln!(
+                text,
+                "  job: {{jarURI: \"https://x/app-{}.jar\", parallelism: 2, upgradeMode: {}, state: {state}}}",
                 job.image, job.mode
-            );
+            ).unwrap();
         }
         files.insert(format!("jobs/{}/job.yaml", name(index)), text);
     }

@@ -81,7 +81,10 @@ impl World {
 
     /// Takes a folder out; gives back what was in it.
     pub fn remove(&mut self, folder: &str) -> BTreeMap<String, String> {
-        let gone: BTreeMap<_, _> = self.files.extract_if(.., |path, _| path.starts_with(folder)).collect();
+        let (gone, kept) =
+            std::mem::take(&mut self.files).into_iter().partition(|(path, _)| path.starts_with(folder));
+        let gone: BTreeMap<String, String> = gone;
+        self.files = kept;
         assert!(!gone.is_empty(), "no {folder}");
         gone
     }

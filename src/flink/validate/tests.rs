@@ -82,6 +82,7 @@ fn good_specs_are_accepted() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_rule_of_a_deployment() {
     let conf = |key: &str, value: &str| json!({"flinkConfiguration": {key: value}});
     let no_savepoints = |patch: Value| {

@@ -2,6 +2,8 @@
 
 mod scene;
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -378,6 +380,49 @@ fn s12_a_job_that_becomes_stateless_with_its_clusters_change_is_still_stopped_fi
 }
 
 #[test]
+fn s12_a_stateless_job_that_leaves_is_saved_before_its_cluster_changes() {
+    let mut scene = session_scene("2g");
+    for name in ["clicks", "views"] {
+        scene.desired.units.remove(&key(JOB, name));
+        scene = scene.edit(JOB, name, |object| {
+            object["spec"]["job"]["upgradeMode"] = json!("stateless");
+            object["status"] = settled_status(&object["spec"], 1);
+        });
+    }
+    assert!(!scene.writes().contains(&"patch sessions".to_owned()));
+}
+
+#[test]
+fn s11_a_delete_whose_savepoint_takes_too_long_is_held_and_the_job_runs_on() {
+    let mut scene = running_chain();
+    scene.desired.units.remove(&key(APP, "sink"));
+    let mut scene = stop_with(scene, "sink", "s3://b/sp/9")
+        .edit(APP, "sink", |object| object["status"]["observedGeneration"] = json!(1));
+    scene.now += SignedDuration::from_hours(2);
+    assert_eq!(blocked_by(&scene, "sink"), Some(BlockedBy::Held));
+    for task in step(&scene.plan()) {
+        scene.record(&task);
+    }
+    assert_eq!(patch_of(&scene.of("sink"))["spec"]["job"]["state"], "running");
+}
+
+#[test]
+fn s13_a_job_that_was_lost_while_it_was_told_to_stop_is_not_waited_for() {
+    let scene = stop_with(session_scene("2g"), "clicks", "s3://b/sp/1").edit(JOB, "clicks", |object| {
+        object["status"]["observedGeneration"] = json!(1);
+        object["status"]["lifecycleState"] = json!("STABLE");
+        object["status"]["jobStatus"] = json!({"state": "RECONCILING"});
+        object["status"]["error"] = json!("Job Not Found");
+    });
+    let scene = stop_with(scene, "views", "s3://b/sp/2");
+    let mut scene = scene;
+    for task in step(&scene.plan()) {
+        scene.record(&task);
+    }
+    assert!(scene.writes().contains(&"patch sessions".to_owned()));
+}
+
+#[test]
 fn s14_a_stranger_on_the_cluster_blocks_its_change_by_name() {
     let scene = session_scene("2g").stranger("theirs", session_job("savepoint"), &[]);
     let blocked = scene.of("sessions").blocked.unwrap();
@@ -548,7 +593,7 @@ fn s22_losing_the_memory_delays_and_changes_nothing() {
     let lasting = scene.later(SignedDuration::from_secs(20));
     assert_eq!(lasting.writes(), ["create enrich"]);
     let mut forgotten = lasting;
-    forgotten.live.since = super::observe(&Default::default(), &forgotten.live, forgotten.now);
+    forgotten.live.since = super::observe(&BTreeMap::new(), &forgotten.live, forgotten.now);
     assert!(forgotten.writes().is_empty());
     assert_eq!(forgotten.later(SignedDuration::from_secs(10)).writes(), ["create enrich"]);
 }

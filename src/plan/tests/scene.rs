@@ -14,7 +14,7 @@ use crate::flink::kind::{API_VERSION, Kind, Role, UnitKey};
 use crate::spec::desired::{Dependency, Movement, Why};
 use crate::spec::finding::Place;
 use crate::spec::source::{Origin, Revision};
-use crate::spec::{Desired, Policy, Unit};
+use crate::spec::{Consents, Desired, Policy, Unit};
 
 pub const NAMESPACE: &str = "flink";
 
@@ -110,6 +110,7 @@ impl Scene {
     }
 
     /// Puts a unit into Git.
+    #[expect(clippy::needless_pass_by_value, reason = "literals read better by value")]
     pub fn git(mut self, name: &str, spec: Value, depends_on: &[&str]) -> Self {
         let key = key(kind_of(&spec), name);
         let mut edges: Vec<Dependency> = depends_on
@@ -124,7 +125,7 @@ impl Scene {
             manifest: json!({"apiVersion": API_VERSION, "kind": key.kind.as_str(),
                 "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}),
             depends_on: edges,
-            consents: Default::default(),
+            consents: Consents::default(),
             policy: self.desired.policy.clone(),
             key: key.clone(),
         };
@@ -149,6 +150,7 @@ impl Scene {
         self.object(name, spec, status, labels)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "literals read better by value")]
     fn object(mut self, name: &str, spec: Value, status: Value, labels: &[(&str, &str)]) -> Self {
         let key = key(kind_of(&spec), name);
         let labels: BTreeMap<_, _> = labels.iter().copied().collect();
