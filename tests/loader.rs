@@ -151,19 +151,26 @@ fn only_renders_one_environment_and_knows_the_names() {
     assert_eq!(none.findings[0].hint.as_deref(), Some("did you mean `prod`? There are prod, staging"));
 }
 
+/// What makes the operator accept a FlinkDeployment with the rest of it empty.
+const ACCEPTED: &str = "defaults: {FlinkDeployment: {spec: {flinkVersion: v1_20, serviceAccount: flink, \
+                        jobManager: {resource: {memory: 1g}}, taskManager: {resource: {memory: 1g}}, \
+                        job: {parallelism: 1}}}}\n";
+
 /// A repository of many small jobs, some of them broken in ways that reach others.
 fn repository() -> impl Strategy<Value = BTreeMap<String, String>> {
     let job = (0..6_u8, 0..6_u8, 0..8_u8);
     proptest::collection::vec(job, 1..6).prop_map(|jobs| {
         let mut files = BTreeMap::from([(
             "flinkops.yaml".to_owned(),
-            "name: r\nenvironments: {prod: {namespace: a}, test: {namespace: b}}\n".to_owned(),
+            format!("name: r\nenvironments: {{prod: {{namespace: a}}, test: {{namespace: b}}}}\n{ACCEPTED}"),
         )]);
         for (index, (name, on, how)) in jobs.into_iter().enumerate() {
             let text = match how {
                 0 => format!("kind: FlinkDeployment\nname: j{name}\nspec: {{paralelism: 1}}\n"),
                 1 => "kind: [".to_owned(),
-                2 => format!("kind: FlinkSessionJob\nspec: {{deploymentName: j{on}, job: {{}}}}\n"),
+                2 => format!(
+                    "kind: FlinkSessionJob\nspec: {{deploymentName: j{on}, job: {{parallelism: {index}}}}}\n"
+                ),
                 _ => {
                     format!("kind: FlinkDeployment\nname: j{name}\ndependsOn: [j{on}]\nspec: {{job: {{}}}}\n")
                 }

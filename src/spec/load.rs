@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::check::nearest;
 use super::desired::{Companion, Desired, Movement, Unit, Unknown};
 use super::finding::{Finding, Place, Severity};
@@ -9,6 +11,7 @@ use super::folder::{self, Folder, has_error};
 use super::graph::{self, Edges, Names};
 use super::node::{Mark, Node};
 use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
+use super::refusal::{self, Specs};
 use super::repository::{self, Environment, FILE, Repository};
 use super::source::{Limits, SourceTree};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
@@ -152,6 +155,7 @@ impl<'a> Loading<'a> {
         loading.bare.findings = general.to_vec();
         loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
         loading.duplicates();
+        loading.refusals();
         loading.resolve();
         loading.cycles();
         loading
@@ -185,6 +189,18 @@ impl<'a> Loading<'a> {
                 let finding = Finding::error("duplicate-name", place.clone(), message);
                 self.folders[*index].fail(finding.hint("rename or remove one of them").unit(&key.name));
             }
+        }
+    }
+
+    /// What the operator would refuse breaks its folder. What is broken already is not judged: it is not
+    /// what was meant.
+    fn refusals(&mut self) {
+        let sound = self.folders.iter().filter(|folder| !folder.broken);
+        let specs: Specs = sound.flat_map(LoadedFolder::specs).collect();
+        for folder in self.folders.iter_mut().filter(|folder| !folder.broken) {
+            let units = folder.rendered.units.iter();
+            let found: Vec<Finding> = units.flat_map(|unit| refusal::findings(unit, &specs)).collect();
+            found.into_iter().for_each(|finding| folder.fail(finding));
         }
     }
 
@@ -258,6 +274,11 @@ impl LoadedFolder {
     fn objects(&self) -> impl Iterator<Item = (ObjectKey, Place)> {
         let units = self.rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), unit.place.clone()));
         units.chain(self.rendered.companions.iter().map(|one| (one.key.clone(), one.place.clone())))
+    }
+
+    fn specs(&self) -> impl Iterator<Item = (UnitKey, Value)> {
+        let spec = |unit: &RenderedUnit| unit.manifest.get("spec").map_or(Value::Null, Node::to_value);
+        self.rendered.units.iter().map(move |unit| (unit.key.clone(), spec(unit)))
     }
 
     fn resolve(&mut self, names: &Names) {

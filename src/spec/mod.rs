@@ -20,6 +20,7 @@ mod names;
 pub mod node;
 mod object;
 pub mod policy;
+mod refusal;
 mod render;
 mod repository;
 pub mod schema;

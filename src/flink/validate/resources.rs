@@ -75,9 +75,11 @@ fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&st
     let storage = checked.text(&format!("/{field}/resource/ephemeralStorage"));
     let storage = storage.filter(|text| parse_quantity(text).is_none());
     let storage = storage.map(|it| format!("{component} resource ephemeral storage parse error: {it}"));
+    let wrong = if memory.is_some() { "memory" } else { "ephemeralStorage" };
     let message: String = memory.into_iter().chain(storage).collect();
     let hint = "write a size like 2048m, 2g or 2Gi";
-    (!message.is_empty()).then(|| violation("size", format!("/spec/{field}/resource"), message, hint))
+    let pointer = format!("/spec/{field}/resource/{wrong}");
+    (!message.is_empty()).then(|| violation("size", pointer, message, hint))
 }
 
 /// Whether a text is a size to Flink (`2048m`, `1 gb`) or to Kubernetes (`2Gi`).
