@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::load::{self, Reading};
+use super::load::Reading;
 use super::redact::Redactor;
 use crate::cluster::{Cluster, ClusterError, Scope};
 use crate::plan::{self, Live, Plan};
@@ -58,7 +58,7 @@ pub(super) async fn look(
     let mut live = cluster.observe(&Scope::of(desired)).await?;
     redactor.learn_live(&live);
     live.since = plan::observe_once(&live);
-    desired.movement = load::movement(&reading.source, desired, &live);
+    desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
     let plan = plan::plan(desired, &live, Timestamp::now());
     Ok(Look { live, plan })
 }

@@ -10,11 +10,9 @@ use super::exit::Usage;
 use super::redact::Redactor;
 use super::talk;
 use crate::flink::secret::Secrets;
-use crate::plan::Live;
 use crate::repo::{Access, Source};
 use crate::report::diagnostics;
 use crate::report::document::FindingsDocument;
-use crate::spec::desired::Movement;
 use crate::spec::load::{Loaded, load};
 use crate::spec::source::Limits;
 use crate::spec::{Desired, Finding, Severity, SourceTree};
@@ -153,18 +151,4 @@ fn several(loaded: &Loaded) -> Usage {
 /// Whether any finding is an error.
 pub(super) fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
-}
-
-/// How the revision relates to the one the cluster's marker says was applied last (S3).
-pub(super) fn movement(source: &Source, desired: &Desired, live: &Live) -> Movement {
-    let marker = live.markers.get(&desired.namespace);
-    let Some(last) = marker.and_then(|marker| marker.revisions.get(&desired.environment)) else {
-        return desired.movement;
-    };
-    let committed = desired.origin.committed && last.as_str() != crate::repo::WORKING_DIRECTORY;
-    if !committed || last == desired.revision() || source.descends_from(desired.revision(), last) {
-        Movement::Forward
-    } else {
-        Movement::Rewritten
-    }
 }

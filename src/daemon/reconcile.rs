@@ -124,7 +124,7 @@ pub struct Reconciler {
     refusals: Refusals,
     last_valid: LastValid,
     told: Told,
-    movements: BTreeMap<(Revision, Revision), Movement>,
+    descents: BTreeMap<(Revision, Revision), bool>,
 }
 
 /// What progress has been told, so that it is told once.
@@ -163,7 +163,7 @@ impl Reconciler {
             since: BTreeMap::new(),
             refusals: Refusals::default(),
             told: Told::default(),
-            movements: BTreeMap::new(),
+            descents: BTreeMap::new(),
         }
     }
 
@@ -253,21 +253,12 @@ impl Reconciler {
         Some((plan::plan(&moved, &live, now), live))
     }
 
-    /// How the revision relates to the one the marker says was applied last (S3).
+    /// [`plan::movement`], asking Git about each pair of revisions once.
     fn movement(&mut self, desired: &Desired, live: &Live) -> Movement {
         let Some(ancestry) = self.options.ancestry.clone() else { return desired.movement };
-        let marker = live.markers.get(&desired.namespace);
-        let Some(last) = marker.and_then(|marker| marker.revisions.get(&desired.environment)) else {
-            return desired.movement;
-        };
-        // A working directory has no place in the history.
-        let committed = desired.origin.committed && last.as_str() != crate::repo::WORKING_DIRECTORY;
-        if last == desired.revision() || !committed {
-            return Movement::Forward;
-        }
-        let pair = (last.clone(), desired.revision().clone());
-        *self.movements.entry(pair).or_insert_with_key(|(last, new)| {
-            if ancestry(new, last) { Movement::Forward } else { Movement::Rewritten }
+        plan::movement(desired, live, |new, last| {
+            let pair = (new.clone(), last.clone());
+            *self.descents.entry(pair).or_insert_with(|| ancestry(new, last))
         })
     }
 

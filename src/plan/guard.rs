@@ -1,9 +1,28 @@
 //! Guards against deleting too much: unreadable folders, foreign repositories, mass deletion (S1 to S3).
 
 use super::ledger::ANNOTATION_SOURCE;
+use super::live::Live;
 use super::outcome::{Action, Blocked, BlockedBy};
 use super::subject::{Decision, Subject, World};
+use crate::spec::Desired;
 use crate::spec::desired::Movement;
+use crate::spec::source::{Revision, WORKING_DIRECTORY};
+
+/// How the revision relates to the one the marker says was applied last (S3); `descends` says whether the
+/// first of two commits comes after the second.
+pub fn movement(
+    desired: &Desired,
+    live: &Live,
+    descends: impl FnOnce(&Revision, &Revision) -> bool,
+) -> Movement {
+    let (marker, new) = (live.markers.get(&desired.namespace), desired.revision());
+    let Some(last) = marker.and_then(|marker| marker.revisions.get(&desired.environment)) else {
+        return desired.movement;
+    };
+    // A working directory has no place in the history.
+    let committed = desired.origin.committed && last.as_str() != WORKING_DIRECTORY;
+    if !committed || last == new || descends(new, last) { Movement::Forward } else { Movement::Rewritten }
+}
 
 /// Blocks what the guards forbid.
 pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {

@@ -40,6 +40,7 @@ pub mod outcome;
 pub mod write;
 
 use fleet::Fleet;
+pub use guard::movement;
 pub use live::Live;
 use live::Since;
 pub use outcome::{Action, Blocked, Change, Effect, Plan, State, UnitPlan};

@@ -35,5 +35,4 @@ pub use error::{RepoError, redact};
 pub use git::Repository;
 pub use source::Source;
 
-/// The revision of a tree that is no commit.
-pub const WORKING_DIRECTORY: &str = "working directory";
+pub use crate::spec::source::WORKING_DIRECTORY;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 
+/// The revision of a tree that is no commit.
+pub const WORKING_DIRECTORY: &str = "working directory";
+
 /// A Git commit id, or the name of a state that is no commit (a working directory).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision(String);
