@@ -1,5 +1,6 @@
 //! From `--repo` and its company to what an environment should hold.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -90,19 +91,56 @@ impl Flags {
 
     /// Reads the repository.
     pub(super) fn read(&self, redactor: &Redactor) -> anyhow::Result<Reading> {
-        let source = self.source(redactor)?;
-        let limits = Limits::default();
-        let tree = source.read(self.revision(), &limits)?;
-        let loaded = load(&tree, &limits, self.environment());
-        redactor.learn_sources(&tree, &loaded.findings);
-        for desired in loaded.environments.values() {
-            redactor.learn_desired(desired);
-        }
-        Ok(Reading { source: Arc::new(source), tree, loaded })
+        let source = Arc::new(self.source(redactor)?);
+        Reading::new(source, self.revision(), self.environment(), redactor)
     }
 }
 
 impl Reading {
+    fn new(
+        source: Arc<Source>,
+        revision: Option<&str>,
+        environment: Option<&str>,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Self> {
+        let limits = Limits::default();
+        let tree = source.read(revision, &limits)?;
+        let loaded = load(&tree, &limits, environment);
+        redactor.learn_sources(&tree, &loaded.findings);
+        for desired in loaded.environments.values() {
+            redactor.learn_desired(desired);
+        }
+        Ok(Self { source, tree, loaded })
+    }
+
+    /// The same environment at another revision, empty where it was not there yet; `None` where that
+    /// revision is too broken to tell. Says what is wrong with it.
+    pub(super) fn base(
+        &self,
+        revision: &str,
+        desired: &Desired,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Option<Desired>> {
+        let environment = Some(desired.environment.as_str());
+        let mut base = Self::new(self.source.clone(), Some(revision), environment, redactor)?;
+        let mut wrong = std::mem::take(&mut base.loaded.findings);
+        wrong.retain(|found| found.severity == Severity::Error);
+        let absent = wrong.iter().all(|found| found.rule == "unknown-environment");
+        let found = base.loaded.environments.remove(&desired.environment);
+        if !absent {
+            let name = base.tree.origin.revision.short();
+            talk::say(talk::Tone::Warning, &format!("what is wrong in {name} counts as not there:"));
+            base.say(&wrong, redactor);
+        }
+        let empty = || Desired {
+            origin: base.tree.origin.clone(),
+            units: BTreeMap::new(),
+            companions: BTreeMap::new(),
+            ..desired.clone()
+        };
+        Ok(found.or_else(|| absent.then(empty)))
+    }
+
     /// The one environment that is meant; `None` where the repository is too broken to tell, after saying
     /// why.
     pub(super) fn desired(&self, flags: &Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {

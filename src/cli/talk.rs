@@ -9,6 +9,8 @@ use anstyle::{AnsiColor, Style};
 pub(super) enum Tone {
     /// Something went wrong.
     Error,
+    /// Something is not as it should be.
+    Warning,
     /// What to do about it.
     Help,
 }
@@ -17,6 +19,7 @@ pub(super) enum Tone {
 pub(super) fn say(tone: Tone, text: &str) {
     let (word, style) = match tone {
         Tone::Error => ("error", AnsiColor::Red.on_default().bold()),
+        Tone::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
         Tone::Help => ("help", Style::new().bold()),
     };
     write(&format!("{style}{word}{style:#}: {text}\n"));

@@ -41,7 +41,7 @@ pub fn unready(plans: &[CompanionPlan]) -> BTreeMap<&str, &CompanionPlan> {
 fn one(world: World<'_>, companion: &Companion) -> CompanionPlan {
     let live = world.live.companions.get(&companion.key);
     let intent = intent(world, companion);
-    let hash = compare::hash(&[(String::new(), intent.clone())].into());
+    let hash = hash(&intent);
     let changes = live.map(|live| changes(&intent, live)).unwrap_or_default();
     let stale = live.is_some_and(|live| live.annotation(ANNOTATION_HASH) != Some(&hash));
     let action = match live {
@@ -49,14 +49,12 @@ fn one(world: World<'_>, companion: &Companion) -> CompanionPlan {
         Some(_) if stale || !changes.is_empty() => Action::Update,
         Some(_) => Action::Keep,
     };
-    let mut object = intent;
-    patch::set(&mut object, &format!("/metadata/annotations/{}", escape(ANNOTATION_HASH)), json!(hash));
     let conflict = live.and_then(|live| conflict(world, companion, live, &changes));
     let blocked =
         (action != Action::Keep).then(|| conflict.or_else(|| forbidden(world, &companion.key))).flatten();
     let next = match (action, &blocked) {
         (Action::Keep, _) | (_, Some(_)) => Vec::new(),
-        _ => vec![task(world, companion, object, live)],
+        _ => vec![task(world, companion, hashed(intent, &hash), live)],
     };
     CompanionPlan {
         key: companion.key.clone(),
@@ -81,6 +79,22 @@ fn intent(world: World<'_>, companion: &Companion) -> Value {
         json!(companion.folder),
     );
     object
+}
+
+/// The whole object as it is after it was applied.
+pub fn applied(world: World<'_>, companion: &Companion) -> Value {
+    let intent = intent(world, companion);
+    let hash = hash(&intent);
+    hashed(intent, &hash)
+}
+
+fn hash(intent: &Value) -> String {
+    compare::hash(&[(String::new(), intent.clone())].into())
+}
+
+fn hashed(mut intent: Value, hash: &str) -> Value {
+    patch::set(&mut intent, &format!("/metadata/annotations/{}", escape(ANNOTATION_HASH)), json!(hash));
+    intent
 }
 
 fn task(world: World<'_>, companion: &Companion, object: Value, live: Option<&LiveObject>) -> Task {

@@ -9,6 +9,7 @@
 //! decide    what to do about it, as if alone     remove, carry, guard
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
+//! base      the same between two revisions, without a cluster
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::spec::Desired;
 
+pub mod base;
 mod carry;
 mod companion;
 mod compare;

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use super::document::{
-    ChangeDocument, FindingDocument, FindingsDocument, GraphDocument, PlanDocument, StatusDocument,
-    UnitDocument,
+    AgainstKind, ChangeDocument, FindingDocument, FindingsDocument, GraphDocument, PlanDocument,
+    StatusDocument, UnitDocument,
 };
 use super::text::{clean, count, short};
 use super::words;
@@ -102,7 +102,7 @@ fn title(document: &PlanDocument) -> String {
         prose(repository),
         code(short(revision)),
         prose(environment),
-        prose(&against.name)
+        if against.kind == AgainstKind::Revision { code(short(&against.name)) } else { prose(&against.name) }
     )
 }
 

@@ -118,3 +118,89 @@ fn a_revision_is_read_as_it_was() {
     let ran = repository.run(&["validate", "--revision", "nowhere"]).expect(1);
     assert!(ran.stderr.contains("failed to find revision `nowhere`"), "{ran}");
 }
+
+/// Four jobs, and a branch that changes each in another way.
+fn branched() -> Repository {
+    let repository = Repository::with_jobs(&[("gone", ""), ("kept", ""), ("loses", ""), ("upgraded", "")]);
+    git2::Repository::open(repository.path())
+        .and_then(|git| {
+            let head = git.head()?.peel_to_commit()?;
+            git.branch("base", &head, false).map(|_| ())
+        })
+        .unwrap();
+    let edit = |name: &str, from: &str, to: &str| {
+        let path = format!("jobs/{name}/job.yaml");
+        let text = std::fs::read_to_string(repository.path().join(&path)).unwrap();
+        assert!(text.contains(from));
+        repository.write(&path, &text.replace(from, to));
+    };
+    edit("upgraded", "job:1", "job:2");
+    edit("loses", "job:1", "job:2");
+    edit("loses", "upgradeMode: savepoint", "upgradeMode: stateless");
+    repository.write(
+        "jobs/new/job.yaml",
+        "kind: FlinkSessionJob\nspec: {deploymentName: elsewhere, job: {jarURI: 'https://x/a.jar', parallelism: 1}}\n",
+    );
+    repository.remove("jobs/gone");
+    repository
+}
+
+#[test]
+fn a_plan_between_two_revisions_needs_no_cluster() {
+    let repository = branched();
+    let plan = repository.run(&["plan", "--base", "base"]).expect(2);
+    let base = git2::Repository::open(repository.path()).unwrap().revparse_single("base").unwrap().id();
+    assert_snapshot!(plan.to_string().replace(&base.to_string()[..9], "[base]"), @r#"
+    exit 2
+    --- stdout
+    orders working directory → prod (revision [base])
+    1 create, 2 update, 1 delete, 1 keep; STATE LOST in 1
+
+    Wave 1
+      - gone  delete: is removed, state unknown
+          left Git
+          steps: suspend gone; wait for the savepoint of gone; record the savepoint
+            of gone; delete gone; wait until gone: gone
+      ~ loses  update: restarts from nothing, STATE LOST
+          spec.image changed
+          spec.job.upgradeMode changed
+          /spec/image: registry.example.com/job:1 → registry.example.com/job:2
+          /spec/job/upgradeMode: savepoint → stateless
+      ~ upgraded  update: restarts from a savepoint, state unknown
+          spec.image changed
+          /spec/image: registry.example.com/job:1 → registry.example.com/job:2
+      + new  create: starts for the first time
+    --- stderr
+    "#);
+    let plan = repository.run(&["plan", "--base", "base", "--format", "json"]).expect(2).json();
+    assert_eq!(plan["against"], serde_json::json!({"kind": "revision", "name": base.to_string()}));
+    let states = plan["units"].as_array().unwrap().iter();
+    let states: Vec<_> = states.map(|unit| (unit["name"].as_str(), unit["state"].as_str())).collect();
+    let expected = [
+        ("gone", "unknown"),
+        ("kept", "kept"),
+        ("loses", "dropped"),
+        ("upgraded", "unknown"),
+        ("new", "none"),
+    ];
+    assert_eq!(states, expected.map(|(name, state)| (Some(name), Some(state))));
+}
+
+#[test]
+fn a_plan_between_equal_revisions_has_nothing_to_do() {
+    let repository = branched();
+    repository.run(&["plan", "--base", "base", "--revision", "base"]).expect(0);
+    let ran = repository.run(&["plan", "--base", "nowhere"]).expect(1);
+    assert!(ran.stderr.contains("nowhere"), "{ran}");
+    repository.run(&["plan", "--base", "base", "--context", "prod"]).expect(64);
+}
+
+#[test]
+fn what_a_base_cannot_be_read_of_is_said_and_counts_as_new() {
+    let repository = broken();
+    repository.commit();
+    repository.write("jobs/bad/job.yaml", "kind: FlinkSessionJob\nspec: {deploymentName: x, job: {jarURI: 'https://x/a.jar', parallelism: 1}}\n");
+    let ran = repository.run(&["plan", "--base", "HEAD"]);
+    assert!(ran.stderr.contains("unknown field `imge`"), "{ran}");
+    assert!(ran.stdout.contains("+ bad"), "{ran}");
+}

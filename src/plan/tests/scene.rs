@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+pub use super::super::base::settled_status;
 use super::super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, Marker};
 use super::super::live::LiveObject;
 use super::super::outcome::{Plan, UnitPlan};
@@ -59,21 +60,6 @@ pub fn key(kind: Kind, name: &str) -> UnitKey {
 
 fn kind_of(spec: &Value) -> Kind {
     if spec.get("deploymentName").is_some() { Kind::FlinkSessionJob } else { Kind::FlinkDeployment }
-}
-
-/// A status that is as it should be after the operator acted on `generation`.
-pub fn settled_status(spec: &Value, generation: i64) -> Value {
-    let suspended = spec.pointer("/job/state") == Some(&json!("suspended"));
-    let state = if suspended { "suspended" } else { "running" };
-    let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
-    let last = json!({"spec": {"job": {"state": state, "upgradeMode": mode}}}).to_string();
-    json!({
-        "observedGeneration": generation,
-        "lifecycleState": if suspended { "SUSPENDED" } else { "STABLE" },
-        "jobManagerDeploymentStatus": "READY",
-        "jobStatus": {"state": if suspended { "FINISHED" } else { "RUNNING" }},
-        "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": last},
-    })
 }
 
 impl Scene {

@@ -78,7 +78,8 @@ fn title(document: &PlanDocument) -> String {
     };
     let revision = super::short(&document.revision);
     let PlanDocument { repository, environment, against: to, .. } = document;
-    format!("{repository} {revision} → {environment} ({against} {})", clean(&to.name))
+    let name = if to.kind == AgainstKind::Revision { super::short(&to.name) } else { &to.name };
+    format!("{repository} {revision} → {environment} ({against} {})", clean(name))
 }
 
 /// `1 create, 2 update, 40 keep; 1 blocked, 1 drifted; STATE LOST in 1`.
