@@ -11,5 +11,6 @@ mod purity;
 mod real;
 mod repo;
 mod schemas;
+mod sequences;
 mod sim_api;
 mod sim_operator;

@@ -41,17 +41,17 @@ impl Machine {
     }
 
     /// Compares the spec with what was deployed last, and begins what that asks for.
-    pub(super) fn act(&mut self, subject: &mut Subject<'_>) -> Option<Duration> {
-        let Some(last) = subject.status.last.clone() else { return Some(self.deploy_first(subject)) };
+    pub(super) fn act(&mut self, subject: &mut Subject<'_>) -> Duration {
+        let Some(last) = subject.status.last.clone() else { return self.deploy_first(subject) };
         if subject.status.reconciliation == "UPGRADING" {
             // A failed attempt's error goes with the next attempt, and may come again: it flickers.
             subject.status.error = None;
-            return Some(self.deploy(subject, Step::Deploy));
+            return self.deploy(subject, Step::Deploy);
         }
         let diffs = self.diffs(subject, &last);
         match reaction(&diffs) {
             DiffType::Ignore => self.ignore(subject, last),
-            DiffType::Scale if self.scales(subject) => self.rescale(subject, &last),
+            DiffType::Scale if scales(subject) => self.rescale(subject, &last),
             change => {
                 self.announce(subject, change, &diffs);
                 self.change(subject, &last, change)
@@ -69,10 +69,10 @@ impl Machine {
     }
 
     /// A change the operator ignores: it is seen, and a snapshot nonce is obeyed.
-    fn ignore(&mut self, subject: &mut Subject<'_>, mut last: Recorded) -> Option<Duration> {
+    fn ignore(&mut self, subject: &mut Subject<'_>, mut last: Recorded) -> Duration {
         let generation = subject.generation();
         if subject.status.generation == Some(generation) {
-            return Some(self.pace(subject));
+            return self.pace(subject);
         }
         subject.status.generation = Some(generation);
         let nonce = |spec: &Value, field: &str| {
@@ -89,7 +89,7 @@ impl Machine {
             last.generation = generation;
         }
         subject.status.last = Some(last);
-        Some(self.timings.reconcile)
+        self.timings.reconcile
     }
 
     fn trigger(&mut self, subject: &mut Subject<'_>, savepoint: bool, nonce: &Value) {
@@ -103,21 +103,12 @@ impl Machine {
         }
     }
 
-    /// In place only with the adaptive scheduler of Flink 1.18 and newer.
-    fn scales(&self, subject: &Subject<'_>) -> bool {
-        let flat = subject.configuration();
-        let adaptive = flat.get("jobmanager.scheduler").is_some_and(|it| it.eq_ignore_ascii_case("adaptive"));
-        let spec = subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]);
-        let version = spec.get("flinkVersion").and_then(Value::as_str).unwrap_or_default();
-        adaptive && version >= "v1_18" && subject.status.job_is("RUNNING")
-    }
-
-    fn rescale(&mut self, subject: &mut Subject<'_>, last: &Recorded) -> Option<Duration> {
+    fn rescale(&mut self, subject: &mut Subject<'_>, last: &Recorded) -> Duration {
         let parallelism = parallelism(subject.spec(), &subject.configuration());
         self.flink.rescale(&subject.key, parallelism, subject.now);
         let mode = last.upgrade_mode().to_owned();
         self.record(subject, "running", &mode);
-        Some(self.timings.reconcile)
+        self.timings.reconcile
     }
 
     fn announce(&mut self, subject: &mut Subject<'_>, change: DiffType, diffs: &[FieldDiff]) {
@@ -151,17 +142,17 @@ impl Machine {
         self.say(subject, "Normal", ("SpecChanged", "JobManagerDeployment"), &message);
     }
 
-    fn change(&mut self, subject: &mut Subject<'_>, last: &Recorded, change: DiffType) -> Option<Duration> {
+    fn change(&mut self, subject: &mut Subject<'_>, last: &Recorded, change: DiffType) -> Duration {
         if subject.role == Role::SessionCluster {
             // The jobs are not asked: they go with the cluster.
-            return Some(self.begin(subject, Step::Kill, self.timings.kill));
+            return self.begin(subject, Step::Kill, self.timings.kill);
         }
         if last.is_suspended() {
-            return Some(if subject.wants_suspended() {
+            return if subject.wants_suspended() {
                 self.stay_suspended(subject)
             } else {
                 self.resume(subject, last)
-            });
+            };
         }
         let situation = Situation {
             role: subject.role,
@@ -171,7 +162,7 @@ impl Machine {
             last,
             has_kept: self.flink.has_kept(&subject.key),
         };
-        let Some(stop) = decide(&situation) else { return Some(self.timings.reconcile) };
+        let Some(stop) = decide(&situation) else { return self.timings.reconcile };
         if stop == Stop::Savepoint {
             self.say(
                 subject,
@@ -181,7 +172,7 @@ impl Machine {
             );
         }
         let takes = self.stopping_time(subject, stop);
-        Some(self.begin(subject, Step::Stop(stop), takes))
+        self.begin(subject, Step::Stop(stop), takes)
     }
 
     fn stopping_time(&self, subject: &Subject<'_>, stop: Stop) -> Duration {
@@ -194,4 +185,13 @@ impl Machine {
             _ => self.timings.refuse,
         }
     }
+}
+
+/// In place only with the adaptive scheduler of Flink 1.18 and newer.
+fn scales(subject: &Subject<'_>) -> bool {
+    let flat = subject.configuration();
+    let adaptive = flat.get("jobmanager.scheduler").is_some_and(|it| it.eq_ignore_ascii_case("adaptive"));
+    let spec = subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]);
+    let version = spec.get("flinkVersion").and_then(Value::as_str).unwrap_or_default();
+    adaptive && version >= "v1_18" && subject.status.job_is("RUNNING")
 }

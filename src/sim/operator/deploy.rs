@@ -44,9 +44,9 @@ impl Machine {
     /// Submits the job or makes the cluster; it takes a while.
     pub(super) fn deploy(&mut self, subject: &mut Subject<'_>, step: Step) -> Duration {
         let session = subject.role == Role::SessionJob;
-        let component = if session { "Job" } else { "JobManagerDeployment" };
-        self.say(subject, "Normal", ("Submit", component), "Starting deployment");
         if subject.role.has_job() {
+            let component = if session { "Job" } else { "JobManagerDeployment" };
+            self.say(subject, "Normal", ("Submit", component), "Starting deployment");
             subject.status.job_id = Some(self.job_id(subject));
         }
         if !session {
@@ -60,7 +60,7 @@ impl Machine {
     /// A session job of 1.15 keeps its id until it is stopped, an application only what high availability
     /// keeps; with 1.7 it is the other way round, and a session job's id ends in the generation.
     fn job_id(&mut self, subject: &Subject<'_>) -> String {
-        let last_state = subject.status.restore_path().as_deref() == Some(LAST_STATE_DUMMY);
+        let last_state = self.restore_path(subject).as_deref() == Some(LAST_STATE_DUMMY);
         let keeps = last_state || (subject.role == Role::SessionJob) == self.mode.is_modern();
         if let Some(known) = subject.status.job_id.clone().filter(|_| keeps) {
             return known;
@@ -108,13 +108,24 @@ impl Machine {
         wait
     }
 
+    /// What the job starts from. 1.7 does not say in the status that it is what high availability keeps.
+    fn restore_path(&self, subject: &Subject<'_>) -> Option<String> {
+        match subject.status.last.as_ref().map_or("stateless", Recorded::upgrade_mode) {
+            "stateless" => None,
+            "last-state" if !self.mode.is_modern() && self.flink.has_kept(&subject.key) => {
+                Some(LAST_STATE_DUMMY.to_owned())
+            }
+            _ => subject.status.restore_path(),
+        }
+    }
+
     /// What becomes of the cluster: an application ends at once where its savepoint is not there.
     fn fate(&self, subject: &Subject<'_>) -> Fate {
         if subject.role == Role::SessionJob {
             return Fate::Starts;
         }
-        let path = subject.status.restore_path().filter(|path| path != LAST_STATE_DUMMY);
-        let gone = path.is_some_and(|path| is_stateful(subject) && !self.flink.has(&path, subject.now));
+        let path = self.restore_path(subject).filter(|path| path != LAST_STATE_DUMMY);
+        let gone = path.is_some_and(|path| !self.flink.has(&path, subject.now));
         if gone { Fate::Crashes } else { Fate::of(subject.spec()) }
     }
 
@@ -133,15 +144,11 @@ impl Machine {
         }
         let id = subject.status.job_id.clone().unwrap_or_default();
         let plan = JobPlan::new(&id, &cluster, subject.spec(), flat);
-        let path = subject.status.restore_path().filter(|_| is_stateful(subject));
-        let mode = subject.status.last.as_ref().map_or("stateless", Recorded::upgrade_mode);
-        let dummy = path.as_deref() == Some(LAST_STATE_DUMMY);
-        // 1.7 writes no dummy: what high availability keeps is newer than any path it knows.
-        let prefers_kept = dummy || (mode == "last-state" && !self.mode.is_modern());
-        if prefers_kept && self.flink.submit_kept(&subject.key, plan.clone(), subject.now) {
-            return Ok(());
-        }
-        if dummy {
+        let path = self.restore_path(subject);
+        if path.as_deref() == Some(LAST_STATE_DUMMY) {
+            if self.flink.submit_kept(&subject.key, plan, subject.now) {
+                return Ok(());
+            }
             return Err("HA metadata is not available to restore from. Manual restore required.".into());
         }
         self.flink.submit(&subject.key, plan, path.as_deref(), subject.now)
@@ -166,7 +173,9 @@ impl Machine {
             spec["job"]["upgradeMode"] = json!(mode);
         }
         let generation = subject.generation();
-        let first = subject.status.last.as_ref().is_some_and(|last| last.first && state == "running");
+        // A record is the first deployment's until the job is deployed anew.
+        let deployed = state == "running" || subject.wants_suspended();
+        let first = deployed && subject.status.last.as_ref().is_some_and(|last| last.first);
         subject.status.last = Some(Recorded { spec, generation, first });
         subject.status.generation = Some(generation);
         subject.status.reconciled_at = subject.now.as_millisecond();
@@ -180,10 +189,6 @@ impl Machine {
             && !subject.status.is_terminal();
         if starting || waking { self.timings.progress } else { self.timings.reconcile }
     }
-}
-
-fn is_stateful(subject: &Subject<'_>) -> bool {
-    subject.status.last.as_ref().is_some_and(|last| last.upgrade_mode() != "stateless")
 }
 
 /// What Flink says of a session job whose JAR is not there, or whose program throws.

@@ -42,7 +42,7 @@ pub enum Effect {
 pub struct Said<'a> {
     /// `Normal` or `Warning`.
     pub kind: &'static str,
-    /// The reason, CamelCased.
+    /// The reason, as one word.
     pub reason: &'static str,
     /// Which part of the operator says it.
     pub component: &'static str,
@@ -71,7 +71,12 @@ pub fn hash(object: &Value, said: &Said<'_>) -> String {
     use sha2::{Digest, Sha256};
     let words =
         [object["kind"].as_str().unwrap_or_default(), said.kind, said.reason, said.component, said.message];
-    Sha256::digest(words.join("|")).iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(words.join("|"))[..5])
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 /// The finalizer the operator puts on a kind of resource.

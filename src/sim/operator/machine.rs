@@ -38,7 +38,7 @@ impl Machine {
     /// An operator that has just been installed.
     pub fn new(mode: Mode, scale: f64) -> Self {
         let timings = Timings::observed(mode, scale);
-        Self { mode, timings, flink: Flink::new(timings), memory: BTreeMap::new() }
+        Self { mode, timings, flink: Flink::new(&timings), memory: BTreeMap::new() }
     }
 
     /// Forgets all that a restart of the operator forgets.
@@ -92,10 +92,8 @@ impl Machine {
         if let Some(wait) = self.go_on(subject) {
             return Some(wait);
         }
-        if subject.role == Role::SessionJob
-            && let Some(wait) = self.not_ready(subject)
-        {
-            return wait;
+        if subject.role == Role::SessionJob && !self.has_cluster(subject) {
+            return subject.cluster.map(|_| self.timings.reconcile);
         }
         if subject.status.last.is_none() && subject.wants_suspended() {
             return None;
@@ -109,11 +107,11 @@ impl Machine {
         self.observe(subject);
         let refused = self.refuse(subject);
         write_status(subject);
-        if refused { Some(self.timings.reconcile) } else { self.act(subject) }
+        Some(if refused { self.timings.reconcile } else { self.act(subject) })
     }
 
     /// A session job does nothing without its cluster, and keeps its status while that is not ready.
-    fn not_ready(&mut self, subject: &mut Subject<'_>) -> Option<Option<Duration>> {
+    fn has_cluster(&mut self, subject: &mut Subject<'_>) -> bool {
         let Some(cluster) = subject.cluster else {
             self.say(
                 subject,
@@ -121,19 +119,19 @@ impl Machine {
                 ("UnsupportedFlinkVersion", "Operator"),
                 "Flink version null is not supported by this operator version",
             );
-            return Some(None);
+            return false;
         };
         let application = cluster["spec"].get("job").is_some_and(|job| !job.is_null());
         let ready = cluster.pointer("/status/jobManagerDeploymentStatus") == Some(&json!("READY"));
         if application || ready {
-            return None;
+            return true;
         }
         if subject.status.error.as_deref().is_some_and(|it| it.contains("Connection refused")) {
             let cause = "java.lang.NullPointerException: Cannot invoke \"FlinkService.getJobStatus\" because it is null";
             let text = error("java.lang.RuntimeException", "Failed to list jobs", None, Some(cause));
             subject.status.error = Some(text);
         }
-        Some(Some(self.timings.reconcile))
+        false
     }
 
     /// Whether a session job's cluster counts as ready and is none any more.

@@ -67,6 +67,11 @@ impl Operator {
         self.machine().flink.disk().clone()
     }
 
+    /// Puts a savepoint of a unit on disk, as if it had been taken elsewhere.
+    pub fn keep_savepoint(&self, unit: &UnitKey, path: &str, records: u64) {
+        self.machine().flink.add_snapshot(path, unit, records, true);
+    }
+
     /// Decides how a unit's savepoints go from now on.
     pub fn set_behaviour(&self, unit: &UnitKey, behaviour: Behaviour) {
         self.machine().flink.set_behaviour(unit, behaviour);

@@ -34,8 +34,12 @@ pub fn upgrade_snapshot(unit: &UnitKey, path: &str, now: Timestamp) -> Vec<Effec
     let stamp = now.to_string();
     let status = json!({"state": "COMPLETED", "path": path, "failures": 0, "triggerTimestamp": stamp, "resultTimestamp": stamp});
     let key = key(&unit.namespace, &name);
-    let patch = json!({"metadata": {"labels": labels(unit, "SAVEPOINT", "UPGRADE", "COMPLETED")}});
-    vec![Effect::Create { object }, Effect::Merge { key: key.clone(), patch }, Effect::Status { key, status }]
+    let labels = json!({"metadata": {"labels": labels(unit, "SAVEPOINT", "UPGRADE", "COMPLETED")}});
+    vec![
+        Effect::Create { object },
+        Effect::Merge { key: key.clone(), patch: labels },
+        Effect::Status { key, status },
+    ]
 }
 
 /// The snapshot that a trigger nonce asks for.
@@ -183,13 +187,13 @@ impl Machine {
         if left.is_positive() {
             return Some(left.unsigned_abs());
         }
-        let taken = if request.is_savepoint() {
+        let result = if request.is_savepoint() {
             self.flink.savepoint(unit, request.now)
         } else {
             self.flink.checkpoint(unit, request.now)
         };
         let stamp = request.now.to_string();
-        match taken {
+        match result {
             Ok(path) => request.set(&json!({"state": "COMPLETED", "path": path, "resultTimestamp": stamp})),
             Err(message) => return self.snapshot_failed(request, &message),
         }

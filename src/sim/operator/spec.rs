@@ -51,18 +51,6 @@ impl Recorded {
     pub fn upgrade_mode(&self) -> &str {
         self.spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless")
     }
-
-    /// Whether another record means the same deployment: all but how it was brought about.
-    pub fn is_same(&self, other: &Self, mode: Mode) -> bool {
-        let bare = |record: &Self| {
-            let mut spec = record.spec.clone();
-            if let Some(job) = spec.get_mut("job").and_then(Value::as_object_mut) {
-                job.remove("upgradeMode");
-            }
-            spec
-        };
-        bare(self) == bare(other) && (mode.is_modern() || self.generation == other.generation)
-    }
 }
 
 const JOB: [&str; 8] = [
@@ -109,7 +97,9 @@ fn job(spec: &Value, mode: Mode) -> Value {
     let mut out = Map::new();
     copy(job, &JOB, &mut out);
     if !mode.is_modern() {
-        MODERN_JOB.iter().for_each(|field| drop(out.remove(*field)));
+        for field in MODERN_JOB {
+            out.remove(field);
+        }
     }
     for (field, default) in JOB_DEFAULTS {
         out.insert(field.into(), or(job.get(field), default()));
@@ -117,7 +107,10 @@ fn job(spec: &Value, mode: Mode) -> Value {
     Value::Object(out)
 }
 
-const JOB_DEFAULTS: [(&str, fn() -> Value); 4] = [
+/// A field and what Java puts there.
+type Default = (&'static str, fn() -> Value);
+
+const JOB_DEFAULTS: [Default; 4] = [
     ("args", || json!([])),
     ("state", || json!("running")),
     ("upgradeMode", || json!("stateless")),
@@ -159,8 +152,8 @@ pub fn injected_defaults(spec: &Value) -> Value {
             patch.insert("job".into(), absent.into());
         }
     }
-    let replicas = |it: &&Value| it.is_object() && it.get("replicas").is_none();
-    if spec.get("jobManager").filter(replicas).is_some() {
+    let lacks_replicas = |it: &Value| it.is_object() && it.get("replicas").is_none();
+    if spec.get("jobManager").is_some_and(lacks_replicas) {
         patch.insert("jobManager".into(), json!({"replicas": 1}));
     }
     Value::Object(patch)

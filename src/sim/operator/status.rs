@@ -176,7 +176,11 @@ impl Status {
             "SUSPENDED"
         } else if self.job.as_deref() == Some("FAILED") || (without_manager && is_fatal()) {
             "FAILED"
-        } else if self.stable.as_ref().is_some_and(|stable| stable.is_same(last, self.mode)) {
+        } else if self
+            .stable
+            .as_ref()
+            .is_some_and(|stable| stable.to_text(self.mode) == last.to_text(self.mode))
+        {
             "STABLE"
         } else {
             "DEPLOYED"

@@ -28,19 +28,7 @@ impl Machine {
         if stop == Stop::Redeploy {
             return self.redeploy(subject);
         }
-        match path {
-            Some(path) if self.mode.is_modern() => subject.status.upgrade_path = Some(path),
-            Some(location) if stop == Stop::Cancel => {
-                let at = subject.now.as_millisecond();
-                subject.status.record_legacy(&LegacySavepoint {
-                    location,
-                    at,
-                    trigger: "UPGRADE",
-                    nonce: None,
-                });
-            }
-            _ => {}
-        }
+        self.keep_upgrade_path(subject, path);
         subject.status.error = None;
         subject.status.job = Some("FINISHED".into());
         let mode = stop.mode(subject.upgrade_mode()).to_owned();
@@ -55,7 +43,7 @@ impl Machine {
         if subject.role == Role::Application && !stop.removes_cluster() {
             return self.begin(subject, Step::Remove, self.timings.remove);
         }
-        self.deploy(subject, Step::Deploy)
+        self.timings.reaction
     }
 
     fn stop(&mut self, subject: &mut Subject<'_>, stop: Stop) -> Result<Option<String>, String> {
@@ -81,6 +69,16 @@ impl Machine {
             Stop::Nothing => {
                 Ok(subject.status.restore_path().or_else(|| self.flink.last_checkpoint(&key, now)))
             }
+        }
+    }
+
+    fn keep_upgrade_path(&mut self, subject: &mut Subject<'_>, path: Option<String>) {
+        let Some(location) = path else { return };
+        if self.mode.is_modern() {
+            subject.status.upgrade_path = Some(location);
+        } else if location != LAST_STATE_DUMMY && subject.status.restore_path().as_ref() != Some(&location) {
+            let at = subject.now.as_millisecond();
+            subject.status.record_legacy(&LegacySavepoint { location, at, trigger: "UNKNOWN", nonce: None });
         }
     }
 

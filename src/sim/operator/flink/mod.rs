@@ -17,6 +17,7 @@ use jiff::Timestamp;
 pub use job::{Job, JobView};
 pub use plan::{Behaviour, Fate, JobPlan, SAVEPOINT_KEY, parallelism};
 
+use super::effect::hex;
 use super::timings::Timings;
 use crate::flink::kind::UnitKey;
 use crate::flink::savepoint::normalise;
@@ -77,9 +78,9 @@ pub struct Flink {
 
 impl Flink {
     /// An empty Flink.
-    pub fn new(timings: Timings) -> Self {
+    pub fn new(timings: &Timings) -> Self {
         Self {
-            timings,
+            timings: *timings,
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -94,17 +95,19 @@ impl Flink {
     pub fn new_id(&mut self) -> String {
         use sha2::{Digest, Sha256};
         self.sequence += 1;
-        let digest = Sha256::digest(self.sequence.to_be_bytes());
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(self.sequence.to_be_bytes())[..16])
     }
 
     /// Starts a cluster; jobs kept by high availability come back with it.
     pub fn start_cluster(&mut self, key: &UnitKey, fate: Fate, high_availability: bool, now: Timestamp) {
         self.clusters.insert(key.clone(), Cluster { started: now, fate, high_availability });
         // An application's own job is started by whoever deploys it, with what is kept as its state.
-        let lost = self.kept.get_mut(key).map(|kept| kept.extract_if(.., |unit, _| unit != key));
-        let lost: Vec<_> = lost.into_iter().flatten().collect();
-        for (unit, kept) in lost {
+        let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.kept.remove(key).unwrap_or_default().into_iter().partition(|(unit, _)| unit == key);
+        if !own.is_empty() {
+            self.kept.insert(key.clone(), own);
+        }
+        for (unit, kept) in others {
             self.run(&unit, kept.plan, kept.records, kept.path, self.job_start(key, now));
         }
     }
@@ -126,8 +129,10 @@ impl Flink {
             }
             return;
         };
-        let on_it = |job: &Job| job.plan.cluster == *key;
-        let lost: Vec<_> = self.jobs.extract_if(.., |_, job| on_it(job)).collect();
+        let (lost, others) =
+            std::mem::take(&mut self.jobs).into_iter().partition(|(_, job)| job.plan.cluster == *key);
+        self.jobs = others;
+        let lost: BTreeMap<_, _> = lost;
         for (unit, job) in lost {
             let path = self.retain_checkpoint(&unit, &job, now);
             if cluster.high_availability && !forget && job.is_live(now) {
@@ -162,18 +167,15 @@ impl Flink {
         let Some(cluster) = self.clusters.get(key) else { return Phase::Absent };
         let age = |it| now >= cluster.started + it;
         match cluster.fate {
-            Fate::NeverStarts => Phase::Starting,
             Fate::NoImage if age(self.timings.back_off) => {
                 Phase::BackOff("ImagePullBackOff", "Back-off pulling image")
             }
             Fate::Crashes if age(self.timings.back_off) => {
                 Phase::BackOff("CrashLoopBackOff", "back-off 10s restarting failed container")
             }
-            Fate::NoImage => Phase::Starting,
-            Fate::Crashes if age(self.timings.port) => Phase::Listening,
             Fate::Starts if age(self.timings.ready) => Phase::Ready,
-            Fate::Starts if age(self.timings.port) => Phase::Listening,
-            Fate::Crashes | Fate::Starts => Phase::Starting,
+            Fate::Crashes | Fate::Starts if age(self.timings.port) => Phase::Listening,
+            _ => Phase::Starting,
         }
     }
 

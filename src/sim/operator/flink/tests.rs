@@ -18,7 +18,7 @@ struct Bench {
 impl Bench {
     fn new(high_availability: bool) -> Self {
         let timings = Timings::observed(Mode::V1_15, 1.0);
-        let mut flink = Flink::new(timings);
+        let mut flink = Flink::new(&timings);
         let cluster = UnitKey::new("default", Kind::FlinkDeployment, "sess");
         let unit = UnitKey::new("default", Kind::FlinkSessionJob, "job");
         flink.start_cluster(&cluster, Fate::Starts, high_availability, Timestamp::UNIX_EPOCH);
