@@ -13,4 +13,3 @@ mod repo;
 mod schemas;
 mod sequences;
 mod sim_api;
-mod sim_operator;

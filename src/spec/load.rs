@@ -200,7 +200,9 @@ impl<'a> Loading<'a> {
         for folder in self.folders.iter_mut().filter(|folder| !folder.broken) {
             let units = folder.rendered.units.iter();
             let found: Vec<Finding> = units.flat_map(|unit| refusal::findings(unit, &specs)).collect();
-            found.into_iter().for_each(|finding| folder.fail(finding));
+            for finding in found {
+                folder.fail(finding);
+            }
         }
     }
 
