@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::guard;
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::remove::{self, Stage};
@@ -151,6 +152,10 @@ fn obstacle(world: World<'_>, job: &Subject<'_>, passenger: &Passenger) -> Optio
     let with = |by, message: String| Some(Blocked::on(by, job.key.clone(), message));
     if let (Some(why), true) = (job.frozen(), is_carried(passenger)) {
         return with(BlockedBy::Frozen, format!("{name} is frozen and would have to stop: {why}"));
+    }
+    if let (Some(unknown), Passenger::Stop) = (guard::unread(world, job), passenger) {
+        let message = format!("{name} would have to stop, but {} could not be read", unknown.folder);
+        return with(BlockedBy::Unknown, message);
     }
     match passenger {
         Passenger::Stranger => with(

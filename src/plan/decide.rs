@@ -45,13 +45,16 @@ fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {
     }
     match (from_git, stopped) {
         (Some(path), _) => decision(State::Replaced).because(format!("starts from {path}, as Git says")),
+        (None, Some(savepoint)) if unit.consents.fresh => decision(State::Dropped)
+            .because(format!("starts from nothing, as onCreate says, and not from {}", savepoint.path)),
         (None, Some(savepoint)) => decision(State::Kept)
             .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path)),
         (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
+            let consented = unit.consents.state_loss.is_some() || unit.consents.fresh;
             let consent = consent(
-                unit.consents.state_loss.as_ref(),
+                consented,
                 "was deleted outside flinkops, and its last state is not known to be complete: name a savepoint \
-                 in job.initialSavepointPath, or consent to an empty start with allow.stateLoss",
+                 in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
             );
             decision(State::Dropped).because("deleted outside flinkops").blocked(consent)
         }
@@ -59,8 +62,8 @@ fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {
     }
 }
 
-fn consent(given: Option<&String>, message: &str) -> Option<Blocked> {
-    given.is_none().then(|| Blocked::new(BlockedBy::Consent, message))
+fn consent(given: bool, message: &str) -> Option<Blocked> {
+    (!given).then(|| Blocked::new(BlockedBy::Consent, message))
 }
 
 fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -154,7 +157,7 @@ fn recreate(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let mut decision = remove::stop(world, subject, unit.consents.state_loss.as_ref());
     decision.action = Action::Recreate;
     decision.effect = Effect::Recreate;
-    decision.blocked(consent(unit.consents.recreate.as_ref(), message))
+    decision.blocked(consent(unit.consents.recreate.is_some(), message))
 }
 
 fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -230,7 +233,7 @@ fn restart(subject: &Subject<'_>, consents: &Consents) -> (Effect, State, Option
         None if subject.keeps_state() => {
             let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
                            although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
-            (Effect::StatelessRestart, State::Dropped, consent(consents.state_loss.as_ref(), message))
+            (Effect::StatelessRestart, State::Dropped, consent(consents.state_loss.is_some(), message))
         }
         None => (Effect::StatelessRestart, State::None, None),
     }

@@ -5,7 +5,7 @@ use super::live::Live;
 use super::outcome::{Action, Blocked, BlockedBy};
 use super::subject::{Decision, Subject, World};
 use crate::spec::Desired;
-use crate::spec::desired::Movement;
+use crate::spec::desired::{Movement, Unknown};
 use crate::spec::source::{Revision, WORKING_DIRECTORY};
 
 /// How the revision relates to the one the marker says was applied last (S3); `descends` says whether the
@@ -51,17 +51,21 @@ fn shelter_unknown(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [
         if decision.action != Action::Delete {
             continue;
         }
-        let source = subject.live.and_then(|live| live.annotation(ANNOTATION_SOURCE));
-        let unread = world.desired.unknown.iter().find(|unknown| {
-            Some(unknown.folder.as_str()) == source || unknown.name.as_deref() == Some(&subject.key.name)
-        });
-        if let Some(unknown) = unread {
+        if let Some(unknown) = unread(world, subject) {
             *decision = Decision::keep().blocked(Blocked::new(
                 BlockedBy::Unknown,
                 format!("{} could not be read, so nothing is written", unknown.folder),
             ));
         }
     }
+}
+
+/// The folder of a live unit that is not among Git's because that folder could not be read.
+pub fn unread<'a>(world: World<'a>, subject: &Subject<'_>) -> Option<&'a Unknown> {
+    let source = subject.live.and_then(|live| live.annotation(ANNOTATION_SOURCE));
+    world.desired.unknown.iter().filter(|_| subject.unit.is_none()).find(|unknown| {
+        Some(unknown.folder.as_str()) == source || unknown.name.as_deref() == Some(&subject.key.name)
+    })
 }
 
 /// Why no unit may be deleted in this plan.

@@ -75,7 +75,8 @@ impl<'a> Board<'a> {
     fn create(&self, subject: &Subject<'_>, unit: &Unit) -> Task {
         let mut object = patch::manifest(self.world.desired, unit, &subject.hash);
         let from_git = unit.spec().pointer("/job/initialSavepointPath").is_some_and(|path| !path.is_null());
-        let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint()).filter(|_| !from_git);
+        let restores = !from_git && !unit.consents.fresh;
+        let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint()).filter(|_| restores);
         let mut message = "creates".to_owned();
         if let Some(savepoint) = stopped.filter(|_| subject.role.has_job()) {
             let operation = Operation {

@@ -188,6 +188,15 @@ fn s1_dependents_of_an_unreadable_folder_wait() {
 }
 
 #[test]
+fn s1_a_job_of_an_unreadable_folder_is_not_stopped_for_its_cluster() {
+    let mut scene = session_scene("4g");
+    scene.desired.units.remove(&key(JOB, "clicks"));
+    scene.desired.unknown.push(Unknown { folder: "jobs/clicks".into(), name: Some("clicks".into()) });
+    assert_eq!(blocked_by(&scene, "sessions"), Some(BlockedBy::Unknown));
+    assert!(!scene.writes().iter().any(|write| write.starts_with("patch")), "{:?}", scene.writes());
+}
+
+#[test]
 fn s2_only_what_is_ours_is_pruned() {
     let scene = running_chain().stranger("theirs", application("x"), &[]).stranger(
         "staging",
@@ -480,6 +489,10 @@ fn s16_a_unit_brought_back_starts_from_its_final_savepoint() {
     let Write::Create { object } = &unit.next[0].write else { panic!() };
     assert_eq!(object["spec"]["job"]["initialSavepointPath"], "s3://b/sp/9");
     assert!(object["metadata"]["annotations"][ANNOTATION_OPERATION].is_string(), "marked as ours (S19)");
+    let unit = scene.unit(APP, "sink", |unit| unit.consents.fresh = true).of("sink");
+    assert_eq!(unit.state, State::Dropped, "onCreate: fresh consents to an empty start");
+    let Write::Create { object } = &unit.next[0].write else { panic!() };
+    assert!(object["spec"]["job"]["initialSavepointPath"].is_null());
 }
 
 #[test]
