@@ -10,6 +10,8 @@ mod loader;
 mod purity;
 mod real;
 mod repo;
+mod scenarios;
+mod scenarios_properties;
 mod schemas;
 mod sequences;
 mod sim_api;

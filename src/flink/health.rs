@@ -74,7 +74,7 @@ pub fn is_suspended(spec: &Value) -> bool {
 /// A refused spec: its generation stays ahead, with a validation error (a new resource: never any generation).
 fn rejection(generation: i64, status: &Status) -> Option<String> {
     let refused = status.error_type == "ValidationException" && status.generation != Some(generation);
-    refused.then(|| status.error.clone().unwrap_or_default())
+    refused.then(|| format!("the operator refuses the spec: {}", status.error.as_deref().unwrap_or_default()))
 }
 
 fn judge_suspended(status: &Status) -> Verdict {

@@ -89,21 +89,35 @@ pub fn decide(
     for job in jobs {
         let passenger = passenger(job);
         decision.state = decision.state.max(fate(job, &passenger, down));
+        if passenger == Passenger::Dead {
+            let (name, message) = (&job.key.name, &job.verdict.message);
+            decision.reasons.push(format!("{name} cannot be saved and is not waited for: {message}"));
+        }
         if !down {
             decision = decision.blocked(obstacle(world, job, &passenger));
         }
     }
-    let carried: Vec<_> = jobs.iter().filter(|job| !down && is_carried(&passenger(job))).collect();
-    let each = |what: StepKind| carried.iter().map(move |job| Step { what, unit: job.key.clone() });
-    let own = |what| Step { what, unit: cluster.key.clone() };
-    decision.steps = each(StepKind::Suspend)
-        .chain(each(StepKind::WaitSavepoint))
-        .chain(each(StepKind::Record))
-        .chain([own(StepKind::Update), own(StepKind::WaitSettled)])
-        .chain(each(StepKind::Resume))
-        .chain(each(StepKind::WaitSettled))
-        .collect();
+    decision.steps = steps(cluster, if down { &[] } else { jobs });
     decision
+}
+
+/// The way of all together, from where each job stands.
+fn steps(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Vec<Step> {
+    let jobs: Vec<_> = jobs.iter().map(|job| (&job.key, passenger(job))).collect();
+    let each = |what: StepKind, still_to_do: fn(&Passenger) -> bool| {
+        let jobs = jobs.iter().filter(move |(_, passenger)| still_to_do(passenger));
+        jobs.map(move |(key, _)| Step { what, unit: (*key).clone() })
+    };
+    let own = |what| Step { what, unit: cluster.key.clone() };
+    each(StepKind::Suspend, |job| matches!(job, Passenger::Stop | Passenger::Busy(_)))
+        .chain(each(StepKind::WaitSavepoint, |job| {
+            matches!(job, Passenger::Stop | Passenger::Busy(_) | Passenger::Stopping)
+        }))
+        .chain(each(StepKind::Record, |job| is_carried(job) && *job != Passenger::Safe))
+        .chain([own(StepKind::Update), own(StepKind::WaitSettled)])
+        .chain(each(StepKind::Resume, is_carried))
+        .chain(each(StepKind::WaitSettled, is_carried))
+        .collect()
 }
 
 /// S12: before the first job stops, the cluster's new spec and each resume must pass the operator's rules.

@@ -143,7 +143,7 @@ fn absent(world: World<'_>, on: &UnitKey, why: Why) -> (BlockedBy, String) {
         }
         (None, Why::SessionCluster) => (
             BlockedBy::MissingCluster,
-            format!("session cluster {} is neither in Git nor in {}", on.name, on.namespace),
+            format!("session cluster {} is neither in Git nor in namespace {}", on.name, on.namespace),
         ),
         (None, Why::Declared) => (BlockedBy::Gate, format!("waits for {}: not in the cluster", on.name)),
     }

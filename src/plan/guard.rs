@@ -100,8 +100,8 @@ pub fn foreign(world: World<'_>, namespace: &str) -> Option<String> {
     let ours = &world.desired.origin.identity;
     (marker.identity != *ours).then(|| {
         format!(
-            "namespace {namespace} belongs to the repository `{}` at {}, and this one is {ours}; give it another \
-             name in flinkops.yaml, or delete ConfigMap {} if it moved",
+            "namespace {namespace} belongs to the repository `{}` at {}, and this one is {ours}; give this one \
+             another name in flinkops.yaml, or delete ConfigMap {} if the repository has moved",
             world.desired.repository,
             marker.identity,
             super::ledger::Marker::name(&world.desired.repository),

@@ -102,7 +102,8 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     if path.is_none() {
         ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
     }
-    task(world, subject, &ledger, "records its end")
+    let message = path.map_or("lets it go".into(), |path| format!("lets it go, with savepoint {path}"));
+    task(world, subject, &ledger, &message)
 }
 
 /// Holds a unit at its hash after a failure (S23).
@@ -172,7 +173,10 @@ fn marker(world: World<'_>, namespace: &str, complete: bool) -> Option<Task> {
         unit: None,
         write: create_or_replace(object, &marker.resource_version),
         reason: "Recorded",
-        message: format!("marks namespace {namespace}"),
+        message: match known {
+            None => format!("marks namespace {namespace} as this repository's"),
+            Some(_) => format!("notes in namespace {namespace} that the revision is applied in full"),
+        },
         event: false,
     })
 }

@@ -156,7 +156,12 @@ impl Page {
         let state = words::state(unit.state)
             .map_or_else(String::new, |words| format!(", {}", paint(of_state(unit.state), words)));
         let text = match unit.action {
-            _ if unit.adopt => format!("{action}: taken over as it is{state}"),
+            _ if unit.adopt && unit.effect == Effect::Metadata => {
+                format!("{action}: taken over as it is{state}")
+            }
+            _ if unit.adopt => {
+                format!("{action}: taken over, {}{state}", words::effect(unit.effect, unit.state))
+            }
             Action::Keep if unit.effect == Effect::None => action,
             _ => format!("{action}: {}{state}", words::effect(unit.effect, unit.state)),
         };
@@ -169,7 +174,9 @@ impl Page {
                 self.line(6, &line);
             }
             if let Some(origin) = origin(change) {
-                self.line(8, &paint(YELLOW, origin));
+                for line in wrap(&origin, self.width.saturating_sub(8)) {
+                    self.line(8, &paint(YELLOW, line));
+                }
             }
         }
     }
@@ -184,7 +191,13 @@ impl Page {
 
     fn blocked(&mut self, blocked: Option<&BlockedDocument>) {
         if let Some(blocked) = blocked {
-            self.prose(6, &format!("! blocked ({}): {}", words::blocked(blocked.by), blocked.message));
+            let (by, message) = (words::blocked(blocked.by), &blocked.message);
+            // `frozen: the reason` says by itself what keeps it.
+            let text = match message.strip_prefix(by) {
+                Some(rest) if rest.starts_with(':') => format!("! blocked: {message}"),
+                _ => format!("! blocked ({by}): {message}"),
+            };
+            self.prose(6, &text);
         }
     }
 

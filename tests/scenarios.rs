@@ -1,0 +1,302 @@
+//! Scenarios of the planner: a folder named by a sentence holds a repository in `git/`, what the cluster
+//! holds in `live.yaml` (absent: nothing), and what comes of it: `plan.txt` (80 columns), `plan.json`, and
+//! `writes.txt`, the requests of this round in order. `UPDATE_SCENARIOS=1` writes the last three.
+//!
+//! A document of `live.yaml` is laid over what Git renders for that object, so it says only what differs:
+//!
+//! - the object is flinkops' own, as of generation 1 and settled; `metadata`, `spec` and `status` are laid
+//!   over that (merge patch; `status: null` is no status, `x-labels: none` takes the labels of flinkops off);
+//! - its ledger says that this spec was applied last; `x-applied` is laid over the spec for what was, where
+//!   that is something else, `x-ledger` over the ledger (`none`: there is no ledger);
+//! - an object that is not in Git names its `kind`, and stands there whole;
+//! - the namespace is marked as this repository's, unless a marker is among the objects.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flinkops::flink::kind::{Kind, ObjectKey};
+use flinkops::flink::secret::Secrets;
+use flinkops::plan::ledger::{
+    LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
+};
+use flinkops::plan::live::LiveObject;
+use flinkops::plan::write::Task;
+use flinkops::plan::{Live, Plan, Write, observe_once, plan, step};
+use flinkops::report::document::{AgainstKind, PlanDocument};
+use flinkops::report::{json, text};
+use flinkops::spec::policy::Mode;
+use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::{Desired, load};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const IDENTITY: &str = "git.example.com/orders";
+const NOW: &str = "2026-01-01T12:00:00Z";
+const BEFORE: &str = "2025-12-31T12:00:00Z";
+
+fn scenarios() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut all: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+fn files(folder: &Path, below: &Path, found: &mut BTreeMap<String, Arc<[u8]>>) {
+    for path in fs::read_dir(below).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files(folder, &path, found);
+        } else {
+            let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            found.insert(name, fs::read(&path).unwrap().into());
+        }
+    }
+}
+
+fn desired(scenario: &Path) -> Desired {
+    let origin = Origin {
+        identity: IDENTITY.into(),
+        revision: Revision::new("c0ffee0000000000000000000000000000000000"),
+        committed: true,
+    };
+    let mut tree = SourceTree { origin, files: BTreeMap::new(), refused: Vec::new() };
+    let folder = scenario.join("git");
+    files(&folder, &folder, &mut tree.files);
+    let mut loaded = load(&tree, &Limits::default(), Some("prod"));
+    loaded.environments.remove("prod").unwrap_or_else(|| panic!("{scenario:?}: {:#?}", loaded.findings))
+}
+
+/// What the cluster holds, from the shorthand above.
+struct Cluster<'a> {
+    desired: &'a Desired,
+    live: Live,
+}
+
+impl<'a> Cluster<'a> {
+    fn read(desired: &'a Desired, path: &Path) -> Live {
+        let mut cluster = Self { desired, live: Live { cluster: "prod-eu".into(), ..Live::default() } };
+        let Ok(text) = fs::read_to_string(path) else { return cluster.live };
+        cluster.mark(IDENTITY);
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        for (index, document) in documents.iter().enumerate() {
+            cluster.add(document, 100 + index);
+        }
+        cluster.live.since = observe_once(&cluster.live);
+        cluster.live
+    }
+
+    fn mark(&mut self, identity: &str) {
+        let revisions = [("prod".to_owned(), self.desired.revision().clone())].into();
+        let marker = Marker { identity: identity.into(), revisions, resource_version: "99".into() };
+        self.live.markers.insert(self.desired.namespace.clone(), marker);
+    }
+
+    fn add(&mut self, document: &Value, version: usize) {
+        let mut object = self.base(document);
+        let metadata = json!({"uid": format!("uid-{version}"), "resourceVersion": version.to_string()});
+        merge(&mut object["metadata"], &metadata);
+        merge(&mut object, document);
+        let labels = document.get("x-labels").is_none_or(|labels| labels != "none");
+        let own = object["metadata"]["labels"].as_object_mut().unwrap();
+        own.retain(|label, _| labels || label == LABEL_RECORD);
+        object.as_object_mut().unwrap().retain(|key, _| !key.starts_with("x-"));
+        if document.get("status").is_none() || document["status"].is_object() {
+            let mut status = settled(&object);
+            merge(&mut status, &document["status"]);
+            object["status"] = status;
+        }
+        let object = LiveObject::new(object);
+        if let Some(found) = Ledger::from_config_map(&object) {
+            self.live.ledgers.extend([found]);
+        } else if let Some(marker) = Marker::from_config_map(&object) {
+            self.live.markers.insert(object.namespace().to_owned(), marker);
+        } else if let Some(key) = object.unit_key() {
+            self.record(&object, document);
+            self.live.units.insert(key, object);
+        } else {
+            self.live.companions.insert(object.object_key(), object);
+        }
+    }
+
+    /// The object as flinkops would have applied it from this very revision.
+    fn base(&self, document: &Value) -> Value {
+        let (kind, name) = (&document["kind"], &document["metadata"]["name"]);
+        let flink = Kind::parse(kind.as_str().unwrap()).is_some();
+        let api_version = if flink { "flink.apache.org/v1beta1" } else { "v1" };
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {
+            "name": name, "namespace": self.desired.namespace, "generation": 1,
+            "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_REPOSITORY: self.desired.repository, LABEL_ENVIRONMENT: self.desired.environment},
+            "annotations": {"flinkops.dev/source": format!("jobs/{}", name.as_str().unwrap())},
+        }});
+        let is_it = |manifest: &Value| manifest["kind"] == *kind && manifest["metadata"]["name"] == *name;
+        if let Some(unit) = self.desired.units.values().find(|unit| is_it(&unit.manifest)) {
+            merge(&mut object, &unit.manifest);
+            object["metadata"]["annotations"]["flinkops.dev/source"] = json!(unit.folder);
+        }
+        let mut desired = self.desired.clone();
+        desired.policy.mode = Mode::Enforce;
+        let companions = plan(&desired, &Live::default(), Timestamp::MIN).companions;
+        for task in companions.iter().flat_map(|companion| &companion.next) {
+            match &task.write {
+                Write::Apply { object: applied, .. } if is_it(applied) => merge(&mut object, applied),
+                _ => {}
+            }
+        }
+        object
+    }
+
+    /// Lets the planner itself write the ledger of what was applied last.
+    fn record(&mut self, object: &LiveObject, document: &Value) {
+        if document.get("x-ledger").is_some_and(|ledger| ledger == "none") || document["x-labels"] == "none" {
+            return;
+        }
+        let key = object.unit_key().unwrap();
+        let mut applied = object.value().clone();
+        merge(&mut applied["spec"], &document["x-applied"]);
+        applied["status"] = settled(&applied);
+        let annotations = applied["metadata"]["annotations"].as_object_mut().unwrap();
+        annotations.retain(|key, _| key == "flinkops.dev/source");
+        let mut desired = self.desired.clone();
+        desired.policy.mode = Mode::Enforce;
+        desired.origin.revision = Revision::new("deca000000000000000000000000000000000000");
+        desired.units = desired.units.into_iter().filter(|(other, _)| *other == key).collect();
+        let unit = desired.units.remove(&key);
+        let mut ledger = Ledger::default();
+        if let Some(mut unit) = unit {
+            unit.manifest["spec"] = applied["spec"].clone();
+            unit.policy.mode = Mode::Enforce;
+            unit.consents.freeze = None;
+            desired.units.insert(key.clone(), unit);
+            ledger = self.written(&desired, LiveObject::new(applied));
+        } else {
+            object.uid().clone_into(&mut ledger.uid);
+        }
+        let mut value = serde_json::to_value(&ledger).unwrap();
+        merge(&mut value, &document["x-ledger"]);
+        ledger = serde_json::from_value(value).unwrap();
+        ledger.resource_version = format!("9{}", object.resource_version());
+        self.live.ledgers.insert(key, ledger);
+    }
+
+    fn written(&self, desired: &Desired, applied: LiveObject) -> Ledger {
+        let mut live = Live { markers: self.live.markers.clone(), ..Live::default() };
+        for marker in live.markers.values_mut() {
+            marker.identity = IDENTITY.into();
+        }
+        live.units.insert(applied.unit_key().unwrap(), applied);
+        live.since = observe_once(&live);
+        let plan = plan(desired, &live, BEFORE.parse().unwrap());
+        match &plan.units[0].next[..] {
+            [Task { write: Write::Create { object }, .. }] => {
+                Ledger::from_config_map(&LiveObject::new(object.clone())).unwrap().1
+            }
+            other => panic!("{:?} {other:#?}", plan.units[0].changes),
+        }
+    }
+}
+
+/// RFC 7386.
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let map = target.as_object_mut().unwrap();
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                map.remove(key);
+            }
+            Value::Object(_) => merge(map.entry(key).or_insert(Value::Null), value),
+            _ => {
+                map.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// The status of an object that is where its spec wants it, on a present operator.
+fn settled(object: &Value) -> Value {
+    let spec = &object["spec"];
+    let job = object["kind"] == "FlinkSessionJob" || spec["job"].is_object();
+    let suspended = spec["job"]["state"] == "suspended";
+    let state = if suspended { "suspended" } else { "running" };
+    let mode = spec["job"]["upgradeMode"].as_str().unwrap_or("stateless");
+    let reconciled = json!({"spec": {"job": job.then(|| json!({"state": state, "upgradeMode": mode}))}});
+    let mut status = json!({
+        "observedGeneration": object["metadata"]["generation"],
+        "lifecycleState": if suspended { "SUSPENDED" } else { "STABLE" },
+        "jobStatus": {"state": if suspended || !job { "FINISHED" } else { "RUNNING" }},
+        "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": reconciled.to_string()},
+    });
+    if object["kind"] == "FlinkDeployment" {
+        status["jobManagerDeploymentStatus"] = json!(if suspended { "MISSING" } else { "READY" });
+    }
+    if Kind::parse(object["kind"].as_str().unwrap()).is_some() { status } else { json!({}) }
+}
+
+/// Each request as its verb, object and reason, and then its body; records keep to the first line.
+fn writes(plan: &Plan) -> String {
+    let mut text = String::new();
+    for task in step(plan) {
+        let ObjectKey { kind, name, .. } = task.write.key();
+        if task.event {
+            writeln!(text, "{} {kind}/{name}: {}", task.write.verb(), task.message).unwrap();
+        } else {
+            let unit = task.unit.map_or(name, |unit| format!("{}/{}", unit.kind, unit.name));
+            writeln!(text, "record {unit}: {}", task.message).unwrap();
+            continue;
+        }
+        let body = match task.write {
+            Write::Create { object } | Write::Replace { object } => object,
+            Write::Apply { object, force } => json!({"force": force, "object": object}),
+            Write::Patch { patch, .. } => patch,
+            Write::Delete { uid, resource_version, .. } => {
+                json!({"uid": uid, "resourceVersion": resource_version})
+            }
+        };
+        for line in serde_yaml::to_string(&body).unwrap().lines() {
+            writeln!(text, "  {line}").unwrap();
+        }
+    }
+    text
+}
+
+fn outputs(scenario: &Path) -> [(&'static str, String); 3] {
+    let desired = desired(scenario);
+    let live = Cluster::read(&desired, &scenario.join("live.yaml"));
+    let plan = plan(&desired, &live, NOW.parse().unwrap());
+    let git = desired.units.values().map(|unit| &unit.manifest);
+    let git = git.chain(desired.companions.values().map(|companion| &companion.manifest));
+    let objects = live.units.values().chain(live.companions.values()).map(LiveObject::value);
+    let document = PlanDocument::new(&plan, AgainstKind::Cluster, &Secrets::collect(git.chain(objects)));
+    let outputs = [
+        ("plan.txt", anstream::adapter::strip_str(&text::plan(&document, 80)).to_string()),
+        ("plan.json", json(&document)),
+        ("writes.txt", writes(&plan)),
+    ];
+    // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
+    assert!(!outputs[..2].iter().any(|(_, text)| text.contains("hunter2")), "{}", scenario.display());
+    outputs
+}
+
+#[test]
+fn every_scenario_is_planned_as_written_down() {
+    let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 25, "only {} scenarios", scenarios.len());
+    let mut wrong = Vec::new();
+    for scenario in scenarios {
+        for (name, actual) in outputs(&scenario) {
+            let expected = scenario.join(name);
+            if update {
+                fs::write(&expected, &actual).unwrap();
+            } else if fs::read_to_string(&expected).unwrap_or_default() != actual {
+                wrong.push(format!("{}:\n{actual}", expected.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE_SCENARIOS=1 takes these over:\n{}", wrong.join("\n"));
+}
