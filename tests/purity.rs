@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 const PURE: [&str; 4] = ["spec", "plan", "flink", "report"];
 /// Paths of crates and modules, as they would stand in an import or in an expression.
-const IMPURE: [&str; 27] = [
+const IMPURE: [&str; 26] = [
     "kube::",
-    "k8s_openapi::",
     "git2::",
     "axum::",
     "tokio::",

@@ -65,7 +65,10 @@ fn desired(scenario: &Path) -> Desired {
     let folder = scenario.join("git");
     files(&folder, &folder, &mut tree.files);
     let mut loaded = load(&tree, &Limits::default(), Some("prod"));
-    loaded.environments.remove("prod").unwrap_or_else(|| panic!("{scenario:?}: {:#?}", loaded.findings))
+    loaded
+        .environments
+        .remove("prod")
+        .unwrap_or_else(|| panic!("{}: {:#?}", folder.display(), loaded.findings))
 }
 
 /// What the cluster holds, from the shorthand above.
@@ -161,7 +164,7 @@ impl<'a> Cluster<'a> {
         let mut desired = self.desired.clone();
         desired.policy.mode = Mode::Enforce;
         desired.origin.revision = Revision::new("deca000000000000000000000000000000000000");
-        desired.units = desired.units.into_iter().filter(|(other, _)| *other == key).collect();
+        desired.units.retain(|other, _| *other == key);
         let unit = desired.units.remove(&key);
         let mut ledger = Ledger::default();
         if let Some(mut unit) = unit {

@@ -26,7 +26,7 @@ defaults:
     image: flink:1.17
     flinkVersion: v1_17
     serviceAccount: flink
-    flinkConfiguration: {state.savepoints.dir: 'file:///savepoints'}
+    flinkConfiguration: {state.savepoints.dir: 'file:///savepoints', state.checkpoints.dir: 'file:///checkpoints'}
     jobManager: {resource: {memory: 1024m, cpu: 1}}
     taskManager: {resource: {memory: 1024m, cpu: 1}}
   FlinkSessionJob:

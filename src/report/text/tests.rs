@@ -69,8 +69,8 @@ fn a_plan_with_every_action() {
     Held back
       ~ audit  update: only labels and annotations, state kept
           /metadata/labels/team: (none) → orders
-          ! blocked (frozen): frozen: "the auditors are looking"; remove
-            flinkops.dev/freeze to go on
+          ! blocked: frozen: "the auditors are looking"; remove flinkops.dev/freeze
+            to go on
     "#);
 }
 
