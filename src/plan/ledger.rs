@@ -139,6 +139,13 @@ impl Ledger {
         }
     }
 
+    /// Makes every savepoint history: the unit runs again, or another one is its last.
+    pub fn clear_final(&mut self) {
+        for savepoint in &mut self.savepoints {
+            savepoint.last = false;
+        }
+    }
+
     /// Whether a savepoint at this path is on record.
     pub fn knows(&self, path: &str) -> bool {
         self.savepoints.iter().any(|known| normalise(&known.path) == normalise(path))

@@ -40,7 +40,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
 fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
     let running = subject.verdict.health == Health::Settled && !subject.is_suspended();
     if running {
-        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.clear_final();
         let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
         if let Some(path) = seen.filter(|path| !ledger.knows(path)) {
             ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
@@ -80,7 +80,7 @@ pub fn stopped(world: World<'_>, subject: &Subject<'_>, path: &str) -> Option<Ta
     };
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     if !ledger.is_final(path) {
-        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.clear_final();
         ledger.add_savepoint(savepoint(world, subject, path, reason, true));
     }
     task(world, subject, &ledger, &format!("records savepoint {path}"))
@@ -96,11 +96,11 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
             Purpose::Recreate => Reason::Recreate,
             _ => Reason::Delete,
         });
-        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.clear_final();
         ledger.add_savepoint(savepoint(world, subject, path, reason, true));
     }
     if path.is_none() {
-        ledger.savepoints.iter_mut().for_each(|savepoint| savepoint.last = false);
+        ledger.clear_final();
     }
     let message = path.map_or("lets it go".into(), |path| format!("lets it go, with savepoint {path}"));
     task(world, subject, &ledger, &message)

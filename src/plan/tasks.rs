@@ -130,17 +130,15 @@ impl<'a> Board<'a> {
     }
 
     fn carry(&self, cluster: &Subject<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<Task> {
-        let mut task = match passenger {
+        match passenger {
             Passenger::Stop => {
                 let mark = carry::mark(job, cluster, self.world.now)?;
                 let message = format!("stops with a savepoint, since {} changes", cluster.key.name);
-                task(job, stop(job, &mark)?, "Suspending", message)
+                Some(task(job, stop(job, &mark)?, "Suspending", message))
             }
-            Passenger::Stopped(path) => record::stopped(self.world, job, path)?,
-            _ => return None,
-        };
-        task.unit = Some(job.key.clone());
-        Some(task)
+            Passenger::Stopped(path) => record::stopped(self.world, job, path),
+            _ => None,
+        }
     }
 
     fn remove(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
