@@ -16,7 +16,7 @@ const LONGEST: usize = 40_000;
 
 /// A plan.
 pub fn plan(document: &PlanDocument) -> String {
-    let mut text = format!("### flinkops plan: {}\n\n", title(document));
+    let mut text = format!("{}### flinkops plan: {}\n\n", marker("plan", document), title(document));
     if document.is_empty() {
         let _ = writeln!(text, "Nothing to do, {} as in Git.", count(document.units.len(), "unit"));
     } else {
@@ -30,7 +30,7 @@ pub fn plan(document: &PlanDocument) -> String {
 
 /// What drifted.
 pub fn drift(document: &PlanDocument) -> String {
-    let mut text = format!("### flinkops drift: {}\n\n", title(document));
+    let mut text = format!("{}### flinkops drift: {}\n\n", marker("drift", document), title(document));
     if document.units.is_empty() && document.companions.is_empty() {
         text.push_str("No drift.\n");
         return text;
@@ -93,6 +93,16 @@ pub fn status(document: &StatusDocument) -> String {
 /// A graph, as a Mermaid diagram that code hosts draw.
 pub fn graph(document: &GraphDocument) -> String {
     format!("```mermaid\n{}```\n", super::graphs::mermaid(document))
+}
+
+/// An invisible first line, by which a CI job finds the comment it wrote before:
+/// `<!-- flinkops:plan:orders:prod -->`.
+fn marker(what: &str, document: &PlanDocument) -> String {
+    let name = |name: &str| -> String {
+        let kept = |letter: &char| letter.is_ascii_alphanumeric() || "-._".contains(*letter);
+        name.chars().filter(kept).collect()
+    };
+    format!("<!-- flinkops:{what}:{}:{} -->\n", name(&document.repository), name(&document.environment))
 }
 
 fn title(document: &PlanDocument) -> String {
@@ -277,6 +287,7 @@ mod tests {
         let text = super::plan(&document());
         assert!(!text.contains("canary"), "{text}");
         assert_snapshot!(text, @r#"
+        <!-- flinkops:plan:orders:prod -->
         ### flinkops plan: orders <code>3f1c8a2b9</code> → prod (prod-eu)
 
         **1 to create, 6 to update, 1 to suspend, 1 to resume, 1 to recreate, 1 to delete, 2 blocked, 1 drifted, 1 unchanged** · ⚠ **1 would lose state**
@@ -356,6 +367,7 @@ mod tests {
     #[test]
     fn a_drift_table() {
         assert_snapshot!(super::drift(&document().into_drift()), @r#"
+        <!-- flinkops:drift:orders:prod -->
         ### flinkops drift: orders <code>3f1c8a2b9</code> → prod (prod-eu)
 
         | unit | field | in Git | in the cluster | by | at |
