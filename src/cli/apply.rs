@@ -14,7 +14,7 @@ use super::only::Chosen;
 use super::output::{self, Format};
 use super::progress::Lines;
 use super::redact::Redactor;
-use super::{cluster, load, only, signals, talk};
+use super::{cluster, load, signals, talk};
 use crate::cluster::{Cluster, Lease, Patience};
 use crate::daemon::{self, Only, Options, Outcome};
 use crate::flink::kind::UnitKey;
@@ -29,11 +29,7 @@ use crate::spec::desired::Why;
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    repository: load::Flags,
-    #[command(flatten)]
-    cluster: cluster::Flags,
-    #[command(flatten)]
-    only: only::Flags,
+    target: cluster::Target,
     /// Do not ask; needed where there is no terminal.
     #[arg(short, long)]
     yes: bool,
@@ -65,14 +61,12 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     if !flags.yes && !can_ask {
         return Err(Usage::new("there is no terminal to ask on", "agree beforehand with --yes").into());
     }
-    let reading = flags.repository.read(redactor)?;
-    let Some(mut desired) = reading.desired(&flags.repository, redactor)? else { return Ok(Exit::Failed) };
+    let Some((reading, mut desired)) = flags.target.repository.read_one(redactor)? else {
+        return Ok(Exit::Failed);
+    };
     flags.adjust(&mut desired)?;
-    let cluster = flags.cluster.connect(desired.context.as_deref(), redactor).await?;
-    let look = cluster::look(&cluster, &reading, &mut desired, redactor).await?;
-    let chosen = flags.only.choose(&look.plan, &desired)?;
-    reading.say(&look.plan.findings, redactor);
-    let plan = shown(look, chosen.as_ref());
+    let Look { cluster, plan, chosen, .. } = flags.target.look(&reading, &mut desired, redactor).await?;
+    reading.say(&plan.findings, redactor);
     flags.show(&plan, redactor)?;
     let quiet = crate::plan::step(&plan).is_empty() && plan.units.iter().all(|unit| unit.settled);
     let broken = load::has_errors(&plan.findings);
@@ -85,13 +79,6 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     }
     let outcome = flags.apply(&cluster, &desired, chosen, redactor).await?;
     Ok(if outcome.is_settled() && !broken { Exit::Done } else { Exit::Failed })
-}
-
-fn shown(look: Look, chosen: Option<&Chosen>) -> Plan {
-    match chosen {
-        Some(chosen) => chosen.restrict(look.plan),
-        None => look.plan,
-    }
 }
 
 fn has_blocked(plan: &Plan) -> bool {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::load::Reading;
+use super::load::{self, Reading};
+use super::only::{self, Chosen};
 use super::redact::Redactor;
 use crate::cluster::{Cluster, ClusterError, Scope};
 use crate::plan::{self, Live, Plan};
@@ -25,12 +26,28 @@ pub(super) struct Flags {
     context: Option<String>,
 }
 
+/// Which repository, which cluster, and which units of both.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Target {
+    #[command(flatten)]
+    pub(super) repository: load::Flags,
+    #[command(flatten)]
+    cluster: Flags,
+    #[command(flatten)]
+    pub(super) only: only::Flags,
+}
+
 /// Both sides, and what is to be done about it.
 pub(super) struct Look {
-    /// What the cluster holds.
+    /// The cluster.
+    pub(super) cluster: Cluster,
+    /// What it holds.
     pub(super) live: Live,
-    /// What is to be done.
+    /// What is to be done about the units that are meant.
     pub(super) plan: Plan,
+    /// Which those are; `None` where it is all of them.
+    pub(super) chosen: Option<Chosen>,
 }
 
 impl Flags {
@@ -48,17 +65,21 @@ impl Flags {
     }
 }
 
-/// Looks at the cluster once and plans.
-pub(super) async fn look(
-    cluster: &Cluster,
-    reading: &Reading,
-    desired: &mut Desired,
-    redactor: &Redactor,
-) -> Result<Look, ClusterError> {
-    let mut live = cluster.observe(&Scope::of(desired)).await?;
-    redactor.learn_live(&live);
-    live.since = plan::observe_once(&live);
-    desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
-    let plan = plan::plan(desired, &live, Timestamp::now());
-    Ok(Look { live, plan })
+impl Target {
+    /// Looks at the cluster once and plans.
+    pub(super) async fn look(
+        &self,
+        reading: &Reading,
+        desired: &mut Desired,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Look> {
+        let cluster = self.cluster.connect(desired.context.as_deref(), redactor).await?;
+        let mut live = cluster.observe(&Scope::of(desired)).await?;
+        redactor.learn_live(&live);
+        live.since = plan::observe_once(&live);
+        desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
+        let plan = plan::plan(desired, &live, Timestamp::now());
+        let (plan, chosen) = self.only.narrow(plan, desired)?;
+        Ok(Look { cluster, live, plan, chosen })
+    }
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::redact::Redactor;
-use super::{cluster, load, only, plan};
+use super::{cluster, plan};
 use crate::report::document::PlanDocument;
 use crate::report::{self, markdown, text};
 
@@ -14,11 +14,7 @@ use crate::report::{self, markdown, text};
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    repository: load::Flags,
-    #[command(flatten)]
-    cluster: cluster::Flags,
-    #[command(flatten)]
-    only: only::Flags,
+    target: cluster::Target,
     /// Which drift makes the exit code 2.
     #[arg(long, value_enum, default_value_t = FailOn::Any, value_name = "WHAT")]
     fail_on: FailOn,
@@ -39,9 +35,7 @@ enum FailOn {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some(document) =
-        plan::document(&flags.repository, &flags.cluster, &flags.only, flags.format, redactor).await?
-    else {
+    let Some(document) = plan::document(&flags.target, flags.format, redactor).await? else {
         return Ok(Exit::Failed);
     };
     let document = document.into_drift();

@@ -37,8 +37,7 @@ enum Format {
 
 /// Prints the graph.
 pub(super) fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let reading = flags.repository.read(redactor)?;
-    let Some(desired) = reading.desired(&flags.repository, redactor)? else { return Ok(Exit::Failed) };
+    let Some((reading, desired)) = flags.repository.read_one(redactor)? else { return Ok(Exit::Failed) };
     reading.say(&desired.findings, redactor);
     let document = GraphDocument::new(&desired);
     let text = match flags.format {

@@ -43,6 +43,9 @@ pub(super) struct Flags {
     git_token_file: Option<PathBuf>,
 }
 
+/// The rule of an environment that `flinkops.yaml` does not have.
+const UNKNOWN_ENVIRONMENT: &str = "unknown-environment";
+
 /// A repository as it was read.
 pub(super) struct Reading {
     /// Where it came from.
@@ -89,10 +92,32 @@ impl Flags {
         }
     }
 
-    /// Reads the repository.
+    /// Reads the repository. An environment that a sound `flinkops.yaml` lacks is wrong usage.
     pub(super) fn read(&self, redactor: &Redactor) -> anyhow::Result<Reading> {
         let source = Arc::new(self.source(redactor)?);
-        Reading::new(source, self.revision(), self.environment(), redactor)
+        let reading = Reading::new(source, self.revision(), self.environment(), redactor)?;
+        match unknown_environment(&reading.loaded.findings) {
+            Some(usage) => Err(usage.into()),
+            None => Ok(reading),
+        }
+    }
+
+    /// Reads the repository and the one environment that is meant; `None` where it is too broken to tell,
+    /// after saying why.
+    pub(super) fn read_one(&self, redactor: &Redactor) -> anyhow::Result<Option<(Reading, Desired)>> {
+        let reading = self.read(redactor)?;
+        let mut environments = reading.loaded.environments.values();
+        match (environments.next(), environments.next()) {
+            (Some(_), Some(_)) => Err(several(&reading.loaded).into()),
+            (Some(desired), None) => {
+                let desired = desired.clone();
+                Ok(Some((reading, desired)))
+            }
+            (None, _) => {
+                reading.say(&reading.loaded.findings, redactor);
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -125,7 +150,7 @@ impl Reading {
         let mut base = Self::new(self.source.clone(), Some(revision), environment, redactor)?;
         let mut wrong = std::mem::take(&mut base.loaded.findings);
         wrong.retain(|found| found.severity == Severity::Error);
-        let absent = wrong.iter().all(|found| found.rule == "unknown-environment");
+        let absent = wrong.iter().all(|found| found.rule == UNKNOWN_ENVIRONMENT);
         let found = base.loaded.environments.remove(&desired.environment);
         if !absent {
             let name = base.tree.origin.revision.short();
@@ -139,27 +164,6 @@ impl Reading {
             ..desired.clone()
         };
         Ok(found.or_else(|| absent.then(empty)))
-    }
-
-    /// The one environment that is meant; `None` where the repository is too broken to tell, after saying
-    /// why.
-    pub(super) fn desired(&self, flags: &Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {
-        let mut environments = self.loaded.environments.values();
-        match (environments.next(), environments.next()) {
-            (Some(desired), None) => Ok(Some(desired.clone())),
-            (Some(_), Some(_)) => Err(several(&self.loaded).into()),
-            (None, _) if flags.environment.is_some() && self.is_sound() => {
-                Err(Usage::new("there is no such environment", "see `environments` in flinkops.yaml").into())
-            }
-            (None, _) => {
-                self.say(&self.loaded.findings, redactor);
-                Ok(None)
-            }
-        }
-    }
-
-    fn is_sound(&self) -> bool {
-        self.loaded.findings.iter().all(|finding| finding.severity < Severity::Error)
     }
 
     /// Shows findings on stderr, with the lines they are about.
@@ -176,6 +180,16 @@ impl Reading {
     pub(super) fn units(&self) -> usize {
         self.loaded.environments.values().map(|desired| desired.units.len()).sum()
     }
+}
+
+/// The refusal of an environment that is not there. Where `flinkops.yaml` has other mistakes, it may be
+/// one of those that hides it.
+fn unknown_environment(findings: &[Finding]) -> Option<Usage> {
+    let unknown = findings.iter().find(|found| found.rule == UNKNOWN_ENVIRONMENT)?;
+    let same_file = |found: &&Finding| found.place.file == unknown.place.file;
+    let mut errors = findings.iter().filter(same_file).filter(|found| found.severity == Severity::Error);
+    let usage = || Usage::new(&unknown.message, unknown.hint.as_deref().unwrap_or_default());
+    errors.all(|found| found.rule == UNKNOWN_ENVIRONMENT).then(usage)
 }
 
 fn several(loaded: &Loaded) -> Usage {

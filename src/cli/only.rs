@@ -31,18 +31,23 @@ pub(super) struct Chosen {
 }
 
 impl Flags {
-    /// The choice among a plan's units; `None` where there is none.
-    pub(super) fn choose(&self, plan: &Plan, desired: &Desired) -> anyhow::Result<Option<Chosen>> {
+    /// The plan reduced to the units that are meant, and which those are; `None` where it is all of them.
+    pub(super) fn narrow(&self, plan: Plan, desired: &Desired) -> Result<(Plan, Option<Chosen>), Usage> {
         if self.only.is_empty() {
-            return Ok(None);
+            return Ok((plan, None));
         }
+        let chosen = self.choose(&plan, desired)?;
+        Ok((chosen.restrict(plan), Some(chosen)))
+    }
+
+    fn choose(&self, plan: &Plan, desired: &Desired) -> Result<Chosen, Usage> {
         let mut units = BTreeSet::new();
         for name in &self.only {
             let found = plan.units.iter().filter(|unit| unit.id == *name || unit.key.name == *name);
             let mut waiting: Vec<&UnitPlan> = found.collect();
             if waiting.is_empty() {
                 let hint = "`flinkops status` lists the units by name";
-                return Err(Usage::new(format!("--only: there is no unit `{name}`"), hint).into());
+                return Err(Usage::new(format!("--only: there is no unit `{name}`"), hint));
             }
             while let Some(unit) = waiting.pop() {
                 if units.insert(unit.key.clone()) {
@@ -53,7 +58,7 @@ impl Flags {
         let folder = |key| desired.units.get(key).map(|unit| unit.folder.clone());
         let folders = units.iter().filter_map(folder).collect();
         let carried = carried(plan, &units);
-        Ok(Some(Chosen { units, folders, carried }))
+        Ok(Chosen { units, folders, carried })
     }
 }
 
@@ -66,8 +71,7 @@ fn carried(plan: &Plan, units: &BTreeSet<UnitKey>) -> BTreeSet<UnitKey> {
 }
 
 impl Chosen {
-    /// The plan reduced to the choice.
-    pub(super) fn restrict(&self, mut plan: Plan) -> Plan {
+    fn restrict(&self, mut plan: Plan) -> Plan {
         plan.units.retain(|unit| self.units.contains(&unit.key));
         plan.companions.retain(|companion| self.folders.contains(&companion.folder));
         for wave in &mut plan.waves {

@@ -45,8 +45,7 @@ enum Format {
 
 /// Prints the companions, then the units.
 pub(super) fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let reading = flags.repository.read(redactor)?;
-    let Some(mut desired) = reading.desired(&flags.repository, redactor)? else { return Ok(Exit::Failed) };
+    let Some((reading, mut desired)) = flags.repository.read_one(redactor)? else { return Ok(Exit::Failed) };
     reading.say(&desired.findings, redactor);
     choose(&mut desired, &flags.only)?;
     mask(&mut desired);

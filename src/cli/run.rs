@@ -67,7 +67,7 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
 
 /// What Git wants at the start; `None` where it cannot be used at all, after saying why.
 fn first(repository: &load::Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {
-    repository.read(redactor)?.desired(repository, redactor)
+    Ok(repository.read_one(redactor)?.map(|(_, desired)| desired))
 }
 
 impl Flags {

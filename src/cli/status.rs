@@ -5,7 +5,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::redact::Redactor;
-use super::{cluster, load, only};
+use super::{cluster, load};
 use crate::report::document::StatusDocument;
 use crate::report::{self, markdown, text};
 
@@ -14,11 +14,7 @@ use crate::report::{self, markdown, text};
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    repository: load::Flags,
-    #[command(flatten)]
-    cluster: cluster::Flags,
-    #[command(flatten)]
-    only: only::Flags,
+    target: cluster::Target,
     /// The form of the report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -28,15 +24,11 @@ pub(super) struct Flags {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let reading = flags.repository.read(redactor)?;
-    let Some(mut desired) = reading.desired(&flags.repository, redactor)? else { return Ok(Exit::Failed) };
-    let cluster = flags.cluster.connect(desired.context.as_deref(), redactor).await?;
-    let look = cluster::look(&cluster, &reading, &mut desired, redactor).await?;
-    let plan = match flags.only.choose(&look.plan, &desired)? {
-        Some(chosen) => chosen.restrict(look.plan),
-        None => look.plan,
+    let Some((reading, mut desired)) = flags.target.repository.read_one(redactor)? else {
+        return Ok(Exit::Failed);
     };
-    let document = StatusDocument::new(&plan, &look.live, &redactor.secrets());
+    let look = flags.target.look(&reading, &mut desired, redactor).await?;
+    let document = StatusDocument::new(&look.plan, &look.live, &redactor.secrets());
     flags.output.write(&match flags.format {
         Format::Text => text::status(&document, flags.output.width()),
         Format::Json => report::json(&document),

@@ -45,13 +45,13 @@ fn wrong_usage_is_64_and_says_what_to_write() {
       [possible values: text, json, markdown]
 
 
-    ["validate", "--environment", "staging"]: Some(1)
+    ["validate", "--environment", "staging"]: Some(64)
+    error: there is no environment `staging`
+    help: there are prod
 
-
-    ["graph", "--environment", "staging"]: Some(1)
-    error[unknown-environment]: there is no environment `staging`
-    --> flinkops.yaml
-     = help: there are prod
+    ["graph", "--environment", "staging"]: Some(64)
+    error: there is no environment `staging`
+    help: there are prod
 
     ["apply"]: Some(64)
     error: there is no terminal to ask on
