@@ -9,7 +9,9 @@
 //! - its ledger says that this spec was applied last; `x-applied` is laid over the spec for what was, where
 //!   that is something else, `x-ledger` over the ledger (`none`: there is no ledger);
 //! - an object that is not in Git names its `kind`, and stands there whole;
-//! - the namespace is marked as this repository's, unless a marker is among the objects.
+//! - the namespace is marked as this repository's, unless a marker is among the objects;
+//! - `x-operator: "1.7"` (or `"1.15"`) alone is no object: the cluster serves that operator's schema, and
+//!   `x-operator: unreadable` does not let it be read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,12 +24,14 @@ use flinkops::flink::secret::Secrets;
 use flinkops::plan::ledger::{
     LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
 };
-use flinkops::plan::live::LiveObject;
+use flinkops::plan::live::{LiveObject, Schema};
 use flinkops::plan::write::Task;
 use flinkops::plan::{Live, Plan, Write, observe_once, plan, step};
 use flinkops::report::document::{AgainstKind, PlanDocument};
 use flinkops::report::{json, text};
+use flinkops::sim::{OperatorMode, flink_schema};
 use flinkops::spec::policy::Mode;
+use flinkops::spec::served::Served;
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
 use flinkops::spec::{Desired, load};
 use jiff::Timestamp;
@@ -84,7 +88,10 @@ impl<'a> Cluster<'a> {
         cluster.mark(IDENTITY);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         for (index, document) in documents.iter().enumerate() {
-            cluster.add(document, 100 + index);
+            match document.get("x-operator") {
+                Some(operator) => cluster.live.schema = schema(operator.as_str().unwrap()),
+                None => cluster.add(document, 100 + index),
+            }
         }
         cluster.live.since = observe_once(&cluster.live);
         cluster.live
@@ -198,6 +205,16 @@ impl<'a> Cluster<'a> {
             other => panic!("{:?} {other:#?}", plan.units[0].changes),
         }
     }
+}
+
+fn schema(operator: &str) -> Schema {
+    let mode = match operator {
+        "1.7" => OperatorMode::V1_7,
+        "1.15" => OperatorMode::V1_15,
+        why => return Schema::Unreadable(format!("it is {why}")),
+    };
+    let document = serde_json::to_vec(&flink_schema(mode)).unwrap();
+    Schema::Served(Arc::new(Served::read(&document).unwrap()))
 }
 
 /// RFC 7386.

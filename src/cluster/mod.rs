@@ -11,6 +11,7 @@ mod lease;
 mod observe;
 mod perform;
 mod resource;
+mod schema;
 mod scope;
 mod store;
 mod watch;
@@ -34,12 +35,13 @@ pub type Mask = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// One Kubernetes API server, spoken to as `flinkops`.
 ///
-/// Cheap to clone: clones share the connection and the discovered kinds.
+/// Cheap to clone: clones share the connection, the discovered kinds and the schema.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
     name: String,
     discovered: Arc<resource::Discovered>,
+    schema: Arc<schema::Known>,
     mask: Arc<RwLock<Option<Mask>>>,
     lease: Option<Held>,
 }
@@ -47,7 +49,14 @@ pub struct Cluster {
 impl Cluster {
     /// Speaks through a client that someone else made; `name` is what people call the cluster.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into(), discovered: Arc::default(), mask: Arc::default(), lease: None }
+        Self {
+            client,
+            name: name.into(),
+            discovered: Arc::default(),
+            schema: Arc::default(),
+            mask: Arc::default(),
+            lease: None,
+        }
     }
 
     /// What people call the cluster: the context, or the server's address.

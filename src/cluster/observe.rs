@@ -33,7 +33,9 @@ impl Cluster {
     /// `Live::since` is left empty: one look cannot tell how long anything has been so.
     pub async fn observe(&self, scope: &Scope) -> Result<Live, ClusterError> {
         let feeds = scope.feeds();
-        let lists = try_join_all(feeds.iter().map(|feed| self.list(feed, scope))).await?;
+        let lists = try_join_all(feeds.iter().map(|feed| self.list(feed, scope)));
+        let (lists, schema) = futures::join!(lists, self.schema());
+        let lists = lists?;
         let mut store = Store::default();
         store.retain(&feeds);
         for (feed, objects) in feeds.iter().zip(lists) {
@@ -43,7 +45,8 @@ impl Cluster {
             }
             store.hear(feed, Said::End, scope);
         }
-        Ok(store.live(scope, &self.name).expect("every feed has just been listed"))
+        let live = store.live(scope, &self.name).expect("every feed has just been listed");
+        Ok(Live { schema, ..live })
     }
 
     async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<Value>, ClusterError> {

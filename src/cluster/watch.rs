@@ -11,7 +11,7 @@ use kube::Api;
 use kube::core::DynamicObject;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
-use tokio::sync::watch as channel;
+use tokio::sync::{Notify, watch as channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -20,10 +20,12 @@ use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource};
 use crate::flink::kind::ObjectKey;
 use crate::plan::Live;
-use crate::plan::live::LiveObject;
+use crate::plan::live::{LiveObject, Schema};
 
 /// How long a failure speaks for a feed; the longest pause between two attempts is shorter.
 const FAILING: Duration = Duration::from_secs(45);
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A cluster that is being watched.
 ///
@@ -39,11 +41,15 @@ pub struct Watch {
 struct Shared {
     state: Mutex<State>,
     changes: channel::Sender<u64>,
+    /// Asks for the schema again.
+    asks: Notify,
 }
 
 struct State {
     store: Store,
     scope: Scope,
+    /// `None` until the API server has answered for the first time.
+    schema: Option<Schema>,
     failures: BTreeMap<Feed, (Instant, ClusterError)>,
     restarts: u64,
 }
@@ -80,11 +86,18 @@ impl Cluster {
     /// Begins to watch everything in the scope. Must be called within a tokio runtime.
     pub fn watch(&self, scope: Scope) -> Watch {
         let (sender, changes) = channel::channel(0);
-        let state =
-            State { store: Store::default(), scope: scope.clone(), failures: BTreeMap::new(), restarts: 0 };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changes: sender });
-        let mut watch =
-            Watch { cluster: self.clone(), shared, tasks: JoinSet::new(), feeds: BTreeMap::new(), changes };
+        let state = State {
+            store: Store::default(),
+            scope: scope.clone(),
+            schema: None,
+            failures: BTreeMap::new(),
+            restarts: 0,
+        };
+        let (state, asks) = (Mutex::new(state), Notify::new());
+        let shared = Arc::new(Shared { state, changes: sender, asks });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_schema(self.clone(), shared.clone()));
+        let mut watch = Watch { cluster: self.clone(), shared, tasks, feeds: BTreeMap::new(), changes };
         watch.rescope(scope);
         watch
     }
@@ -94,7 +107,9 @@ impl Watch {
     /// Everything the plan is made from; `None` until each kind has been read completely.
     pub fn live(&self) -> Option<Live> {
         let state = self.shared.lock();
-        state.store.live(&state.scope, &self.cluster.name)
+        let schema = state.schema.clone()?;
+        let live = state.store.live(&state.scope, &self.cluster.name)?;
+        Some(Live { schema, ..live })
     }
 
     /// Waits until something that matters has changed since the last call.
@@ -134,7 +149,8 @@ impl Watch {
         Probe(self.shared.clone())
     }
 
-    /// Follows another scope: watches begin and end as needed, those that serve both go on.
+    /// Follows another scope: watches begin and end as needed, those that serve both go on. What is planned
+    /// next may be new to the cluster's schema, which is asked for again.
     pub fn rescope(&mut self, scope: Scope) {
         let wanted = scope.feeds();
         let selected: BTreeSet<_> = wanted.iter().map(|feed| (feed.clone(), scope.selector(feed))).collect();
@@ -147,6 +163,7 @@ impl Watch {
         });
         let going: BTreeSet<Feed> = self.feeds.keys().map(|(feed, _)| feed.clone()).collect();
         self.shared.rescope(scope, &going, &wanted);
+        self.shared.asks.notify_one();
         for (feed, selector) in selected {
             let (cluster, shared) = (self.cluster.clone(), self.shared.clone());
             let tasks = &mut self.tasks;
@@ -195,7 +212,7 @@ impl Shared {
         let state = self.lock();
         let failures = state.failures.values().filter(|(at, _)| at.elapsed() < FAILING);
         WatchHealth {
-            synced: state.store.synced(),
+            synced: state.store.synced() && state.schema.is_some(),
             failures: failures.map(|(_, error)| error.clone()).collect(),
             restarts: state.restarts,
         }
@@ -213,6 +230,20 @@ impl Shared {
         }
     }
 
+    fn learn(&self, schema: Schema) {
+        let mut state = self.lock();
+        let news = match (&state.schema, &schema) {
+            (Some(Schema::Served(old)), Schema::Served(new)) => !Arc::ptr_eq(old, new),
+            (Some(Schema::Unreadable(old)), Schema::Unreadable(new)) => old != new,
+            _ => true,
+        };
+        state.schema = Some(schema);
+        drop(state);
+        if news {
+            self.wake();
+        }
+    }
+
     fn failed(&self, feed: &Feed, error: ClusterError) {
         tracing::warn!(kind = feed.kind, namespace = feed.namespace, "failed to {error}; trying again");
         let mut state = self.lock();
@@ -220,6 +251,25 @@ impl Shared {
         state.failures.insert(feed.clone(), (Instant::now(), error));
         drop(state);
         self.wake();
+    }
+}
+
+/// Reads the schema whenever it is asked for, and again while it cannot be read for the time being.
+async fn keep_schema(cluster: Cluster, shared: Arc<Shared>) {
+    loop {
+        shared.asks.notified().await;
+        let mut pauses = watcher::DefaultBackoff::default();
+        loop {
+            let (schema, again) = match cluster.served().await {
+                Ok(served) => (Schema::Served(served), false),
+                Err(unreadable) => (Schema::Unreadable(unreadable.why), unreadable.passes),
+            };
+            shared.learn(schema);
+            if !again {
+                break;
+            }
+            tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+        }
     }
 }
 
@@ -245,7 +295,7 @@ async fn find(cluster: &Cluster, shared: &Shared, feed: &Feed) -> Resource {
             Ok(resource) => return resource,
             Err(error) => shared.failed(feed, error),
         }
-        tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(30))).await;
+        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 

@@ -78,7 +78,7 @@ fn applied(base: &Desired, unit: &Unit) -> LiveObject {
 }
 
 fn ledger(base: &Desired, unit: &Unit, now: Timestamp) -> Ledger {
-    let wanted = compare::wanted(base, unit);
+    let wanted = compare::wanted(base, unit, unit.spec());
     let applied =
         Applied { revision: base.revision().clone(), time: now, hash: compare::hash(&wanted), generation: 1 };
     Ledger {

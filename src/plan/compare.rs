@@ -19,9 +19,9 @@ use crate::spec::{Desired, Unit};
 /// The leaves of a unit that flinkops answers for: its spec, and each label and annotation Git names.
 pub type Fields = BTreeMap<String, Value>;
 
-/// What a unit should be, leaf by leaf, labels of flinkops' own included.
-pub fn wanted(desired: &Desired, unit: &Unit) -> Fields {
-    let mut fields = leaves(unit.spec());
+/// What a unit with this spec should be, leaf by leaf, labels of flinkops' own included.
+pub fn wanted(desired: &Desired, unit: &Unit, spec: &Value) -> Fields {
+    let mut fields = leaves(spec);
     for kind in ["labels", "annotations"] {
         let map = unit.manifest.pointer(&format!("/metadata/{kind}")).and_then(Value::as_object);
         for (key, value) in map.into_iter().flatten() {

@@ -9,7 +9,7 @@ use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
 use crate::spec::policy::{Adopt, Mode};
-use crate::spec::{Consents, Unit};
+use crate::spec::{Consents, Severity, Unit};
 
 /// Decides about one unit.
 pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
@@ -30,9 +30,11 @@ fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decisi
     let held =
         subject.ledger.and_then(|ledger| ledger.held.as_ref()).filter(|held| held.hash == subject.hash);
     let held = held.map(|held| Blocked::new(BlockedBy::Held, format!("held: {}", held.reason)));
+    let refused = subject.findings.iter().find(|finding| finding.severity == Severity::Error);
+    let refused = refused.map(|finding| Blocked::new(BlockedBy::Policy, &finding.message));
     let report = (subject.policy(world).mode == Mode::Report)
         .then(|| Blocked::new(BlockedBy::Policy, "policy.mode is report: nothing is written"));
-    decision.blocked(frozen).blocked(held).blocked(report)
+    decision.blocked(frozen).blocked(held).blocked(refused).blocked(report)
 }
 
 fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::spec::served::Served;
 
 /// One object as the API server returned it.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,4 +134,28 @@ pub struct Live {
     pub since: BTreeMap<UnitKey, Since>,
     /// A name for the cluster, for people: the context, or the server.
     pub cluster: String,
+    /// What the cluster's schema of the Flink kinds is.
+    pub schema: Schema,
+}
+
+/// What is known of the schema by which a cluster keeps, drops and refuses what is written to it.
+#[derive(Clone, Debug, Default)]
+pub enum Schema {
+    /// Nothing: nobody asked, or there is no cluster.
+    #[default]
+    Unknown,
+    /// It could not be read; the words say why.
+    Unreadable(String),
+    /// It was read.
+    Served(Arc<Served>),
+}
+
+impl Schema {
+    /// The schema, where it was read.
+    pub fn served(&self) -> Option<&Served> {
+        match self {
+            Self::Served(served) => Some(served),
+            Self::Unknown | Self::Unreadable(_) => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
 //!
 //! ```text
-//! subject   one unit seen from both sides        compare, owner
+//! subject   one unit seen from both sides        compare, owner, schema
 //! decide    what to do about it, as if alone     remove, carry, guard
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
@@ -32,6 +32,7 @@ mod owner;
 mod patch;
 mod record;
 mod remove;
+mod schema;
 mod subject;
 mod tasks;
 
@@ -91,7 +92,7 @@ pub fn plan(desired: &Desired, live: &Live, now: Timestamp) -> Plan {
         environment: desired.environment.clone(),
         against: live.cluster.clone(),
         waves: by_wave(&units),
-        findings: desired.findings.clone(),
+        findings: schema::findings(world, &fleet),
         records: record::markers(world, complete),
         wake: wake(world, &fleet.subjects, settled.wake),
         concurrency: desired.policy.concurrency,

@@ -154,7 +154,7 @@ pub struct Change {
 pub enum BlockedBy {
     /// Something it depends on is not settled.
     Gate,
-    /// The policy.
+    /// The policy, or the cluster's own: its API server would refuse the write.
     Policy,
     /// A guard against mass deletion or a foreign repository (S2, S3).
     Guard,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::compare::{self, Comparison, Fields};
+use super::compare::{Comparison, Fields};
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, savepoint_of};
@@ -13,7 +13,7 @@ use crate::flink::diff::DeploymentMode;
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
 use crate::flink::status::Status;
-use crate::spec::{Desired, Policy, Unit};
+use crate::spec::{Desired, Finding, Policy, Unit};
 
 /// How many times longer a session cluster must have been ready before its jobs count as settled (S15).
 pub const CLUSTER_SETTLE: i32 = 3;
@@ -108,12 +108,14 @@ pub struct Subject<'a> {
     pub operation: Option<Operation>,
     /// Whose the live object is.
     pub ownership: Ownership,
-    /// What Git wants, leaf by leaf.
+    /// What Git wants, leaf by leaf, without what the cluster would drop of it.
     pub wanted: Fields,
     /// The rendered hash.
     pub hash: String,
     /// The fields that differ.
     pub changes: Vec<Change>,
+    /// What the cluster would drop of it or refuse.
+    pub findings: Vec<Finding>,
     /// The cluster of a session job, in Git where it is there, else live.
     pub cluster_spec: Option<&'a Value>,
 }
@@ -137,13 +139,15 @@ impl<'a> Subject<'a> {
             since: world.live.since.get(key).map(|since| since.at),
             operation: live.and_then(Operation::of),
             ownership: live.map_or(Ownership::Ours, |live| ownership(world.desired, live)),
-            wanted: unit.map(|unit| compare::wanted(world.desired, unit)).unwrap_or_default(),
+            wanted: Fields::new(),
             hash: String::new(),
             changes: Vec::new(),
+            findings: Vec::new(),
             cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
         };
-        subject.hash = compare::hash(&subject.wanted);
+        subject.want(world);
         subject.changes = subject.compare(spec);
+        subject.refuse(world);
         subject
     }
 

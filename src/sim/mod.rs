@@ -159,6 +159,13 @@ impl Sim {
     }
 }
 
+/// The `OpenAPI` document in which a cluster with this operator says what fields its Flink kinds have.
+pub fn flink_schema(operator: OperatorMode) -> serde_json::Value {
+    let options = Options { operator, ..Options::default() };
+    let store = Store::new(&options, Clock::starting_at(Timestamp::UNIX_EPOCH));
+    api::flink_schema(&store)
+}
+
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

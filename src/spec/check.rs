@@ -13,10 +13,7 @@ use super::schema::{self, Form};
 
 /// Every mistake of a value, as findings.
 pub fn check(form: Form, node: &Node) -> Vec<Finding> {
-    let checker = checker(form);
-    let value = node.to_value();
-    let found = checker.validator.iter_errors(&value).flat_map(|error| checker.explain(node, &error));
-    found.collect()
+    checker(form).findings(&node.to_value(), node, |_| true)
 }
 
 /// The name most like the one written, if any is like it at all.
@@ -31,16 +28,33 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-struct Checker {
+/// A schema that explains what does not fit it.
+pub(super) struct Checker {
     schema: Value,
     validator: Validator,
 }
 
 impl Checker {
-    fn new(form: Form) -> Self {
-        let schema = schema::strict(form);
-        let validator = jsonschema::validator_for(&schema).expect("our own schemas are schemas");
-        Self { schema, validator }
+    fn of(form: Form) -> Self {
+        Self::new(schema::strict(form)).expect("our own schemas are schemas")
+    }
+
+    /// Compiles a schema; `None` for one that is none.
+    pub(super) fn new(schema: Value) -> Option<Self> {
+        let validator = jsonschema::validator_for(&schema).ok()?;
+        Some(Self { schema, validator })
+    }
+
+    /// Every mistake of a value, said where it is written, but those at pointers that do not `matter`.
+    pub(super) fn findings(
+        &self,
+        value: &Value,
+        written: &Node,
+        matters: impl Fn(&str) -> bool,
+    ) -> Vec<Finding> {
+        let errors = self.validator.iter_errors(value);
+        let errors = errors.filter(|error| matters(error.instance_path().as_str()));
+        errors.flat_map(|error| self.explain(written, &error)).collect()
     }
 
     fn explain(&self, root: &Node, error: &ValidationError<'_>) -> Vec<Finding> {
@@ -121,7 +135,7 @@ fn checker(form: Form) -> &'static Checker {
         ($($form:ident),*) => {
             match form {
                 $(Form::$form => {
-                    static CHECKER: LazyLock<Checker> = LazyLock::new(|| Checker::new(Form::$form));
+                    static CHECKER: LazyLock<Checker> = LazyLock::new(|| Checker::of(Form::$form));
                     &CHECKER
                 })*
             }

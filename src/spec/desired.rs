@@ -1,10 +1,12 @@
 //! All that one environment should hold, at one revision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::finding::{Finding, Place};
+use super::node::Node;
 use super::policy::Policy;
 use super::source::{Origin, Revision};
 use crate::flink::kind::{ObjectKey, Role, UnitKey};
@@ -58,6 +60,8 @@ pub struct Unit {
     /// The rendered manifest: `apiVersion`, `kind`, `metadata` with name, namespace, labels and
     /// annotations, and `spec`. Labels and annotations of flinkops' own are not in it: the plan adds them.
     pub manifest: Value,
+    /// The same, each value with the place in Git it comes from.
+    pub written: Arc<Node>,
     /// What must be settled first, sorted.
     pub depends_on: Vec<Dependency>,
     /// What a person consented to in the unit's file.

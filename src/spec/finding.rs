@@ -65,6 +65,11 @@ impl Finding {
         Self { severity: Severity::Warning, ..Self::error(rule, place, message) }
     }
 
+    /// A remark at a place.
+    pub fn info(rule: &'static str, place: Place, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, ..Self::error(rule, place, message) }
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

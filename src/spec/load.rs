@@ -1,6 +1,7 @@
 //! The one way from files to [`Desired`]: reads, checks, renders and resolves, and keeps what is broken apart (S1).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -306,11 +307,22 @@ impl LoadedFolder {
 
     fn settle(mut self, desired: &mut Desired) {
         for RenderedUnit { key, place, manifest, consents, policy, .. } in self.rendered.units {
-            let manifest = manifest.to_value();
+            let written = Arc::new(manifest);
+            let manifest = written.to_value();
             let role = Role::of(key.kind, &manifest["spec"]);
             let depends_on = self.depends_on.remove(&key).unwrap_or_default();
             let folder = self.path.clone();
-            let unit = Unit { key: key.clone(), role, folder, place, manifest, depends_on, consents, policy };
+            let unit = Unit {
+                key: key.clone(),
+                role,
+                folder,
+                place,
+                manifest,
+                written,
+                depends_on,
+                consents,
+                policy,
+            };
             desired.units.insert(key, unit);
         }
         for RenderedCompanion { key, place, manifest } in self.rendered.companions {

@@ -24,6 +24,7 @@ mod refusal;
 mod render;
 mod repository;
 pub mod schema;
+pub mod served;
 pub mod source;
 pub mod yaml;
 
@@ -32,4 +33,5 @@ pub use finding::{Finding, Severity};
 pub use load::{Loaded, explain, load};
 pub use policy::Policy;
 pub use render::render;
+pub use repository::FILE;
 pub use source::SourceTree;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::finding::Place;
+use crate::flink::canonical::unescape;
 
 /// A place in a file, small enough to be kept with every value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,11 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// A file as a whole.
+    pub fn of_file(path: &str) -> Self {
+        Self { file: path.into(), line: 0, column: 0, width: 0 }
+    }
+
     /// The same place as findings carry it.
     pub fn place(&self) -> Place {
         Place {
@@ -156,6 +162,35 @@ impl Node {
         node
     }
 
+    /// Where the value at a JSON pointer is written: itself, or the key of a whole map; where it is missing,
+    /// the key it should be under. A key of Flink's configuration is one segment, however it is nested.
+    pub fn place_of(&self, pointer: &str) -> Place {
+        let (mut node, mut key) = (self, &self.mark);
+        for segment in pointer.split('/').skip(1).map(unescape) {
+            if let Some(item) = segment.parse::<usize>().ok().and_then(|index| node.items().get(index)) {
+                (node, key) = (item, &item.mark);
+                continue;
+            }
+            let mut rest = segment.as_str();
+            while !rest.is_empty() {
+                let Some((name, below)) = node.step(rest) else { return key.place() };
+                let Some(next) = node.get(name) else { return key.place() };
+                (node, key, rest) = (next, node.key_mark(name), below);
+            }
+        }
+        if node.members().is_some() { key.place() } else { node.mark.place() }
+    }
+
+    /// The member that a name leads to, and what is left of the name: a key of Flink's configuration may be
+    /// nested at any of its dots.
+    fn step<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        if self.get(name).is_some() {
+            return Some((name, ""));
+        }
+        let mut dots = name.match_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..]));
+        dots.find(|(head, _)| self.get(head).is_some())
+    }
+
     /// The plain value. Null members of maps are left out: null means absent everywhere.
     pub fn to_value(&self) -> Value {
         match &self.content {
@@ -178,9 +213,50 @@ fn object(members: &Members) -> Map<String, Value> {
 }
 
 impl Node {
+    /// A plain value, written as a whole at one place.
+    pub fn of(value: &Value, mark: &Mark) -> Self {
+        let content = match value {
+            Value::Null => Content::Null,
+            Value::Bool(value) => Content::Bool(*value),
+            Value::Number(value) => Content::Number(value.clone()),
+            Value::String(value) => Content::Text(value.clone()),
+            Value::Array(items) => Content::List(items.iter().map(|item| Self::of(item, mark)).collect()),
+            Value::Object(map) => {
+                let member = |value| Member { key: mark.clone(), value: Self::of(value, mark) };
+                Content::Map(map.iter().map(|(key, value)| (key.clone(), member(value))).collect())
+            }
+        };
+        Self { mark: mark.clone(), content }
+    }
+
     /// A map of the members given, each key standing where its value does.
     pub fn map<'a>(mark: Mark, members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let member = |(key, value): (&str, Self)| (key.to_owned(), Member { key: value.mark.clone(), value });
         Self { mark, content: Content::Map(members.into_iter().map(member).collect()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::source::Limits;
+    use crate::spec::yaml;
+
+    #[test]
+    fn a_pointer_leads_to_its_value_or_to_the_nearest_key() {
+        let text = "spec:\n  flinkConfiguration:\n    kubernetes.operator:\n      cluster: {health-check.enabled: true}\n  job:\n    parallelism: 0\n    args: [a, b]\n";
+        let read = yaml::read("job.yaml", text.as_bytes(), &Limits::default()).unwrap();
+        let at = |pointer: &str| {
+            let place = read[0].place_of(pointer);
+            (place.line, place.column)
+        };
+        assert_eq!(at("/spec/job/parallelism"), (6, 18));
+        assert_eq!(at("/spec/job/jarURI"), (5, 3));
+        assert_eq!(at("/spec/job/args/1"), (7, 15));
+        assert_eq!(at("/spec/job/args/2"), (7, 5));
+        assert_eq!(at("/spec/flinkVersion"), (1, 1));
+        assert_eq!(at("/spec/flinkConfiguration"), (2, 3));
+        let key = "/spec/flinkConfiguration/kubernetes.operator.cluster.health-check.enabled";
+        assert_eq!(at(key), (4, 39));
+        assert_eq!(at("/spec/flinkConfiguration/kubernetes.namespace"), (2, 3));
     }
 }

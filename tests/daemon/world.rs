@@ -13,6 +13,7 @@ use flinkops::sim::operator::JobView;
 use flinkops::sim::{LoggedRequest, Options as SimOptions, Sim};
 use flinkops::spec::desired::{Dependency, Movement, Why};
 use flinkops::spec::finding::Place;
+use flinkops::spec::node::{Mark, Node};
 use flinkops::spec::source::{Origin, Revision};
 use flinkops::spec::{Companion, Consents, Desired, Policy, Unit};
 use serde_json::{Value, json};
@@ -160,15 +161,18 @@ fn unit(key: &UnitKey, spec: &Value, depends_on: &[UnitKey], policy: &Policy) ->
     let declared = depends_on.iter().map(|on| Dependency { on: on.clone(), why: Why::Declared });
     let cluster = key.cluster(spec).map(|on| Dependency { on, why: Why::SessionCluster });
     let folder = format!("jobs/{}", key.name);
+    let file = format!("{folder}/job.yaml");
+    let manifest = json!({
+        "apiVersion": API_VERSION, "kind": key.kind.as_str(),
+        "metadata": {"name": key.name, "namespace": key.namespace}, "spec": spec,
+    });
     Unit {
         key: key.clone(),
         role: Role::of(key.kind, spec),
-        place: Place::file(format!("{folder}/job.yaml")),
+        place: Place::file(&file),
         folder,
-        manifest: json!({
-            "apiVersion": API_VERSION, "kind": key.kind.as_str(),
-            "metadata": {"name": key.name, "namespace": key.namespace}, "spec": spec,
-        }),
+        written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
+        manifest,
         depends_on: declared.chain(cluster).collect(),
         consents: Consents::default(),
         policy: policy.clone(),

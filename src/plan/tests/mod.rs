@@ -1,6 +1,6 @@
 //! The rules of state, each by its id, on plans of values.
 
-mod scene;
+pub mod scene;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Small desired and live states for the tests of this room.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use super::super::{Live, observe_once, plan, step};
 use crate::flink::kind::{API_VERSION, Kind, Role, UnitKey};
 use crate::spec::desired::{Dependency, Movement, Why};
 use crate::spec::finding::Place;
+use crate::spec::node::{Mark, Node};
 use crate::spec::source::{Origin, Revision};
 use crate::spec::{Consents, Desired, Policy, Unit};
 
@@ -104,12 +106,15 @@ impl Scene {
             .map(|on| Dependency { on: self::key(Kind::FlinkDeployment, on), why: Why::Declared })
             .collect();
         edges.extend(key.cluster(&spec).map(|on| Dependency { on, why: Why::SessionCluster }));
+        let file = format!("jobs/{name}/job.yaml");
+        let manifest = json!({"apiVersion": API_VERSION, "kind": key.kind.as_str(),
+                "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
         let unit = Unit {
             role: Role::of(key.kind, &spec),
             folder: format!("jobs/{name}"),
-            place: Place::file(format!("jobs/{name}/job.yaml")),
-            manifest: json!({"apiVersion": API_VERSION, "kind": key.kind.as_str(),
-                "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}),
+            place: Place::file(&file),
+            written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
+            manifest,
             depends_on: edges,
             consents: Consents::default(),
             policy: self.desired.policy.clone(),

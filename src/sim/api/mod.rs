@@ -46,6 +46,12 @@ mod watch;
 use journal::Journal;
 use store::Store;
 
+/// The `OpenAPI` document of the operator's group.
+pub fn flink_schema(store: &Store) -> serde_json::Value {
+    let group = format!("apis/{}", crate::flink::kind::API_VERSION);
+    openapi::document(store, &group).expect("the Flink kinds are always served")
+}
+
 /// The API: the objects and the record of what was asked.
 pub struct Api {
     store: Store,

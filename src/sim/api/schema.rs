@@ -18,15 +18,18 @@ pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<Value> {
         _ => return None,
     };
     let any = json!({});
-    Some(object(
-        json!({"apiVersion": any, "kind": any, "metadata": any, "status": {"type": "object"}, "spec": spec}),
-    ))
+    Some(object(json!({"apiVersion": any, "kind": any, "metadata": any, "status": anything(), "spec": spec})))
 }
 
 fn object(properties: Value) -> Value {
     let mut object = json!({"type": "object"});
     object["properties"] = properties;
     object
+}
+
+/// A map of whatever there is.
+fn anything() -> Value {
+    json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 fn one_of(allowed: &[&str]) -> Value {
@@ -40,7 +43,7 @@ fn string_map() -> Value {
 fn configuration(mode: OperatorMode) -> Value {
     match mode {
         OperatorMode::V1_7 => string_map(),
-        OperatorMode::V1_15 => json!({}),
+        OperatorMode::V1_15 => json!({"x-kubernetes-preserve-unknown-fields": true}),
     }
 }
 
@@ -52,7 +55,7 @@ fn deployment(mode: OperatorMode) -> Value {
     object(json!({
         "image": {"type": "string"}, "imagePullPolicy": {"type": "string"},
         "serviceAccount": {"type": "string"}, "flinkVersion": one_of(&FLINK_VERSIONS[..newest]),
-        "flinkConfiguration": configuration(mode), "ingress": ingress(mode), "podTemplate": {"type": "object"},
+        "flinkConfiguration": configuration(mode), "ingress": ingress(mode), "podTemplate": anything(),
         "jobManager": component(), "taskManager": component(), "logConfiguration": string_map(),
         "restartNonce": {"type": "integer"}, "mode": one_of(&["native", "standalone"]), "job": job(mode),
     }))
@@ -65,7 +68,7 @@ fn component() -> Value {
     let text = json!({"type": "string"});
     object(json!({
         "resource": object(json!({"cpu": {"type": "number"}, "memory": text, "ephemeralStorage": text})),
-        "replicas": {"type": "integer"}, "podTemplate": {"type": "object"},
+        "replicas": {"type": "integer"}, "podTemplate": anything(),
     }))
 }
 

@@ -135,7 +135,7 @@ fn without_null(schema: &mut Value) {
 }
 
 /// Visits every schema within a schema, the outermost last.
-fn each(schema: &mut Value, visit: &impl Fn(&mut Map<String, Value>)) {
+pub(super) fn each(schema: &mut Value, visit: &impl Fn(&mut Map<String, Value>)) {
     let Value::Object(map) = schema else { return };
     for (keyword, value) in map.iter_mut() {
         match (keyword.as_str(), value) {

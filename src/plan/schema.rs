@@ -1,0 +1,144 @@
+//! What the cluster's schema makes of what Git wants: dropped, refused, or kept as it is.
+
+use std::borrow::Cow;
+
+use super::compare;
+use super::fleet::Fleet;
+use super::live::Schema;
+use super::subject::{Subject, World};
+use crate::spec::finding::Place;
+use crate::spec::{FILE, Finding};
+
+impl Subject<'_> {
+    /// Says what Git wants of the unit, without what the cluster would drop: it could never become equal, and
+    /// would be written again and again. The hash is of all that Git wants.
+    pub(super) fn want(&mut self, world: World<'_>) {
+        let Some(unit) = self.unit else {
+            self.hash = compare::hash(&self.wanted);
+            return;
+        };
+        let whole = compare::wanted(world.desired, unit, unit.spec());
+        self.hash = compare::hash(&whole);
+        let kept = world.live.schema.served().map(|served| served.keep(unit));
+        let (kept, findings) = kept.unwrap_or((Cow::Borrowed(unit.spec()), Vec::new()));
+        self.wanted = match kept {
+            Cow::Borrowed(_) => whole,
+            Cow::Owned(spec) => compare::wanted(world.desired, unit, &spec),
+        };
+        self.findings = findings;
+    }
+
+    /// Says what the cluster would refuse of what is to be written. What it holds already was taken once.
+    pub(super) fn refuse(&mut self, world: World<'_>) {
+        let (Some(unit), Some(served)) = (self.unit, world.live.schema.served()) else { return };
+        let is_written = |pointer: &str| {
+            let path = path(pointer);
+            self.live.is_none() || self.changes.iter().any(|change| overlap(&change.path, &path))
+        };
+        if self.live.is_none() || !self.changes.is_empty() {
+            self.findings.append(&mut served.refuse(unit, is_written));
+        }
+    }
+}
+
+/// A pointer into a spec as changes spell it: a configuration key is one segment.
+fn path(pointer: &str) -> String {
+    match pointer.strip_prefix("/flinkConfiguration/") {
+        Some(key) => format!("/spec/flinkConfiguration/{}", key.replace('/', ".")),
+        None => format!("/spec{pointer}"),
+    }
+}
+
+/// Whether one path is the other's, or leads to it.
+fn overlap(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::live::Schema;
+    use super::super::tests::scene::{Scene, application, key};
+    use super::super::{Action, Plan};
+    use crate::flink::kind::Kind;
+    use crate::spec::served::Served;
+
+    /// An operator that knows no nonce, and takes no number in its configuration.
+    fn old_operator(mut scene: Scene) -> Scene {
+        let text = json!({"type": "string"});
+        let job = json!({"jarURI": text, "upgradeMode": text, "parallelism": {"type": "integer"}});
+        let spec = json!({"type": "object", "properties": {
+            "image": text, "flinkVersion": text, "job": {"type": "object", "properties": job},
+            "flinkConfiguration": {"type": "object", "additionalProperties": text},
+        }});
+        let kind = json!([{"group": "flink.apache.org", "version": "v1beta1", "kind": "FlinkDeployment"}]);
+        let schema = json!({"x-kubernetes-group-version-kind": kind, "properties": {"spec": spec}});
+        let document = json!({"components": {"schemas": {"FlinkDeployment": schema}}}).to_string();
+        let document = document.into_bytes();
+        scene.live.schema = Schema::Served(Arc::new(Served::read(&document).unwrap()));
+        scene
+    }
+
+    fn rules(plan: &Plan) -> Vec<&str> {
+        plan.findings.iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_refused() {
+        let mut spec = application("a:1");
+        spec["flinkConfiguration"]["taskmanager.numberOfTaskSlots"] = json!("4");
+        let scene = Scene::new().git("a", spec.clone(), &[]).running("a", spec).recorded();
+        let respelt = |scene: Scene, image: &str, slots: i64| {
+            old_operator(scene.unit(Kind::FlinkDeployment, "a", |unit| {
+                unit.manifest["spec"]["image"] = json!(image);
+                unit.manifest["spec"]["flinkConfiguration"]["taskmanager.numberOfTaskSlots"] = json!(slots);
+            }))
+        };
+        let plan = respelt(scene, "a:2", 4).plan();
+        assert_eq!((plan.units[0].action, rules(&plan)), (Action::Update, vec![]));
+        assert!(plan.units[0].blocked.is_none());
+        let spec = application("a:1");
+        let scene = Scene::new().git("a", spec.clone(), &[]).running("a", spec).recorded();
+        let plan = respelt(scene, "a:1", 4).plan();
+        assert_eq!(rules(&plan), ["refused-value"]);
+        assert!(plan.units[0].blocked.is_some() && plan.units[0].next.is_empty());
+    }
+
+    #[test]
+    fn a_field_that_comes_with_a_newer_operator_is_pending_then_and_not_drift() {
+        let mut spec = application("a:1");
+        spec["job"]["savepointRedeployNonce"] = json!(1);
+        let scene = Scene::new().git("a", spec.clone(), &[]).running("a", spec);
+        let scene = scene.edit(Kind::FlinkDeployment, "a", |object| {
+            object["spec"]["job"].as_object_mut().unwrap().remove("savepointRedeployNonce");
+        });
+        let mut scene = old_operator(scene);
+        let plan = scene.plan();
+        assert_eq!((plan.units[0].changes.len(), rules(&plan)), (0, vec!["dropped-field"]));
+        for task in plan.units.into_iter().flat_map(|unit| unit.next) {
+            scene.record(&task);
+        }
+        assert!(scene.live.ledgers.contains_key(&key(Kind::FlinkDeployment, "a")));
+        assert!(scene.plan().units[0].next.is_empty(), "recorded once");
+        scene.live.schema = Schema::Unknown;
+        let change = &scene.plan().units[0].changes[0];
+        assert_eq!(change.cause, super::super::outcome::Cause::Pending);
+    }
+}
+
+/// What Git brought up, and what the cluster makes of it.
+pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
+    let mut findings = world.desired.findings.clone();
+    findings.extend(fleet.subjects.iter().flat_map(|subject| subject.findings.iter().cloned()));
+    if let Schema::Unreadable(why) = &world.live.schema {
+        let message = format!("the schema of this cluster's operator is not readable: {why}");
+        let finding = Finding::info("schema-not-readable", Place::file(FILE), message);
+        findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
+    }
+    findings.sort();
+    findings
+}

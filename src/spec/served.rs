@@ -1,0 +1,290 @@
+//! The Flink kinds as a cluster serves them: what its API server would drop of a unit, and what it would
+//! refuse, said at the line in Git.
+//!
+//! The API server tells what the custom resource definitions say in its `OpenAPI` v3 document of the
+//! operator's group, which everyone who may log in can read. Fields that the schema does not have are
+//! dropped in silence ("pruned"), unless it keeps unknown fields; values that do not fit it are refused.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::check::{Checker, nearest};
+use super::desired::Unit;
+use super::finding::Finding;
+use super::schema::each;
+use crate::flink::canonical::{escape, unescape};
+use crate::flink::kind::{GROUP, Kind, VERSION};
+
+/// Rule of a field that the cluster drops.
+pub const DROPPED: &str = "dropped-field";
+/// Rule of a value that the cluster refuses.
+pub const REFUSED: &str = "refused-value";
+
+const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
+const EMBEDDED: &str = "x-kubernetes-embedded-resource";
+
+/// What a cluster's API server says of the kinds that can be units.
+#[derive(Debug)]
+pub struct Served {
+    kinds: BTreeMap<Kind, Schema>,
+}
+
+/// The schema of a kind's `spec`.
+struct Schema {
+    spec: Value,
+    /// Compiled for the first unit that is to be written: most plans write nothing.
+    checker: OnceLock<Option<Checker>>,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Schema")
+    }
+}
+
+impl Served {
+    /// Reads the `OpenAPI` v3 document of `flink.apache.org/v1beta1`.
+    ///
+    /// # Errors
+    /// Where it is no such document.
+    pub fn read(document: &[u8]) -> serde_json::Result<Self> {
+        let document: Document = serde_json::from_slice(document)?;
+        let schemas = document.components.schemas.into_values();
+        let kinds = schemas.filter_map(|schema| {
+            let kind = schema.kinds.iter().find(|kind| kind.group == GROUP && kind.version == VERSION)?;
+            Some((
+                Kind::parse(&kind.kind)?,
+                Schema { spec: schema.properties.spec?, checker: OnceLock::new() },
+            ))
+        });
+        Ok(Self { kinds: kinds.collect() })
+    }
+
+    /// The spec of a unit as the cluster would keep it, and what it would drop of it.
+    pub fn keep<'u>(&self, unit: &'u Unit) -> (Cow<'u, Value>, Vec<Finding>) {
+        let dropped = self.kinds.get(&unit.key.kind).map(|schema| dropped(unit.spec(), &schema.spec));
+        let dropped = dropped.unwrap_or_default();
+        if dropped.is_empty() {
+            return (Cow::Borrowed(unit.spec()), Vec::new());
+        }
+        let mut spec = unit.spec().clone();
+        for field in &dropped {
+            remove(&mut spec, &field.pointer);
+        }
+        (Cow::Owned(spec), dropped.iter().map(|field| field.finding(unit)).collect())
+    }
+
+    /// What the cluster would refuse of a unit, where its pointer into the spec is to be `written`.
+    pub fn refuse(&self, unit: &Unit, written: impl Fn(&str) -> bool) -> Vec<Finding> {
+        let Some(checker) = self.kinds.get(&unit.key.kind).and_then(Schema::checker) else {
+            return Vec::new();
+        };
+        let spec = unit.written.get("spec").unwrap_or(&unit.written);
+        let refused = |finding: Finding| Finding {
+            rule: REFUSED,
+            message: format!("refused by this cluster's operator: {}", finding.message),
+            ..finding.unit(&unit.key.name)
+        };
+        checker.findings(unit.spec(), spec, written).into_iter().map(refused).collect()
+    }
+}
+
+impl Schema {
+    fn checker(&self) -> Option<&Checker> {
+        let compile = || {
+            let mut schema = self.spec.clone();
+            each(&mut schema, &modern);
+            Checker::new(schema)
+        };
+        self.checker.get_or_init(compile).as_ref()
+    }
+}
+
+/// `OpenAPI` 3.0 spells exclusive bounds as the oldest JSON Schema did.
+fn modern(schema: &mut Map<String, Value>) {
+    for (exclusive, inclusive) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        match schema.remove(exclusive) {
+            Some(Value::Bool(true)) => {
+                schema.remove(inclusive).map(|bound| schema.insert(exclusive.to_owned(), bound));
+            }
+            Some(bound @ Value::Number(_)) => drop(schema.insert(exclusive.to_owned(), bound)),
+            _ => {}
+        }
+    }
+}
+
+/// A field of a spec that its schema does not have.
+#[derive(Debug, PartialEq, Eq)]
+struct Dropped {
+    /// JSON pointer into the spec.
+    pointer: String,
+    /// The name that the schema has in its place.
+    meant: Option<String>,
+}
+
+impl Dropped {
+    fn finding(&self, unit: &Unit) -> Finding {
+        let (parent, name) = self.pointer.rsplit_once('/').unwrap_or_default();
+        let segments: Vec<String> = parent.split('/').skip(1).map(unescape).collect();
+        let spec = unit.written.get("spec").unwrap_or(&unit.written);
+        let place = spec.nearest(segments.iter().map(String::as_str)).key_mark(&unescape(name)).place();
+        let message =
+            format!("`{}` is dropped by this cluster's operator, which does not know it", unescape(name));
+        let hint = match &self.meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "remove it, or upgrade the operator and its custom resource definitions".to_owned(),
+        };
+        Finding::warning(DROPPED, place, message).hint(hint).unit(&unit.key.name)
+    }
+}
+
+fn dropped(spec: &Value, schema: &Value) -> Vec<Dropped> {
+    let mut fields = Vec::new();
+    collect("", spec, schema, &mut fields);
+    fields
+}
+
+fn collect(pointer: &str, value: &Value, schema: &Value, fields: &mut Vec<Dropped>) {
+    match value {
+        Value::Object(map) if !is_open(schema) => {
+            for (key, child) in map.iter().filter(|(_, child)| !child.is_null()) {
+                let pointer = format!("{pointer}/{}", escape(key));
+                match of_member(schema, key) {
+                    Member::Known(schema) => collect(&pointer, child, schema, fields),
+                    Member::Kept => {}
+                    Member::Unknown => {
+                        let known = schema["properties"].as_object().into_iter().flatten();
+                        let meant = nearest(key, known.map(|(name, _)| name.as_str())).map(str::to_owned);
+                        fields.push(Dropped { pointer, meant });
+                    }
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(&format!("{pointer}/{index}"), item, &schema["items"], fields);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a schema says nothing of members: what it refers to elsewhere is not followed.
+fn is_open(schema: &Value) -> bool {
+    let says = |keyword: &str| schema.get(keyword).is_some();
+    !says("properties") && !says("additionalProperties") && (!says("type") || schema[KEEPS_UNKNOWN] == true)
+}
+
+enum Member<'s> {
+    Known(&'s Value),
+    Kept,
+    Unknown,
+}
+
+fn of_member<'s>(schema: &'s Value, key: &str) -> Member<'s> {
+    let embedded = schema[EMBEDDED] == true && ["apiVersion", "kind", "metadata"].contains(&key);
+    match (schema["properties"].get(key), schema.get("additionalProperties")) {
+        (Some(schema), _) | (None, Some(schema @ Value::Object(_))) => Member::Known(schema),
+        (None, Some(Value::Bool(true))) => Member::Kept,
+        _ if embedded || schema[KEEPS_UNKNOWN] == true => Member::Kept,
+        _ => Member::Unknown,
+    }
+}
+
+/// Takes a member out of its map.
+fn remove(value: &mut Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    if let Some(map) = value.pointer_mut(parent).and_then(Value::as_object_mut) {
+        map.remove(&unescape(name));
+    }
+}
+
+/// As much of the document as is looked at.
+#[derive(Deserialize)]
+struct Document {
+    components: Components,
+}
+
+#[derive(Deserialize)]
+struct Components {
+    #[serde(default)]
+    schemas: BTreeMap<String, OfKind>,
+}
+
+#[derive(Deserialize)]
+struct OfKind {
+    #[serde(default, rename = "x-kubernetes-group-version-kind")]
+    kinds: Vec<GroupVersionKind>,
+    #[serde(default)]
+    properties: Properties,
+}
+
+#[derive(Default, Deserialize)]
+struct Properties {
+    spec: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionKind {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pointers(spec: &Value, schema: &Value) -> Vec<String> {
+        dropped(spec, schema).into_iter().map(|field| field.pointer).collect()
+    }
+
+    #[test]
+    fn unknown_fields_are_found_at_any_depth_and_in_lists() {
+        let schema = json!({"type": "object", "properties": {
+            "job": {"type": "object", "properties": {"state": {"type": "string"}}},
+            "tls": {"type": "array", "items": {"type": "object", "properties": {"hosts": {"type": "array"}}}},
+            "empty": {"type": "object"},
+        }});
+        let spec = json!({
+            "job": {"state": "running", "stat": "x", "gone": null},
+            "tls": [{"hosts": ["a"]}, {"a/b": 1}], "empty": {"x": 1}, "new": {"below": 1},
+        });
+        assert_eq!(pointers(&spec, &schema), ["/empty/x", "/job/stat", "/new", "/tls/1/a~1b"]);
+        assert_eq!(dropped(&spec, &schema)[1].meant.as_deref(), Some("state"));
+    }
+
+    #[test]
+    fn what_keeps_unknown_fields_is_respected() {
+        let keeps = json!({"type": "object", KEEPS_UNKNOWN: true});
+        let some = json!({"type": "object", KEEPS_UNKNOWN: true,
+            "properties": {"known": {"type": "object", "properties": {"a": {}}}}});
+        let map =
+            json!({"type": "object", "additionalProperties": {"type": "object", "properties": {"a": {}}}});
+        let whole = json!({"type": "object", EMBEDDED: true, "properties": {"spec": {"type": "object"}}});
+        let referred = json!({"allOf": [{"$ref": "#/x"}]});
+        assert!(pointers(&json!({"a": {"b": 1}}), &keeps).is_empty());
+        assert_eq!(pointers(&json!({"x": 1, "known": {"a": 1, "b": 2}}), &some), ["/known/b"]);
+        assert_eq!(pointers(&json!({"x": {"a": 1, "b": 2}}), &map), ["/x/b"]);
+        assert_eq!(pointers(&json!({"kind": "Pod", "status": {}}), &whole), ["/status"]);
+        assert!(pointers(&json!({"a": 1}), &referred).is_empty());
+    }
+
+    #[test]
+    fn exclusive_bounds_are_understood() {
+        let mut schema = json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 0,
+            "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": false}}});
+        each(&mut schema, &modern);
+        assert_eq!(
+            schema["properties"]["n"],
+            json!({"type": "integer", "exclusiveMinimum": 0, "maximum": 9})
+        );
+    }
+}
