@@ -216,9 +216,11 @@ fn changes(intent: &Value, live: &LiveObject) -> Vec<Change> {
             before: live.value().pointer(&path).cloned(),
             after: intent.pointer(&path).cloned(),
             effect: if path.starts_with("/metadata/") { FieldEffect::Metadata } else { FieldEffect::None },
+            note: None,
             cause: Cause::Pending,
             owner: owner::of(live, &path),
             secret: is_secret_path(&path),
+            place: path.clone(),
             path,
         })
         .collect()

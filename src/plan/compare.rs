@@ -131,9 +131,11 @@ impl Comparison<'_> {
         let owner = owner::of(self.live, path);
         Change {
             path: path.to_owned(),
+            place: path.to_owned(),
             before: before.cloned(),
             after: after.cloned(),
             effect: self.effect(path, after),
+            note: None,
             cause: self.cause(path, before, after, owner.as_ref()),
             owner,
             secret: is_secret_path(path),

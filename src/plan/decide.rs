@@ -104,7 +104,7 @@ fn with_reasons(mut decision: Decision, changes: &[Change]) -> Decision {
 }
 
 fn reason(change: &Change) -> String {
-    let field = change.path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+    let field = change.place.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
     match (change.cause, change.owner.as_ref()) {
         (Cause::Drift | Cause::Both, Some(owner)) => format!("{field} was changed by {}", owner.manager),
         (Cause::Drift | Cause::Both, None) => format!("{field} was changed in the cluster"),

@@ -134,12 +134,16 @@ pub struct Owner {
 pub struct Change {
     /// JSON pointer into the manifest; a Flink configuration key is one segment.
     pub path: String,
+    /// The same place for people: an entry of a list that Kubernetes keys goes by its key, not its index.
+    pub place: String,
     /// What the cluster has; `None` where it has nothing.
     pub before: Option<Value>,
     /// What Git wants; `None` where it wants nothing.
     pub after: Option<Value>,
     /// What the difference does.
     pub effect: FieldEffect,
+    /// What is not plain about the effect, in words that quote no value.
+    pub note: Option<String>,
     /// Whose move it was.
     pub cause: Cause,
     /// Who last wrote the live field.

@@ -53,7 +53,7 @@ fn drift_row(text: &mut String, id: &str, change: &ChangeDocument) {
     let by = owner.map_or_else(String::new, |owner| prose(&owner.manager));
     let at = owner.and_then(|owner| owner.time).map_or_else(String::new, |time| time.to_string());
     let (git, cluster) = (value(change.after.as_ref()), value(change.before.as_ref()));
-    let _ = writeln!(text, "| {} | {} | {git} | {cluster} | {by} | {at} |", code(id), code(&change.path));
+    let _ = writeln!(text, "| {} | {} | {git} | {cluster} | {by} | {at} |", code(id), code(change.place()));
 }
 
 /// Findings.
@@ -215,7 +215,9 @@ fn fold(text: &mut String, id: &str, action: Action, reasons: &[String], changes
         let effect = serde_json::to_value(change.effect).unwrap_or_default();
         let effect = effect.as_str().unwrap_or_default();
         let drift = if change.cause == Cause::Pending { "" } else { "drift" };
-        let _ = writeln!(text, "| {} | {before} | {after} | {effect} | {drift} |", code(&change.path));
+        let note = change.note.as_deref().map(prose).unwrap_or_default();
+        let remarks = [drift, &note].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(": ");
+        let _ = writeln!(text, "| {} | {before} | {after} | {effect} | {remarks} |", code(change.place()));
     }
     text.push_str("\n</details>\n\n");
 }

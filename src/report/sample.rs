@@ -48,9 +48,11 @@ pub(super) fn change(path: &str, before: Value, after: Value) -> Change {
     let some = |value: Value| (!value.is_null()).then_some(value);
     Change {
         path: path.into(),
+        place: path.into(),
         before: some(before),
         after: some(after),
         effect: FieldEffect::Upgrade,
+        note: None,
         cause: Cause::Pending,
         owner: None,
         secret: false,

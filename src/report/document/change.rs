@@ -14,6 +14,9 @@ use crate::plan::outcome::{Cause, Change, FieldEffect};
 pub struct ChangeDocument {
     /// JSON pointer into the manifest; a Flink configuration key is one segment.
     pub path: String,
+    /// The same place with list entries by name, where that is not the same text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What the cluster has; left out where it has nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
@@ -22,6 +25,9 @@ pub struct ChangeDocument {
     pub after: Option<Value>,
     /// What the difference does to the running job.
     pub effect: FieldEffect,
+    /// What is not plain about the effect, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Whose move it was.
     pub cause: Cause,
     /// Who last wrote the live field.
@@ -44,20 +50,28 @@ pub struct OwnerDocument {
 }
 
 impl ChangeDocument {
+    /// Where the field is, for people.
+    pub fn place(&self) -> &str {
+        self.place.as_ref().unwrap_or(&self.path)
+    }
+
     /// Masks a change: all of it where its place is secret, else what is secret inside.
     pub fn new(change: &Change, secrets: &Secrets) -> Self {
-        let whole = change.secret || secret::is_secret_path(&change.path);
+        // An index does not tell which variable it is, a name does.
+        let whole = change.secret || secret::is_secret_path(&change.place);
         let show = |value: &Option<Value>| {
             let value = value.as_ref()?;
-            Some(if whole { Value::from(MASK) } else { scrub(secret::mask(&change.path, value), secrets) })
+            Some(if whole { Value::from(MASK) } else { scrub(secret::mask(&change.place, value), secrets) })
         };
         let (before, after) = (show(&change.before), show(&change.after));
         Self {
             path: change.path.clone(),
+            place: Some(change.place.clone()).filter(|place| *place != change.path),
             secret: whole || before != change.before || after != change.after,
             before,
             after,
             effect: change.effect,
+            note: change.note.clone(),
             cause: change.cause,
             owner: change
                 .owner

@@ -178,6 +178,11 @@ impl Page {
                     self.line(8, &paint(YELLOW, line));
                 }
             }
+            if let Some(note) = &change.note {
+                for line in wrap(&clean(note), self.width.saturating_sub(8)) {
+                    self.line(8, &paint(DIM, line));
+                }
+            }
         }
     }
 

@@ -15,9 +15,9 @@ const MOST_LINES: usize = 20;
 /// Lists are compared entry by entry, by their `name` where they have one; texts line by line.
 pub(super) fn lines(change: &ChangeDocument, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    compare(&change.path, change.before.as_ref(), change.after.as_ref(), width, &mut lines);
+    compare(change.place(), change.before.as_ref(), change.after.as_ref(), width, &mut lines);
     if lines.is_empty() {
-        lines.push(format!("{}: (secret) → (secret)", change.path));
+        lines.push(format!("{}: (secret) → (secret)", change.place()));
     }
     lines
 }
