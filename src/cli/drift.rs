@@ -35,7 +35,7 @@ enum FailOn {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some(document) = plan::document(&flags.target, flags.format, redactor).await? else {
+    let Some(document) = plan::document(&flags.target, None, flags.format, redactor).await? else {
         return Ok(Exit::Failed);
     };
     let document = document.into_drift();

@@ -9,6 +9,7 @@ mod cluster;
 mod completions;
 pub mod demo;
 mod drift;
+mod dry_run;
 mod exit;
 mod graph;
 mod load;

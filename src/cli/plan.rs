@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::cluster::Target;
+use super::dry_run::{self, DryRun};
 use super::exit::Exit;
 use super::load::Reading;
 use super::output::{self, Format};
@@ -21,6 +22,9 @@ pub(super) struct Flags {
     /// Compare with this commit, branch or tag, and not with a cluster.
     #[arg(long, value_name = "REV", conflicts_with_all = ["kubeconfig", "context"])]
     base: Option<String>,
+    /// Also ask the API server to judge what would be written first; needs the rights to write it.
+    #[arg(long, value_enum, value_name = "WHERE", conflicts_with = "base")]
+    dry_run: Option<DryRun>,
     /// The form of the plan.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -32,7 +36,7 @@ pub(super) struct Flags {
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
     let document = match &flags.base {
         Some(base) => compare(flags, base, redactor)?,
-        None => document(&flags.target, flags.format, redactor).await?,
+        None => document(&flags.target, flags.dry_run, flags.format, redactor).await?,
     };
     let Some(document) = document else { return Ok(Exit::Failed) };
     flags.output.write(&match flags.format {
@@ -52,11 +56,17 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
 /// The plan as a document; `None` where the repository is too broken, after saying why.
 pub(super) async fn document(
     target: &Target,
+    dry_run: Option<DryRun>,
     format: Format,
     redactor: &Redactor,
 ) -> anyhow::Result<Option<PlanDocument>> {
     let Some((reading, mut desired)) = target.repository.read_one(redactor)? else { return Ok(None) };
-    let look = target.look(&reading, &mut desired, redactor).await?;
+    let mut look = target.look(&reading, &mut desired, redactor).await?;
+    if dry_run.is_some() {
+        let mut said = dry_run::ask(target, &look, &desired).await?;
+        look.plan.findings.append(&mut said);
+        look.plan.findings.sort();
+    }
     Ok(Some(shown(&look.plan, AgainstKind::Cluster, &reading, format, redactor)))
 }
 

@@ -160,6 +160,15 @@ impl std::fmt::Display for Right {
     }
 }
 
+/// What the API server has against one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldCause {
+    /// The field as the API server names it: `spec.job.parallelism`, `spec.tls[0].hosts`.
+    pub field: String,
+    /// Why, without secrets.
+    pub message: String,
+}
+
 /// A write was not done, or it cannot be told whether it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {
@@ -180,6 +189,8 @@ pub enum WriteError {
         key: ObjectKey,
         /// Why, without secrets.
         message: String,
+        /// The same field by field, where the API server says so.
+        causes: Vec<FieldCause>,
     },
     /// A right is missing.
     #[error("{right}: the cluster's RBAC does not allow it; {}", right.rule())]

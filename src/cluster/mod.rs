@@ -2,9 +2,10 @@
 //!
 //! Nothing here decides. [`observe`](Cluster::observe) reads once (a report's rights suffice: get, list,
 //! watch), [`watch`](Cluster::watch) keeps reading, [`perform`](Cluster::perform) sends exactly the request
-//! that the plan made and says what became of it. Bodies of requests are never logged.
+//! that the plan made and says what became of it, [`dry_run`](Cluster::dry_run) what would. Bodies of requests are never logged.
 
 mod connect;
+mod dry_run;
 mod error;
 mod events;
 mod lease;
@@ -23,7 +24,7 @@ use kube::Client;
 use kube::core::Request;
 use serde::de::DeserializeOwned;
 
-pub use error::{ClusterError, WriteError};
+pub use error::{ClusterError, FieldCause, WriteError};
 pub use events::Events;
 pub use lease::{Held, Holder, Lease, LeaseError, Patience};
 pub use resource::Resource;

@@ -7,7 +7,7 @@ use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams, PostParams
 use kube::core::{Request, Status};
 use serde_json::Value;
 
-use super::error::{Right, innermost, status_text};
+use super::error::{FieldCause, Right, innermost, status_text};
 use super::{Cluster, Resource, WriteError};
 use crate::flink::kind::ObjectKey;
 use crate::plan::Write;
@@ -21,24 +21,34 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Cluster {
     /// Sends the task's request. The answer is the object as it is now; `None` for one that is gone.
     pub async fn perform(&self, task: &Task) -> Result<Option<LiveObject>, WriteError> {
+        self.send(task, false).await
+    }
+
+    /// The same, or with `dry` only as a question that changes nothing.
+    pub(super) async fn send(&self, task: &Task, dry: bool) -> Result<Option<LiveObject>, WriteError> {
         let key = task.write.key();
         let verb = task.write.verb();
         let transient =
             |message: String| WriteError::Transient { verb, key: key.clone(), message, retry_after: None };
         let resource = self.resource(&key.api_version, &key.kind).await.map_err(|error| {
             if error.is_permanent() {
-                WriteError::Rejected { verb, key: key.clone(), message: error.to_string() }
+                WriteError::Rejected {
+                    verb,
+                    key: key.clone(),
+                    message: error.to_string(),
+                    causes: Vec::new(),
+                }
             } else {
                 transient(error.to_string())
             }
         })?;
         // Asked last, so that nothing lies between the answer and the request.
-        if self.lease.as_ref().is_some_and(|lease| !lease.is_held()) {
+        if !dry && self.lease.as_ref().is_some_and(|lease| !lease.is_held()) {
             return Err(WriteError::LeaseLost { verb, key });
         }
-        tracing::debug!(verb, object = %key, reason = task.reason, "writing");
+        tracing::debug!(verb, object = %key, reason = task.reason, dry, "writing");
         let path = resource.path(&key.namespace);
-        let answer = self.request::<Value>(path, |request| build(&request, &key, &task.write));
+        let answer = self.request::<Value>(path, |request| build(&request, &key, &task.write, dry));
         match tokio::time::timeout(PATIENCE, answer).await {
             Err(_) => Err(transient(format!("no answer within {} s", PATIENCE.as_secs()))),
             Ok(Ok(answer)) => Ok(remains(&task.write, answer)),
@@ -74,8 +84,12 @@ impl Cluster {
         let kube::Error::Api(status) = error else {
             return transient(innermost(error), None);
         };
-        let rejected =
-            || WriteError::Rejected { verb, key: key.clone(), message: self.masked(&status_text(status)) };
+        let rejected = || WriteError::Rejected {
+            verb,
+            key: key.clone(),
+            message: self.masked(&status_text(status)),
+            causes: self.causes(status),
+        };
         match status.code {
             409 if is_field_conflict(status) => rejected(),
             409 => WriteError::Conflict { verb, key: key.clone() },
@@ -93,29 +107,42 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// What a refusal says field by field.
+    fn causes(&self, status: &Status) -> Vec<FieldCause> {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        let causes = causes.filter(|cause| !cause.field.is_empty());
+        causes
+            .map(|cause| FieldCause { field: cause.field.clone(), message: self.masked(&cause.message) })
+            .collect()
+    }
+}
+
 fn build(
     request: &Request,
     key: &ObjectKey,
     write: &Write,
+    dry_run: bool,
 ) -> Result<HttpRequest<Vec<u8>>, kube::core::request::Error> {
-    let post = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let post = PostParams { field_manager: Some(MANAGER.to_owned()), dry_run };
     let body = |object: &Value| serde_json::to_vec(object).map_err(kube::core::request::Error::SerializeBody);
     match write {
         Write::Create { object } => request.create(&post, body(object)?),
         Write::Replace { object } => request.replace(&key.name, &post, body(object)?),
         Write::Patch { patch, .. } => {
             let parameters =
-                PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+                PatchParams { field_manager: Some(MANAGER.to_owned()), dry_run, ..PatchParams::default() };
             request.patch(&key.name, &parameters, &Patch::Merge(patch))
         }
         Write::Apply { object, force } => {
-            let parameters = PatchParams { force: *force, ..PatchParams::apply(MANAGER) };
+            let parameters = PatchParams { force: *force, dry_run, ..PatchParams::apply(MANAGER) };
             request.patch(&key.name, &parameters, &Patch::Apply(object))
         }
         Write::Delete { uid, resource_version, .. } => {
             let named = |text: &String| (!text.is_empty()).then(|| text.clone());
             let preconditions = Preconditions { uid: named(uid), resource_version: named(resource_version) };
-            request.delete(&key.name, &DeleteParams::background().preconditions(preconditions))
+            let parameters = DeleteParams { dry_run, ..DeleteParams::background() };
+            request.delete(&key.name, &parameters.preconditions(preconditions))
         }
     }
 }

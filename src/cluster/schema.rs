@@ -42,25 +42,25 @@ impl Cluster {
         let mut known = self.schema.0.lock().await;
         let tag = known.as_ref().map(|(tag, _)| tag);
         let answer = self.client.send(question(tag)).await;
-        let answer = answer.map_err(|error| self.unreadable(innermost(&error), true))?;
+        let answer = answer.map_err(|error| self.unreadable(&innermost(&error), true))?;
         let (head, body) = answer.into_parts();
         if let (StatusCode::NOT_MODIFIED, Some((_, served))) = (head.status, &*known) {
             return Ok(served.clone());
         }
         if head.status != StatusCode::OK {
             let passes = head.status.is_server_error() || head.status == StatusCode::TOO_MANY_REQUESTS;
-            return Err(self.unreadable(format!("the API server answers {}", head.status), passes));
+            return Err(self.unreadable(&format!("the API server answers {}", head.status), passes));
         }
         let body = body.collect_bytes().await;
-        let body = body.map_err(|error| self.unreadable(innermost(&error), true))?;
+        let body = body.map_err(|error| self.unreadable(&innermost(&error), true))?;
         let served = Served::read(&body);
-        let served = Arc::new(served.map_err(|error| self.unreadable(error.to_string(), false))?);
+        let served = Arc::new(served.map_err(|error| self.unreadable(&error.to_string(), false))?);
         *known = head.headers.get(ETAG).map(|tag| (tag.clone(), served.clone()));
         Ok(served)
     }
 
-    fn unreadable(&self, why: String, passes: bool) -> Unreadable {
-        Unreadable { why: self.masked(&why), passes }
+    fn unreadable(&self, why: &str, passes: bool) -> Unreadable {
+        Unreadable { why: self.masked(why), passes }
     }
 }
 

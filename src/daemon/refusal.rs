@@ -141,7 +141,12 @@ mod tests {
     }
 
     fn rejected(task: &Task) -> WriteError {
-        WriteError::Rejected { verb: "patch", key: task.write.key(), message: "no".into() }
+        WriteError::Rejected {
+            verb: "patch",
+            key: task.write.key(),
+            message: "no".into(),
+            causes: Vec::new(),
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,6 +55,19 @@ fn overlap(one: &str, other: &str) -> bool {
     long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What Git brought up, and what the cluster makes of it.
+pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
+    let mut findings = world.desired.findings.clone();
+    findings.extend(fleet.subjects.iter().flat_map(|subject| subject.findings.iter().cloned()));
+    if let Schema::Unreadable(why) = &world.live.schema {
+        let message = format!("the schema of this cluster's operator is not readable: {why}");
+        let finding = Finding::info("schema-not-readable", Place::file(FILE), message);
+        findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
+    }
+    findings.sort();
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -128,17 +141,4 @@ mod tests {
         let change = &scene.plan().units[0].changes[0];
         assert_eq!(change.cause, super::super::outcome::Cause::Pending);
     }
-}
-
-/// What Git brought up, and what the cluster makes of it.
-pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
-    let mut findings = world.desired.findings.clone();
-    findings.extend(fleet.subjects.iter().flat_map(|subject| subject.findings.iter().cloned()));
-    if let Schema::Unreadable(why) = &world.live.schema {
-        let message = format!("the schema of this cluster's operator is not readable: {why}");
-        let finding = Finding::info("schema-not-readable", Place::file(FILE), message);
-        findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
-    }
-    findings.sort();
-    findings
 }

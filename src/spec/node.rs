@@ -181,6 +181,12 @@ impl Node {
         if node.members().is_some() { key.place() } else { node.mark.place() }
     }
 
+    /// The same for a field as the API server names it: `spec.job.parallelism`, `spec.tls[0].hosts`.
+    pub fn place_of_field(&self, field: &str) -> Place {
+        let path = field.replace("].", "/").replace('[', "/").replace(']', "");
+        self.place_of(&format!("/{path}"))
+    }
+
     /// The member that a name leads to, and what is left of the name: a key of Flink's configuration may be
     /// nested at any of its dots.
     fn step<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
@@ -258,5 +264,13 @@ mod tests {
         let key = "/spec/flinkConfiguration/kubernetes.operator.cluster.health-check.enabled";
         assert_eq!(at(key), (4, 39));
         assert_eq!(at("/spec/flinkConfiguration/kubernetes.namespace"), (2, 3));
+        let field = |field: &str| (read[0].place_of_field(field).line, read[0].place_of_field(field).column);
+        assert_eq!(field("spec.job.parallelism"), (6, 18));
+        assert_eq!(field("spec.job.args[1]"), (7, 15));
+        assert_eq!(
+            field("spec.flinkConfiguration.kubernetes.operator.cluster.health-check.enabled"),
+            (4, 39)
+        );
+        assert_eq!(field("spec"), (1, 1));
     }
 }

@@ -2,6 +2,7 @@
 
 mod canary;
 mod cluster;
+mod dry_run;
 mod repository;
 mod usage;
 mod world;
