@@ -2,35 +2,91 @@
 //!
 //! The operator compares typed Java objects, so an absent field equals its Java default, `1` equals
 //! `1.0`, and a nested configuration equals a flat one (reference: `ReflectiveDiffBuilder`,
-//! `AbstractFlinkSpec`). The leaves of the canonical form are also what is shown, hashed and recorded.
+//! `AbstractFlinkSpec`). The leaves of the canonical form are what is compared, hashed and recorded;
+//! shown is what is written ([`super::place`]).
+//!
+//! Where the operator keeps a whole list as one value, the entries of lists that Kubernetes keys are leaves
+//! by their name, so that a change of one variable is a change of one variable. The list itself then is a
+//! leaf too: the names in their order, which counts to the operator.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::config;
+use super::quantity::Quantity;
+use super::{config, list};
 
-/// The leaves of a spec by JSON pointer, `/spec` included: scalars and whole lists.
-///
-/// A Flink configuration key is one segment, whatever its nesting in the manifest.
-pub fn leaves(spec: &Value) -> BTreeMap<String, Value> {
-    let mut out = BTreeMap::new();
+/// Leaves by their path: a JSON pointer in which an entry of a keyed list goes by its name, and a Flink
+/// configuration key is one segment.
+pub type Leaves = BTreeMap<String, Value>;
+
+/// Where the keys of Flink's configuration stand.
+pub const CONFIGURATION: &str = "/spec/flinkConfiguration/";
+
+/// Maps with free keys in a pod template: there an empty map equals none.
+const FREE: [&str; 7] =
+    ["labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes", "options", "data"];
+/// The same with quantities in them.
+const AMOUNTS: [&str; 3] = ["requests", "limits", "overhead"];
+/// Single quantities in a pod template.
+const AMOUNT: [&str; 2] = ["sizeLimit", "divisor"];
+
+/// The leaves of a spec, `/spec` included.
+pub fn leaves(spec: &Value) -> Leaves {
+    let mut out = Leaves::new();
     let Some(spec) = spec.as_object() else { return out };
     for (field, value) in spec {
         let path = format!("/spec/{}", escape(field));
-        match field.as_str() {
-            "flinkConfiguration" => {
-                for (key, text) in config::flatten(value) {
-                    out.insert(format!("{path}/{}", escape(&key)), Value::String(text));
-                }
-            }
-            "podTemplate" => collect(&path, &pod_template(value), &mut out),
-            "jobManager" | "taskManager" => collect(&path, &process(value), &mut out),
-            _ => collect(&path, value, &mut out),
+        if field == "flinkConfiguration" {
+            let keys = config::flatten(value).into_iter();
+            out.extend(keys.map(|(key, text)| (format!("{path}/{}", escape(&key)), Value::String(text))));
+        } else {
+            collect(&path, field, value, Part::Own, &mut out);
         }
     }
     fill_defaults(spec, &mut out);
     out
+}
+
+/// The leaves in which two sides differ, by path, with the value of each side.
+///
+/// An empty map against one with content, and the names of a keyed list against more or fewer names, are
+/// no differences of their own: what is below them says it all.
+pub fn differences<'l>(
+    left: &'l Leaves,
+    right: &'l Leaves,
+) -> Vec<(&'l str, Option<&'l Value>, Option<&'l Value>)> {
+    let mut paths: Vec<&'l String> = left.keys().chain(right.keys()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let told_below = |path: &str, before: Option<&Value>, after: Option<&Value>| match (before, after) {
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            has_below(left, path) && has_below(right, path) && same_order(before, after)
+        }
+        _ => has_below(left, path) || has_below(right, path),
+    };
+    paths
+        .into_iter()
+        .map(|path| (path.as_str(), left.get(path), right.get(path)))
+        .filter(|(path, before, after)| before != after && !told_below(path, *before, *after))
+        .collect()
+}
+
+fn has_below(leaves: &Leaves, path: &str) -> bool {
+    let start = format!("{path}/");
+    leaves.range(start.clone()..).next().is_some_and(|(below, _)| below.starts_with(&start))
+}
+
+/// Whether the names on both sides are in the same order.
+fn same_order(before: &[Value], after: &[Value]) -> bool {
+    let common = before.iter().filter(|name| after.contains(name));
+    common.eq(after.iter().filter(|name| before.contains(name)))
+}
+
+/// Whether a path leads to a list whose entries go by their names.
+pub fn is_keyed(path: &str) -> bool {
+    let within = path.contains("/podTemplate/") || path.contains("/resources/");
+    within && path.rsplit('/').next().is_some_and(|list| list::key(list).is_some())
 }
 
 /// Escapes one segment of a JSON pointer.
@@ -43,27 +99,98 @@ pub fn unescape(segment: &str) -> String {
     segment.replace("~1", "/").replace("~0", "~")
 }
 
-fn collect(path: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
+/// Whose types a part of a spec has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The operator's own: to them empty is not absent.
+    Own,
+    /// Kubernetes': lists may be keyed, and empty ones are absent.
+    Pod,
+    /// A map of free keys.
+    Free,
+    /// A map of quantities.
+    Amounts,
+}
+
+impl Part {
+    fn below(self, field: &str) -> Self {
+        match self {
+            Self::Own if field == "podTemplate" || field == "resources" => Self::Pod,
+            Self::Pod if FREE.contains(&field) => Self::Free,
+            Self::Pod if AMOUNTS.contains(&field) => Self::Amounts,
+            part => part,
+        }
+    }
+
+    /// A scalar by its value: `1.0` is `1`, and a quantity its digits.
+    fn scalar(self, field: &str, value: &Value) -> Value {
+        let amount = self == Self::Amounts || (self == Self::Pod && AMOUNT.contains(&field));
+        match value {
+            Value::String(text) if amount => quantity(text).unwrap_or_else(|| value.clone()),
+            Value::Number(number) if amount => quantity(&number.to_string()).unwrap_or_else(|| value.clone()),
+            Value::String(text) if self == Self::Own && field == "cpu" => {
+                text.parse().map_or_else(|_| value.clone(), |cores: f64| number(&json!(cores)))
+            }
+            Value::Number(_) => number(value),
+            _ => value.clone(),
+        }
+    }
+
+    /// A whole value, where no leaf stands for a part of it.
+    fn whole(self, field: &str, value: &Value) -> Value {
+        match value {
+            Value::Array(entries) => entries.iter().map(|entry| self.whole("", entry)).collect(),
+            Value::Object(map) => {
+                let kept = map.iter().filter(|(_, value)| !value.is_null());
+                let below = kept.map(|(key, value)| (key.clone(), self.below(key).whole(key, value)));
+                below.collect::<Map<_, _>>().into()
+            }
+            scalar => self.scalar(field, scalar),
+        }
+    }
+}
+
+fn collect(path: &str, field: &str, value: &Value, part: Part, out: &mut Leaves) {
+    let part = part.below(field);
     match value {
         Value::Null => {}
         Value::Object(map) => {
-            for (key, value) in map {
-                collect(&format!("{path}/{}", escape(key)), value, out);
+            // The operator clears what it does not know of a pod template.
+            let known = |key: &str| field != "podTemplate" || matches!(key, "metadata" | "spec");
+            let mut kept = map.iter().filter(|(key, value)| known(key) && !value.is_null()).peekable();
+            let has_default = matches!(path, "/spec/job" | "/spec/jobManager");
+            let means_absent = matches!(part, Part::Free | Part::Amounts);
+            if kept.peek().is_none() && !has_default && !means_absent {
+                out.insert(path.to_owned(), json!({}));
+            }
+            for (key, value) in kept {
+                collect(&format!("{path}/{}", escape(key)), key, value, part, out);
             }
         }
-        value => {
-            out.insert(path.to_owned(), number(value));
+        Value::Array(entries) if entries.is_empty() && (part != Part::Own || field == "args") => {}
+        Value::Array(entries) => match list::names(field, entries).filter(|_| part == Part::Pod) {
+            Some(names) => {
+                for (name, entry) in names.iter().zip(entries) {
+                    collect(&format!("{path}/{}", escape(name)), "", entry, part, out);
+                }
+                out.insert(path.to_owned(), json!(names));
+            }
+            None => {
+                out.insert(path.to_owned(), part.whole(field, value));
+            }
+        },
+        scalar => {
+            out.insert(path.to_owned(), part.scalar(field, scalar));
         }
     }
 }
 
 /// Java defaults of `JobSpec` and `JobManagerSpec`, which an absent field equals.
-fn fill_defaults(spec: &Map<String, Value>, out: &mut BTreeMap<String, Value>) {
+fn fill_defaults(spec: &Map<String, Value>, out: &mut Leaves) {
     let mut default = |path: &str, value: Value| {
         out.entry(path.to_owned()).or_insert(value);
     };
     if spec.get("job").is_some_and(Value::is_object) {
-        default("/spec/job/args", json!([]));
         default("/spec/job/parallelism", json!(0));
         default("/spec/job/state", json!("running"));
         default("/spec/job/upgradeMode", json!("stateless"));
@@ -73,98 +200,15 @@ fn fill_defaults(spec: &Map<String, Value>, out: &mut BTreeMap<String, Value>) {
     }
 }
 
-fn process(value: &Value) -> Value {
-    let mut value = value.clone();
-    if let Some(template) = value.get_mut("podTemplate") {
-        *template = pod_template(template);
-    }
-    value
+fn quantity(text: &str) -> Option<Value> {
+    Some(Value::String(Quantity::parse(text)?.to_string()))
 }
 
-/// A pod template without what the operator does not read (`apiVersion`, `kind`, `status`), and with
-/// its quantities as numbers.
-fn pod_template(value: &Value) -> Value {
-    let mut template = value.clone();
-    if let Some(map) = template.as_object_mut() {
-        for field in ["apiVersion", "kind", "status"] {
-            map.remove(field);
-        }
-    }
-    quantities(&mut template);
-    template
-}
-
-fn quantities(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                match (key.as_str(), &mut *value) {
-                    ("requests" | "limits", Value::Object(resources)) => {
-                        resources.values_mut().for_each(quantity);
-                    }
-                    ("sizeLimit", value) => quantity(value),
-                    (_, value) => quantities(value),
-                }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(quantities),
-        _ => {}
-    }
-}
-
-fn quantity(value: &mut Value) {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return,
-    };
-    if let Some(amount) = parse_quantity(&text) {
-        *value = number(&json!(amount));
-    }
-}
-
-/// The amount a Kubernetes quantity stands for; `None` where it is none.
-pub fn parse_quantity(text: &str) -> Option<f64> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && !"+-.".contains(c)).unwrap_or(text.len());
-    let (digits, suffix) = text.split_at(split);
-    let factor = match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024f64.powi(2),
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        "Ei" => 1024f64.powi(6),
-        exponent => return exponent.starts_with(['e', 'E']).then(|| text.parse().ok())?,
-    };
-    Some(digits.parse::<f64>().ok()? * factor)
-}
-
-/// Numbers compare by value: `1.0` becomes `1`, in lists too.
 fn number(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64() {
-            #[expect(clippy::cast_possible_truncation, reason = "bounded by the guard")]
-            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => json!(float as i64),
-            _ => value.clone(),
-        },
-        Value::Array(list) => list.iter().map(number).collect(),
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.clone(), number(value)))
-            .collect::<Map<_, _>>()
-            .into(),
-        other => other.clone(),
+    match value.as_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the guard")]
+        Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => json!(float as i64),
+        _ => value.clone(),
     }
 }
 
@@ -174,6 +218,16 @@ mod tests {
 
     fn same(left: &Value, right: &Value) {
         assert_eq!(leaves(left), leaves(right));
+    }
+
+    fn differ(left: &Value, right: &Value) -> Vec<String> {
+        let (left, right) = (leaves(left), leaves(right));
+        differences(&left, &right).into_iter().map(|(path, ..)| path.to_owned()).collect()
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "literals read better by value")]
+    fn pod(spec: Value) -> Value {
+        json!({"podTemplate": {"spec": spec}})
     }
 
     #[test]
@@ -186,12 +240,48 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_object_is_not_an_absent_one() {
+        for field in ["taskManager", "ingress", "podTemplate", "logConfiguration"] {
+            assert_eq!(differ(&json!({}), &json!({field: {}})), [format!("/spec/{field}")]);
+        }
+        assert_eq!(differ(&json!({"ingress": {"tls": []}}), &json!({"ingress": {}})), ["/spec/ingress/tls"]);
+        assert_eq!(
+            differ(
+                &json!({"podTemplate": {}}),
+                &json!({"podTemplate": {"metadata": {"creationTimestamp": null}}})
+            ),
+            ["/spec/podTemplate/metadata"]
+        );
+    }
+
+    #[test]
+    fn an_empty_object_that_gets_content_is_told_by_the_content() {
+        let volumes = |empty: Value| pod(json!({"volumes": [{"name": "v", "emptyDir": empty}]}));
+        assert_eq!(
+            differ(&volumes(json!({})), &volumes(json!({"medium": "Memory"}))),
+            ["/spec/podTemplate/spec/volumes/v/emptyDir/medium"]
+        );
+    }
+
+    #[test]
+    fn in_a_pod_template_empty_lists_and_maps_are_absent() {
+        same(
+            &pod(json!({"containers": [{"name": "c"}]})),
+            &pod(
+                json!({"containers": [{"name": "c", "env": [], "resources": null}], "volumes": [], "nodeSelector": {}}),
+            ),
+        );
+    }
+
+    #[test]
     fn numbers_and_quantities_compare_by_value() {
         same(
-            &json!({"taskManager": {"resource": {"cpu": 1}, "podTemplate": {"apiVersion": "v1", "spec": {"containers":
-                [{"resources": {"limits": {"cpu": "1000m", "memory": "1Gi"}}}]}}}}),
-            &json!({"taskManager": {"resource": {"cpu": 1.0}, "podTemplate": {"spec": {"containers":
-                [{"resources": {"limits": {"cpu": 1, "memory": "1024Mi"}}}]}}}}),
+            &json!({"taskManager": {"resource": {"cpu": 1}, "resources": {"limits": {"cpu": "2"}}, "podTemplate":
+                {"apiVersion": "v1", "spec": {"containers": [{"name": "c", "resources": {"limits":
+                    {"cpu": "300m", "memory": "1Gi"}}}]}}}}),
+            &json!({"taskManager": {"resource": {"cpu": 1.0}, "resources": {"limits": {"cpu": "2000m"}}, "podTemplate":
+                {"status": {}, "spec": {"containers": [{"name": "c", "resources": {"limits":
+                    {"cpu": 0.3, "memory": "1024Mi"}}}]}}}}),
         );
     }
 
@@ -202,16 +292,42 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_what_it_says() {
+        let of = |value| json!({"podTemplate": {"metadata": {"labels": {"sizeLimit": value}}}});
+        assert_eq!(differ(&of("1"), &of("1.0")), ["/spec/podTemplate/metadata/labels/sizeLimit"]);
+    }
+
+    #[test]
     fn a_configuration_key_is_one_segment() {
         let leaves = leaves(&json!({"flinkConfiguration": {"a": {"b/c": 1}}}));
         assert_eq!(leaves.keys().collect::<Vec<_>>(), ["/spec/flinkConfiguration/a.b~1c"]);
     }
 
     #[test]
-    fn quantities_parse() {
-        assert_eq!(parse_quantity("1500m"), Some(1.5));
-        assert_eq!(parse_quantity("1e3"), Some(1000.0));
-        assert_eq!(parse_quantity("2Gi"), Some(2_147_483_648.0));
-        assert_eq!(parse_quantity("lots"), None);
+    fn a_variable_is_found_by_its_name() {
+        let env = |env: Value| pod(json!({"containers": [{"name": "c", "env": env}]}));
+        let before = env(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]));
+        let path = "/spec/podTemplate/spec/containers/c/env";
+        let changed = env(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "3"}]));
+        assert_eq!(differ(&before, &changed), [format!("{path}/B/value")]);
+        let inserted = env(
+            json!([{"name": "N", "value": "0"}, {"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
+        );
+        assert_eq!(differ(&before, &inserted), [format!("{path}/N/name"), format!("{path}/N/value")]);
+        let swapped = env(json!([{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]));
+        assert_eq!(differ(&before, &swapped), [path]);
+    }
+
+    #[test]
+    fn other_lists_are_one_leaf() {
+        assert_eq!(
+            differ(&json!({"job": {"args": ["a"]}}), &json!({"job": {"args": ["b"]}})),
+            ["/spec/job/args"]
+        );
+        let tolerations = |list: Value| pod(json!({"tolerations": list}));
+        assert_eq!(
+            differ(&tolerations(json!([{"key": "a"}])), &tolerations(json!([{"key": "b"}]))),
+            ["/spec/podTemplate/spec/tolerations"]
+        );
     }
 }

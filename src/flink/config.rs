@@ -15,6 +15,8 @@ pub const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availa
 
 /// Flattens a configuration the way the operator's `ConfigObjectNode` does: nested maps joined by `.`,
 /// lists by `;`, scalars as text. Empty maps and lists contribute no key.
+///
+/// Operators before 1.13 know only flat keys with strings, and their CRD refuses anything else.
 pub fn flatten(configuration: &Value) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     collect("", configuration, &mut flat);
@@ -31,17 +33,38 @@ fn collect(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
         }
         Value::Array(list) if list.is_empty() => {}
         Value::Null if prefix.is_empty() => {}
-        value => {
-            flat.insert(prefix.to_owned(), text(value));
+        Value::Array(list) => {
+            flat.insert(prefix.to_owned(), list.iter().map(text).collect::<Vec<_>>().join(";"));
+        }
+        scalar => {
+            flat.insert(prefix.to_owned(), text(scalar));
         }
     }
 }
 
+/// What Java's `JsonNode.asText` makes of a value that went through the API server: nothing of a list or a
+/// map within a list.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(";"),
+        Value::Array(_) | Value::Object(_) => String::new(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, float),
         other => other.to_string(),
+    }
+}
+
+/// The API server stores `1.0` as `1`; Java prints small and large numbers with an exponent.
+fn float(value: f64) -> String {
+    let plain = (1e-3..1e7).contains(&value.abs());
+    if value.fract() == 0.0 && value.abs() < 1e21 {
+        format!("{value:.0}")
+    } else if plain {
+        value.to_string()
+    } else {
+        let text = format!("{value:E}");
+        let (mantissa, exponent) = text.split_once('E').unwrap_or((&text, "0"));
+        let point = if mantissa.contains('.') { "" } else { ".0" };
+        format!("{mantissa}{point}E{exponent}")
     }
 }
 
@@ -72,6 +95,21 @@ mod tests {
             flat.into_iter().collect::<Vec<_>>(),
             [("a.b", "1"), ("a.c", "1;2"), ("d", "true"), ("e", "null")].map(|(k, v)| (k.into(), v.into()))
         );
+    }
+
+    #[test]
+    fn numbers_read_as_the_operator_gets_them() {
+        for (number, text) in [
+            (json!(1.0), "1"),
+            (json!(0.7), "0.7"),
+            (json!(0.0001), "1.0E-4"),
+            (json!(1.5e8), "150000000"),
+            (json!(12_345_678.5), "1.23456785E7"),
+            (json!(1e21), "1.0E21"),
+            (json!([1.0, null, [2], {"a": 3}]), "1;null;;"),
+        ] {
+            assert_eq!(flatten(&json!({"k": number}))["k"], text, "{number}");
+        }
     }
 
     #[test]

@@ -3,13 +3,19 @@
 //! Everything here restates, as functions of values, what the Flink Kubernetes Operator does with
 //! its custom resources. It knows nothing of Git, of plans or of any connection.
 
+pub mod blue_green;
 pub mod canonical;
 pub mod config;
 pub mod diff;
 pub mod duration;
 pub mod health;
 pub mod kind;
+pub mod list;
+pub mod place;
+pub mod quantity;
+pub mod release;
 pub mod savepoint;
+pub mod scale;
 pub mod secret;
 pub mod status;
 pub mod validate;

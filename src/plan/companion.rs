@@ -13,8 +13,9 @@ use super::owner;
 use super::patch;
 use super::subject::{Ownership, Subject, World, ownership};
 use super::write::{Task, Write};
-use crate::flink::canonical::{escape, parse_quantity};
+use crate::flink::canonical::escape;
 use crate::flink::kind::ObjectKey;
+use crate::flink::quantity::Quantity;
 use crate::flink::secret::is_secret_path;
 use crate::spec::Companion;
 use crate::spec::policy::{Adopt, Mode};
@@ -253,17 +254,17 @@ fn covers(live: &Value, wanted: &Value) -> bool {
         }
         (live, wanted) if live == wanted => true,
         (live, wanted) => match (amount(live), amount(wanted)) {
-            (Some(live), Some(wanted)) => (live - wanted).abs() <= f64::EPSILON * live.abs(),
+            (Some(live), Some(wanted)) => live == wanted,
             _ => false,
         },
     }
 }
 
 /// Quantities come back as the API server spells them.
-fn amount(value: &Value) -> Option<f64> {
+fn amount(value: &Value) -> Option<Quantity> {
     match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => parse_quantity(text),
+        Value::Number(number) => Quantity::parse(&number.to_string()),
+        Value::String(text) => Quantity::parse(text),
         _ => None,
     }
 }

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::effect::Effects;
+use super::element::{Element, elements};
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, MANAGER};
 use super::live::LiveObject;
 use super::operation::Operation;
-use super::outcome::{Cause, Change, FieldEffect, Owner};
+use super::outcome::{Cause, Change, Owner};
 use super::owner;
-use crate::flink::canonical::{escape, leaves};
-use crate::flink::diff::{DeploymentMode, DiffType, classify};
-use crate::flink::kind::{Kind, Role};
-use crate::flink::secret::is_secret_path;
+use crate::flink::canonical::{Leaves, differences, escape, leaves};
+use crate::flink::place::{Place, locate};
+use crate::flink::status::Status;
 use crate::spec::{Desired, Unit};
 
 /// The leaves of a unit that flinkops answers for: its spec, and each label and annotation Git names.
-pub type Fields = BTreeMap<String, Value>;
+pub type Fields = Leaves;
 
 /// What a unit with this spec should be, leaf by leaf, labels of flinkops' own included.
 pub fn wanted(desired: &Desired, unit: &Unit, spec: &Value) -> Fields {
@@ -84,28 +85,34 @@ pub struct Comparison<'a> {
     pub wanted: &'a Fields,
     /// The live object.
     pub live: &'a LiveObject,
+    /// Its status.
+    pub status: &'a Status,
     /// The record of what was applied last.
     pub ledger: Option<&'a Ledger>,
     /// The mark of a temporary write.
     pub operation: Option<&'a Operation>,
-    /// How the unit's cluster is deployed.
-    pub mode: DeploymentMode,
+    /// The spec of a session job's cluster.
+    pub cluster: Option<&'a Value>,
 }
 
 impl Comparison<'_> {
     /// The fields that differ, by path; those of a temporary write of ours and ignored ones left out.
     pub fn changes(&self) -> Vec<Change> {
         let live = self.live_fields();
-        let mut changes: Vec<Change> = live
-            .iter()
-            .filter(|(path, before)| self.wanted.get(*path) != Some(*before))
-            .map(|(path, before)| self.change(path, Some(before), self.wanted.get(path)))
-            .collect();
-        let new = self.wanted.iter().filter(|(path, _)| !live.contains_key(*path));
-        changes.extend(new.map(|(path, after)| self.change(path, None, Some(after))));
-        changes.retain(|change| !self.is_left_alone(&change.path));
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        changes
+        let differences = differences(&live, self.wanted);
+        if differences.is_empty() {
+            return Vec::new();
+        }
+        let effects = Effects::new(self.unit, self.live, self.status, self.cluster);
+        let mut changes: Vec<Change> = Vec::new();
+        for (path, before, after) in differences {
+            let place = locate(self.live.value(), &self.unit.manifest, path);
+            if self.is_left_alone(&place, path) || (after.is_none() && effects.is_autoscaler(path)) {
+                continue;
+            }
+            changes.extend(self.change(&effects, &place, path, before, after));
+        }
+        together(changes)
     }
 
     /// The live leaves: the whole spec, and of the metadata only what Git names or once named (S5).
@@ -123,50 +130,34 @@ impl Comparison<'_> {
         fields
     }
 
-    fn is_left_alone(&self, path: &str) -> bool {
-        self.operation.is_some_and(|operation| operation.owns(path)) || is_ignored(self.unit, path)
+    fn is_left_alone(&self, place: &Place<'_>, path: &str) -> bool {
+        self.operation.is_some_and(|operation| operation.owns(path)) || is_ignored_at(self.unit, place)
     }
 
-    fn change(&self, path: &str, before: Option<&Value>, after: Option<&Value>) -> Change {
+    /// What there is to say of one leaf; of an entry that came or went, each of its leaves says the same.
+    fn change(
+        &self,
+        effects: &Effects<'_>,
+        place: &Place<'_>,
+        path: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Vec<Change> {
         let owner = owner::of(self.live, path);
-        Change {
-            path: path.to_owned(),
-            place: path.to_owned(),
-            before: before.cloned(),
-            after: after.cloned(),
-            effect: self.effect(path, after),
-            note: None,
-            cause: self.cause(path, before, after, owner.as_ref()),
-            owner,
-            secret: is_secret_path(path),
-        }
-    }
-
-    fn effect(&self, path: &str, after: Option<&Value>) -> FieldEffect {
-        if path.starts_with("/metadata/") {
-            return FieldEffect::Metadata;
-        }
-        let live_role = Role::of(self.unit.key.kind, self.live.spec());
-        let moves = live_role != self.unit.role && path.starts_with("/spec/job/");
-        let mode = self.unit.key.kind == Kind::FlinkDeployment
-            && path == "/spec/mode"
-            && DeploymentMode::of(self.live.spec()) != DeploymentMode::of(self.unit.spec());
-        if moves || mode || path == "/spec/deploymentName" {
-            return FieldEffect::Immutable;
-        }
-        match path {
-            "/spec/job/state" if after == Some(&json!("suspended")) => FieldEffect::Suspend,
-            "/spec/job/state" => FieldEffect::Resume,
-            "/spec/job/savepointTriggerNonce" | "/spec/job/checkpointTriggerNonce" if after.is_some() => {
-                FieldEffect::Snapshot
-            }
-            _ => match classify(self.mode, path, after) {
-                DiffType::Ignore => FieldEffect::None,
-                DiffType::Scale => FieldEffect::Rescale,
-                DiffType::Upgrade => FieldEffect::Upgrade,
-                DiffType::SavepointRedeploy => FieldEffect::Restore,
-            },
-        }
+        let cause = self.cause(path, before, after, owner.as_ref());
+        let (effect, note) = effects.of(path, before, after);
+        let change = |element: Element| Change {
+            path: element.pointer,
+            place: element.place,
+            before: element.before,
+            after: element.after,
+            effect,
+            note: note.clone(),
+            cause,
+            owner: owner.clone(),
+            secret: element.secret,
+        };
+        elements(place, before, after).into_iter().map(change).collect()
     }
 
     /// From the ledger's field hashes; without a ledger from who wrote the field; else pending.
@@ -193,8 +184,33 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether policy leaves a field to someone else (S5).
-pub fn is_ignored(unit: &Unit, path: &str) -> bool {
+/// One change for each path: an entry that came and one that went at its index are one, as are the leaves of
+/// an entry.
+fn together(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    changes.dedup_by(|next, change| {
+        let same = next.path == change.path;
+        if same {
+            if next.after.is_some() {
+                change.place = std::mem::take(&mut next.place);
+            }
+            change.before = change.before.take().or(next.before.take());
+            change.after = change.after.take().or(next.after.take());
+            change.effect = change.effect.max(next.effect);
+            change.cause = if change.cause == next.cause { change.cause } else { Cause::Both };
+            change.secret |= next.secret;
+        }
+        same
+    });
+    changes
+}
+
+/// Whether policy leaves a field to someone else (S5), by its names or by its pointer.
+pub fn is_ignored_at(unit: &Unit, place: &Place<'_>) -> bool {
+    is_ignored(unit, &place.path) || is_ignored(unit, &place.pointer)
+}
+
+fn is_ignored(unit: &Unit, path: &str) -> bool {
     unit.policy.ignore.iter().any(|rule| {
         let named = rule.name.as_deref().is_none_or(|name| name == unit.key.name);
         let below = path.strip_prefix(rule.path.as_str());

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
 use super::remove;
+use super::restart::{self, Restart};
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
 use crate::spec::policy::{Adopt, Mode};
-use crate::spec::{Consents, Severity, Unit};
+use crate::spec::{Severity, Unit};
 
 /// Decides about one unit.
 pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
@@ -174,21 +175,28 @@ fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         return Decision::new(Action::Update, Effect::Restore, State::Replaced);
     }
     if state("suspended").is_some() {
-        let (_, fate, blocked) = restart(subject, &unit.consents);
-        return Decision::new(Action::Suspend, Effect::Suspend, fate).blocked(blocked);
+        let Restart { state, blocked, .. } = restart::of(subject, &unit.consents);
+        return Decision::new(Action::Suspend, Effect::Suspend, state).blocked(blocked);
     }
     if let Some(change) = state("running") {
         return wake_up(subject, unit, change);
     }
-    let (effect, fate, blocked) = match strongest {
-        FieldEffect::None => (Effect::None, State::Kept, None),
-        FieldEffect::Metadata => (Effect::Metadata, State::Kept, None),
-        FieldEffect::Snapshot => (Effect::Snapshot, State::Kept, None),
-        FieldEffect::Rescale => (Effect::Rescale, State::Kept, None),
-        _ if is_suspended(subject.live_spec()) => (Effect::None, State::Kept, None),
-        _ => restart(subject, &unit.consents),
+    let effect = match strongest {
+        FieldEffect::None => Effect::None,
+        FieldEffect::Metadata => Effect::Metadata,
+        FieldEffect::Snapshot => Effect::Snapshot,
+        FieldEffect::Rescale => Effect::Rescale,
+        _ if is_suspended(subject.live_spec()) => {
+            return Decision::new(Action::Update, Effect::None, State::Kept)
+                .because("is suspended: this counts when it starts again");
+        }
+        _ => {
+            let Restart { effect, state, reason, blocked } = restart::of(subject, &unit.consents);
+            let decision = Decision::new(Action::Update, effect, state).blocked(blocked);
+            return reason.into_iter().fold(decision, Decision::because);
+        }
     };
-    Decision::new(Action::Update, effect, fate).blocked(blocked)
+    Decision::new(Action::Update, effect, State::Kept)
 }
 
 /// Git says running and the job is suspended: by Git once, by a person (S19), or created so.
@@ -209,40 +217,6 @@ fn wake_up(subject: &Subject<'_>, unit: &Unit, change: &Change) -> Decision {
         _ => State::Kept,
     };
     Decision::new(Action::Resume, Effect::Resume, state).blocked(blocked)
-}
-
-/// What a restart of the job or the cluster does to the state, and whose consent it needs (S17).
-fn restart(subject: &Subject<'_>, consents: &Consents) -> (Effect, State, Option<Blocked>) {
-    if subject.role == Role::SessionCluster {
-        return (Effect::RestartCluster, State::None, None);
-    }
-    if subject.status.is_finished() {
-        return (Effect::Rerun, State::None, None);
-    }
-    if subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() {
-        let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
-                       point in job.initialSavepointPath with a new job.savepointRedeployNonce";
-        return (
-            Effect::UpgradeFromSavepoint,
-            State::Unknown,
-            Some(Blocked::new(BlockedBy::Consent, message)),
-        );
-    }
-    match subject.written_mode() {
-        Some("savepoint") => (Effect::UpgradeFromSavepoint, State::Kept, None),
-        Some("last-state") => (Effect::UpgradeFromLastState, State::Kept, None),
-        Some(_) => (Effect::StatelessRestart, dropped_if(subject.keeps_state()), None),
-        None if subject.keeps_state() => {
-            let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
-                           although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
-            (Effect::StatelessRestart, State::Dropped, consent(consents.state_loss.is_some(), message))
-        }
-        None => (Effect::StatelessRestart, State::None, None),
-    }
-}
-
-fn dropped_if(keeps_state: bool) -> State {
-    if keeps_state { State::Dropped } else { State::None }
 }
 
 /// The mode a job is resumed with: the one that restores, where Git's would not (S17).

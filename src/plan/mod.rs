@@ -5,8 +5,8 @@
 //! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
 //!
 //! ```text
-//! subject   one unit seen from both sides        compare, owner, schema
-//! decide    what to do about it, as if alone     remove, carry, guard
+//! subject   one unit seen from both sides        compare, element, effect, owner, schema
+//! decide    what to do about it, as if alone     restart, remove, carry, guard
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
@@ -25,6 +25,8 @@ mod carry;
 mod companion;
 mod compare;
 mod decide;
+mod effect;
+mod element;
 mod fleet;
 mod gate;
 mod guard;
@@ -32,6 +34,7 @@ mod owner;
 mod patch;
 mod record;
 mod remove;
+mod restart;
 mod schema;
 mod subject;
 mod tasks;

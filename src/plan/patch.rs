@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::compare::own_labels;
+use super::compare::{is_ignored_at, own_labels};
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, ANNOTATION_REVISION, ANNOTATION_SOURCE};
 use super::live::LiveObject;
 use super::operation::Operation;
 use super::outcome::Change;
 use super::write::Write;
-use crate::flink::canonical::{escape, unescape};
+use crate::flink::canonical::{CONFIGURATION, differences, escape, leaves, unescape};
+use crate::flink::list;
+use crate::flink::place::locate;
 use crate::spec::{Desired, Unit};
-
-const CONFIGURATION: &str = "/spec/flinkConfiguration/";
 
 /// A merge patch under construction.
 pub struct Patch {
@@ -50,7 +50,10 @@ impl Patch {
             } else if change.path.starts_with("/metadata/") {
                 self.set(&change.path, change.after.clone().unwrap_or(Value::Null))
             } else {
-                let (path, value) = raw(&unit.manifest, &change.path);
+                let (path, mut value) = raw(&unit.manifest, &change.path);
+                if value.is_array() {
+                    keep_ignored(unit, live, &path, &mut value);
+                }
                 self.set(&path, value)
             };
         }
@@ -127,11 +130,14 @@ fn provenance<'a>(desired: &'a Desired, unit: &'a Unit, hash: &'a str) -> [(&'st
 }
 
 /// What Git has at a pointer, as it is spelt there; where a map on the way is gone in Git, that map is
-/// removed as a whole, since an empty one may mean something else.
+/// removed as a whole, since an empty one may mean something else. A list can only be written whole.
 fn raw(manifest: &Value, path: &str) -> (String, Value) {
     let mut at = manifest;
     let mut walked = String::new();
     for segment in path.split('/').skip(1) {
+        if at.is_array() {
+            break;
+        }
         walked = format!("{walked}/{segment}");
         match at.get(unescape(segment)) {
             Some(value) if !value.is_null() => at = value,
@@ -139,6 +145,52 @@ fn raw(manifest: &Value, path: &str) -> (String, Value) {
         }
     }
     (walked, at.clone())
+}
+
+/// Puts what is left to others within a list (S5) as it is in the cluster.
+fn keep_ignored(unit: &Unit, live: &LiveObject, list: &str, value: &mut Value) {
+    if unit.policy.ignore.is_empty() {
+        return;
+    }
+    let (before, after) = (leaves(live.spec()), leaves(unit.spec()));
+    for (path, ..) in differences(&before, &after) {
+        let place = locate(live.value(), &unit.manifest, path);
+        let within = place.path.strip_prefix(list).and_then(|rest| rest.strip_prefix('/'));
+        if let (Some(within), true) = (within, is_ignored_at(unit, &place)) {
+            let segments: Vec<String> = within.split('/').map(unescape).collect();
+            let list = list.rsplit('/').next().unwrap_or_default();
+            put_named(value, list, &segments, place.left);
+        }
+    }
+}
+
+/// Sets or removes what names lead to; a list's entry goes by its own name.
+fn put_named(at: &mut Value, list: &str, segments: &[String], value: Option<&Value>) {
+    let Some((segment, rest)) = segments.split_first() else { return };
+    match at {
+        Value::Array(entries) => {
+            let index =
+                list::names(list, entries).and_then(|names| names.iter().position(|it| it == segment));
+            match (index, value) {
+                (Some(index), _) if !rest.is_empty() => put_named(&mut entries[index], "", rest, value),
+                (Some(index), Some(value)) => entries[index] = value.clone(),
+                (Some(index), None) => {
+                    entries.remove(index);
+                }
+                (None, Some(value)) if rest.is_empty() => entries.push(value.clone()),
+                (None, _) => {}
+            }
+        }
+        Value::Object(map) if rest.is_empty() => {
+            map.remove(segment);
+            map.extend(value.map(|value| (segment.clone(), value.clone())));
+        }
+        Value::Object(map) => {
+            let below = map.entry(segment.clone()).or_insert_with(|| json!({}));
+            put_named(below, segment, rest, value);
+        }
+        _ => {}
+    }
 }
 
 /// How a nested configuration spells a flat key: the segments that lead to it.
@@ -175,6 +227,30 @@ mod tests {
         let manifest = json!({"spec": {"job": {"args": ["a"]}}});
         assert_eq!(raw(&manifest, "/spec/ingress/template"), ("/spec/ingress".into(), Value::Null));
         assert_eq!(raw(&manifest, "/spec/job/args"), ("/spec/job/args".into(), json!(["a"])));
+    }
+
+    #[test]
+    fn a_list_is_written_whole() {
+        let manifest = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "A"}]}]}});
+        let whole = ("/spec/containers".into(), manifest["spec"]["containers"].clone());
+        for path in ["/spec/containers", "/spec/containers/0/env/0", "/spec/containers/4"] {
+            assert_eq!(raw(&manifest, path), whole, "{path}");
+        }
+    }
+
+    #[test]
+    fn s5_names_lead_into_lists() {
+        let mut value =
+            json!([{"name": "c", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}]);
+        let mut put = |path: &str, to: Option<Value>| {
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            put_named(&mut value, "containers", &segments, to.as_ref());
+        };
+        put("c/env/B/value", Some(json!("3")));
+        put("c/env/A", None);
+        put("c/env/N", Some(json!({"name": "N"})));
+        put("other/env/X/value", Some(json!("lost")));
+        assert_eq!(value, json!([{"name": "c", "env": [{"name": "B", "value": "3"}, {"name": "N"}]}]));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One unit seen from both sides: all that is known of it before anything is decided.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -9,7 +11,6 @@ use super::live::{Live, LiveObject};
 use super::operation::{Operation, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step};
 use crate::flink::config::{self, CHECKPOINT_DIR, CHECKPOINT_INTERVAL, SAVEPOINT_DIR};
-use crate::flink::diff::DeploymentMode;
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
 use crate::flink::status::Status;
@@ -146,20 +147,21 @@ impl<'a> Subject<'a> {
             cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
         };
         subject.want(world);
-        subject.changes = subject.compare(spec);
+        subject.changes = subject.compare();
         subject.refuse(world);
         subject
     }
 
-    fn compare(&self, spec: &Value) -> Vec<Change> {
+    fn compare(&self) -> Vec<Change> {
         let (Some(unit), Some(live)) = (self.unit, self.live) else { return Vec::new() };
         Comparison {
             unit,
             wanted: &self.wanted,
             live,
+            status: &self.status,
             ledger: self.ledger,
             operation: self.operation.as_ref(),
-            mode: DeploymentMode::of(self.cluster_spec.unwrap_or(spec)),
+            cluster: self.cluster_spec,
         }
         .changes()
     }
@@ -219,6 +221,11 @@ impl<'a> Subject<'a> {
     pub fn has_savepoint_dir(&self) -> bool {
         let flat = config::effective(self.cluster_spec, self.running_spec());
         config::first(&flat, &SAVEPOINT_DIR).is_some()
+    }
+
+    /// What the job runs with once Git's wish is done.
+    pub fn configuration(&self) -> BTreeMap<String, String> {
+        config::effective(self.cluster_spec, self.unit.map_or(self.live_spec(), Unit::spec))
     }
 
     /// Whether the live job ever ran, as far as its status tells.

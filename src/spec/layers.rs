@@ -3,24 +3,7 @@
 
 use super::finding::Finding;
 use super::node::{Content, Member, Members, Node};
-
-/// The key that tells the items of a list in a pod template apart, by the list's own name. `ignore` is the
-/// list of a policy.
-const KEYED: [(&str, &str); 13] = [
-    ("containers", "name"),
-    ("env", "name"),
-    ("ephemeralContainers", "name"),
-    ("hostAliases", "ip"),
-    ("ignore", "path"),
-    ("imagePullSecrets", "name"),
-    ("initContainers", "name"),
-    ("ports", "containerPort"),
-    ("resourceClaims", "name"),
-    ("topologySpreadConstraints", "topologyKey"),
-    ("volumeDevices", "devicePath"),
-    ("volumeMounts", "mountPath"),
-    ("volumes", "name"),
-];
+use crate::flink::list;
 
 /// The name of the field that holds Flink's configuration.
 pub const CONFIGURATION: &str = "flinkConfiguration";
@@ -93,8 +76,12 @@ impl<'a> Layer<'a> {
     }
 
     fn key(self) -> Option<&'static str> {
-        let known = KEYED.iter().find(|(list, _)| self.keyed && *list == self.list);
-        known.map(|(_, key)| *key)
+        match self.list {
+            _ if !self.keyed => None,
+            // Of a policy.
+            "ignore" => Some("path"),
+            list => list::key(list),
+        }
     }
 }
 

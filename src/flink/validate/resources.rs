@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Checked, Violation, violation};
-use crate::flink::canonical::parse_quantity;
+use crate::flink::quantity::{self, Quantity};
 
 /// Sets of configuration keys each of which gives a process enough to derive its memory from.
 const JOB_MANAGER_MEMORY: &[&[&str]] = &[
@@ -70,10 +70,10 @@ fn memory(checked: &Checked<'_>, field: &str, component: &str, derivable: &[&[&s
 
 /// Unparsable sizes come as one message, the parts simply joined.
 fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&str>) -> Option<Violation> {
-    let memory = memory.filter(|text| !is_memory(text));
+    let memory = memory.filter(|text| quantity::memory(text).is_none());
     let memory = memory.map(|it| format!("{component} resource memory parse error: {it}"));
     let storage = checked.text(&format!("/{field}/resource/ephemeralStorage"));
-    let storage = storage.filter(|text| parse_quantity(text).is_none());
+    let storage = storage.filter(|text| Quantity::parse(text).is_none());
     let storage = storage.map(|it| format!("{component} resource ephemeral storage parse error: {it}"));
     let wrong = if memory.is_some() { "memory" } else { "ephemeralStorage" };
     let message: String = memory.into_iter().chain(storage).collect();
@@ -82,43 +82,12 @@ fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&st
     (!message.is_empty()).then(|| violation("size", pointer, message, hint))
 }
 
-/// Whether a text is a size to Flink (`2048m`, `1 gb`) or to Kubernetes (`2Gi`).
-fn is_memory(text: &str) -> bool {
-    const UNITS: [&str; 20] = [
-        "",
-        "b",
-        "bytes",
-        "k",
-        "kb",
-        "kibibytes",
-        "m",
-        "mb",
-        "mebibytes",
-        "g",
-        "gb",
-        "gibibytes",
-        "t",
-        "tb",
-        "tebibytes",
-        "ki",
-        "mi",
-        "gi",
-        "ti",
-        "pi",
-    ];
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(split);
-    let flink = !digits.is_empty() && UNITS.contains(&unit.trim().to_ascii_lowercase().as_str());
-    flink || parse_quantity(text).is_some()
-}
-
 /// Rules of `resources`, which only operators that know the field apply (1.16).
 fn requirements(checked: &Checked<'_>, field: &str, component: &str) -> Option<Violation> {
     let resources = checked.spec(&format!("/{field}/resources"))?;
     let amount = |side: &str, what: &str| {
         let value = resources.pointer(&format!("/{side}/{what}"))?;
-        value.as_f64().or_else(|| parse_quantity(value.as_str()?))
+        value.as_f64().or_else(|| Quantity::parse(value.as_str()?).map(Quantity::as_f64))
     };
     let mut problems = Vec::new();
     for what in ["memory", "cpu"] {

@@ -12,8 +12,10 @@ use super::spec::{Recorded, fill};
 use super::status::{LegacySavepoint, error};
 use super::subject::{Step, Subject};
 use super::upgrade::{Situation, Stop, decide};
-use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, diff, reaction};
+use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, Table, reaction};
 use crate::flink::kind::Role;
+use crate::flink::release::Release;
+use crate::flink::scale;
 use crate::flink::validate::{ALLOWED_SCHEMES, Proposal, validate};
 
 impl Machine {
@@ -61,11 +63,9 @@ impl Machine {
 
     fn diffs(&self, subject: &Subject<'_>, last: &Recorded) -> Vec<FieldDiff> {
         let mode = DeploymentMode::of(subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]));
-        let mut diffs = diff(mode, &last.spec, &fill(subject.key.kind, subject.spec(), self.mode));
-        if !self.mode.is_modern() {
-            diffs.retain(|it| it.path != "/spec/job/savepointRedeployNonce");
-        }
-        diffs
+        let release = if self.mode.is_modern() { Release::V1_15 } else { Release::V1_7 };
+        let spec = fill(subject.key.kind, subject.spec(), self.mode);
+        Table::new(release, mode, &last.spec, &spec).diff(&last.spec, &spec)
     }
 
     /// A change the operator ignores: it is seen, and a snapshot nonce is obeyed.
@@ -187,11 +187,8 @@ impl Machine {
     }
 }
 
-/// In place only with the adaptive scheduler of Flink 1.18 and newer.
+/// Whether the running job can be scaled in place.
 fn scales(subject: &Subject<'_>) -> bool {
-    let flat = subject.configuration();
-    let adaptive = flat.get("jobmanager.scheduler").is_some_and(|it| it.eq_ignore_ascii_case("adaptive"));
-    let spec = subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]);
-    let version = spec.get("flinkVersion").and_then(Value::as_str).unwrap_or_default();
-    adaptive && version >= "v1_18" && subject.status.job_is("RUNNING")
+    let deployment = subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]);
+    scale::obstacle(deployment, &subject.configuration()).is_none() && subject.status.job_is("RUNNING")
 }

@@ -1,0 +1,98 @@
+//! What a restart of a job or a cluster makes of the state, and whose consent it needs (S10, S17).
+
+use super::outcome::{Blocked, BlockedBy, Effect, State};
+use super::subject::Subject;
+use crate::flink::health::Health;
+use crate::flink::kind::Role;
+use crate::spec::Consents;
+
+/// With this, which is the default, the operator takes the last checkpoint of a job that it cannot ask for a
+/// savepoint.
+const FALLBACK: &str = "kubernetes.operator.job.upgrade.last-state-fallback.enabled";
+
+/// How a unit is restarted.
+pub struct Restart {
+    /// What it does to the job.
+    pub effect: Effect,
+    /// What becomes of the state.
+    pub state: State,
+    /// Why it is not what the upgrade mode says.
+    pub reason: Option<String>,
+    /// Whose consent is missing.
+    pub blocked: Option<Blocked>,
+}
+
+impl Restart {
+    fn new(effect: Effect, state: State) -> Self {
+        Self { effect, state, reason: None, blocked: None }
+    }
+
+    fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
+    fn unless(self, consents: bool, message: &str) -> Self {
+        Self { blocked: (!consents).then(|| Blocked::new(BlockedBy::Consent, message)), ..self }
+    }
+}
+
+/// What a restart of this unit would be.
+pub fn of(subject: &Subject<'_>, consents: &Consents) -> Restart {
+    if subject.role == Role::SessionCluster {
+        return Restart::new(Effect::RestartCluster, State::None);
+    }
+    if subject.status.is_finished() {
+        return Restart::new(Effect::Rerun, State::None);
+    }
+    if subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() {
+        let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
+                       point in job.initialSavepointPath with a new job.savepointRedeployNonce";
+        return Restart::new(Effect::UpgradeFromSavepoint, State::Unknown).unless(false, message);
+    }
+    let stateless = |state| Restart::new(Effect::StatelessRestart, state);
+    match subject.written_mode() {
+        Some("savepoint") => from_savepoint(subject),
+        Some("last-state") => from_last_state(subject),
+        Some(_) => stateless(if subject.keeps_state() { State::Dropped } else { State::None }),
+        None if subject.keeps_state() => {
+            let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
+                           although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
+            stateless(State::Dropped).unless(consents.state_loss.is_some(), message)
+        }
+        None => stateless(State::None),
+    }
+}
+
+/// A savepoint can be taken only of a job that runs (`AbstractJobReconciler.getJobUpgrade`).
+fn from_savepoint(subject: &Subject<'_>) -> Restart {
+    let restart = Restart::new(Effect::UpgradeFromSavepoint, State::Kept);
+    let job = &subject.status.job;
+    if is_running(subject) {
+        return restart;
+    }
+    let fallback = subject.configuration().get(FALLBACK).is_none_or(|it| !it.eq_ignore_ascii_case("false"));
+    if fallback || changes_version(subject) {
+        Restart::new(Effect::UpgradeFromLastState, State::Kept)
+            .because(format!("the job is {job}: the operator takes its last state, not a savepoint"))
+    } else {
+        restart.because(format!("the job is {job}: the operator waits until it runs, as {FALLBACK} is off"))
+    }
+}
+
+/// The last state of one Flink version is not read by another.
+fn from_last_state(subject: &Subject<'_>) -> Restart {
+    if changes_version(subject) && is_running(subject) && subject.has_savepoint_dir() {
+        return Restart::new(Effect::UpgradeFromSavepoint, State::Kept)
+            .because("goes to another Flink version: the operator takes a savepoint, not the last state");
+    }
+    Restart::new(Effect::UpgradeFromLastState, State::Kept)
+}
+
+fn changes_version(subject: &Subject<'_>) -> bool {
+    subject.changes.iter().any(|change| change.path == "/spec/flinkVersion")
+}
+
+/// Whether the job runs, as far as its status tells.
+fn is_running(subject: &Subject<'_>) -> bool {
+    matches!(subject.status.job.as_str(), "RUNNING" | "")
+}
