@@ -19,15 +19,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flinkops::cluster::{Scope, gather};
 use flinkops::flink::kind::{Kind, ObjectKey};
-use flinkops::flink::secret::Secrets;
+use flinkops::flink::secret::{Seal, Secrets};
 use flinkops::plan::ledger::{
     LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
 };
 use flinkops::plan::live::{LiveObject, Schema};
 use flinkops::plan::write::Task;
-use flinkops::plan::{Live, Plan, Write, observe_once, plan, step};
-use flinkops::report::document::{AgainstKind, PlanDocument};
+use flinkops::plan::{Live, Plan, Write, observe_once, plan, sealed, step};
+use flinkops::report::document::{AgainstKind, PlanDocument, Snapshot, SnapshotDocument, objects};
 use flinkops::report::{json, text};
 use flinkops::sim::{OperatorMode, flink_schema};
 use flinkops::spec::policy::Mode;
@@ -284,14 +285,19 @@ fn writes(plan: &Plan) -> String {
     text
 }
 
+/// The secrets of both sides.
+fn known(desired: &Desired, live: &Live) -> Secrets {
+    let git = desired.units.values().map(|unit| &unit.manifest);
+    let git = git.chain(desired.companions.values().map(|companion| &companion.manifest));
+    let objects = live.units.values().chain(live.companions.values()).map(LiveObject::value);
+    Secrets::collect(git.chain(objects))
+}
+
 fn outputs(scenario: &Path) -> [(&'static str, String); 3] {
     let desired = desired(scenario);
     let live = Cluster::read(&desired, &scenario.join("live.yaml"));
     let plan = plan(&desired, &live, NOW.parse().unwrap());
-    let git = desired.units.values().map(|unit| &unit.manifest);
-    let git = git.chain(desired.companions.values().map(|companion| &companion.manifest));
-    let objects = live.units.values().chain(live.companions.values()).map(LiveObject::value);
-    let document = PlanDocument::new(&plan, AgainstKind::Cluster, &Secrets::collect(git.chain(objects)));
+    let document = PlanDocument::new(&plan, AgainstKind::Cluster, &known(&desired, &live));
     let outputs = [
         ("plan.txt", anstream::adapter::strip_str(&text::plan(&document, 80)).to_string()),
         ("plan.json", json(&document)),
@@ -300,6 +306,53 @@ fn outputs(scenario: &Path) -> [(&'static str, String); 3] {
     // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
     assert!(!outputs[..2].iter().any(|(_, text)| text.contains("hunter2")), "{}", scenario.display());
     outputs
+}
+
+/// The same plan from a file: units, actions and changes are those of the cluster itself.
+fn from_file(desired: &Desired, live: &Live, known: &Secrets, file: &str) -> PlanDocument {
+    let snapshot = Snapshot::read("live.json", file.as_bytes()).unwrap();
+    assert_eq!(snapshot.remarks(desired).unwrap(), []);
+    let mut read = gather(&Scope::of(desired), &live.cluster, snapshot.objects);
+    read.schema = snapshot.schema;
+    if let Some(key) = &snapshot.key {
+        assert_eq!(*key, seal().fingerprint());
+        assert!(!file.contains("hunter2"), "{file}");
+        read = sealed::open(read, desired, &seal());
+    }
+    read.since = observe_once(&read);
+    PlanDocument::new(&plan(desired, &read, NOW.parse().unwrap()), AgainstKind::Cluster, known)
+}
+
+fn seal() -> Seal {
+    Seal::new("0123456789abcdef0123456789abcdef").unwrap()
+}
+
+#[test]
+fn s25_planning_against_a_file_is_planning_against_the_cluster() {
+    let mut closed = 0;
+    for scenario in scenarios() {
+        let desired = desired(&scenario);
+        let live = Cluster::read(&desired, &scenario.join("live.yaml"));
+        let known = known(&desired, &live);
+        let expected =
+            PlanDocument::new(&plan(&desired, &live, NOW.parse().unwrap()), AgainstKind::Cluster, &known);
+        let time = BEFORE.parse().unwrap();
+        let snapshot = SnapshotDocument::new(&live, &desired, time, Some(&seal()), &known).unwrap();
+        closed += usize::from(snapshot.key.is_some());
+        assert_eq!(from_file(&desired, &live, &known, &json(&snapshot)), expected, "{}", scenario.display());
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects(&live, &desired)});
+        assert_eq!(from_list(&desired, &live, &known, &list), expected, "{}", scenario.display());
+    }
+    assert!(closed > 0, "no scenario has a secret");
+}
+
+/// The same from what kubectl prints, which tells all but the schema.
+fn from_list(desired: &Desired, live: &Live, known: &Secrets, list: &Value) -> PlanDocument {
+    let snapshot = Snapshot::read("live.yaml", serde_yaml::to_string(list).unwrap().as_bytes()).unwrap();
+    let mut read = gather(&Scope::of(desired), &live.cluster, snapshot.objects);
+    read.schema = live.schema.clone();
+    read.since = observe_once(&read);
+    PlanDocument::new(&plan(desired, &read, NOW.parse().unwrap()), AgainstKind::Cluster, known)
 }
 
 #[test]

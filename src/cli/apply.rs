@@ -65,7 +65,8 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
         return Ok(Exit::Failed);
     };
     flags.adjust(&mut desired)?;
-    let Look { cluster, plan, chosen, .. } = flags.target.look(&reading, &mut desired, redactor).await?;
+    let cluster = flags.target.connect(&desired, redactor).await?;
+    let Look { plan, chosen, .. } = flags.target.look(&cluster, &reading, &mut desired, redactor).await?;
     reading.say(&plan.findings, redactor);
     flags.show(&plan, redactor)?;
     let quiet = crate::plan::step(&plan).is_empty() && plan.units.iter().all(|unit| unit.settled);

@@ -1,4 +1,4 @@
-//! From `--context` and its company to a plan against a cluster.
+//! From `--context` and its company to a plan against a cluster, or against a file that says what one held.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use super::load::{self, Reading};
 use super::only::{self, Chosen};
 use super::redact::Redactor;
+use super::snapshot;
 use crate::cluster::{Cluster, ClusterError, Scope};
 use crate::plan::{self, Live, Plan};
+use crate::report::document::AgainstKind;
 use crate::spec::Desired;
 
 /// Which cluster.
@@ -38,10 +40,23 @@ pub(super) struct Target {
     pub(super) only: only::Flags,
 }
 
+/// The same for commands that only read: a file may stand for the cluster.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct ReadTarget {
+    #[command(flatten)]
+    target: Target,
+    /// Read this file instead: of `status --save`, or of `kubectl get -o json`; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"], help_heading = "Cluster")]
+    live_file: Option<PathBuf>,
+}
+
 /// Both sides, and what is to be done about it.
 pub(super) struct Look {
-    /// The cluster.
-    pub(super) cluster: Cluster,
+    /// The cluster; none where a file stood for it.
+    pub(super) cluster: Option<Cluster>,
+    /// What sort of thing Git is compared with.
+    pub(super) against: AgainstKind,
     /// What it holds.
     pub(super) live: Live,
     /// What is to be done about the units that are meant.
@@ -66,20 +81,69 @@ impl Flags {
 }
 
 impl Target {
+    /// Connects to the environment's cluster.
+    pub(super) async fn connect(
+        &self,
+        desired: &Desired,
+        redactor: &Redactor,
+    ) -> Result<Cluster, ClusterError> {
+        self.cluster.connect(desired.context.as_deref(), redactor).await
+    }
+
     /// Looks at the cluster once and plans.
+    pub(super) async fn look(
+        &self,
+        cluster: &Cluster,
+        reading: &Reading,
+        desired: &mut Desired,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Look> {
+        let live = cluster.observe(&Scope::of(desired)).await?;
+        let look =
+            self.compare((AgainstKind::Cluster, live, Timestamp::now()), reading, desired, redactor)?;
+        Ok(Look { cluster: Some(cluster.clone()), ..look })
+    }
+
+    /// Plans from what was read at a time.
+    fn compare(
+        &self,
+        (against, mut live, time): (AgainstKind, Live, Timestamp),
+        reading: &Reading,
+        desired: &mut Desired,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Look> {
+        redactor.learn_live(&live);
+        live.since = plan::observe_once(&live);
+        desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
+        let (plan, chosen) = self.only.narrow(plan::plan(desired, &live, time), desired)?;
+        Ok(Look { cluster: None, against, live, plan, chosen })
+    }
+}
+
+impl ReadTarget {
+    /// Which repository.
+    pub(super) fn repository(&self) -> &load::Flags {
+        &self.target.repository
+    }
+
+    /// Which units.
+    pub(super) fn only(&self) -> &only::Flags {
+        &self.target.only
+    }
+
+    /// Looks at the cluster or the file once and plans.
     pub(super) async fn look(
         &self,
         reading: &Reading,
         desired: &mut Desired,
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
-        let cluster = self.cluster.connect(desired.context.as_deref(), redactor).await?;
-        let mut live = cluster.observe(&Scope::of(desired)).await?;
-        redactor.learn_live(&live);
-        live.since = plan::observe_once(&live);
-        desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
-        let plan = plan::plan(desired, &live, Timestamp::now());
-        let (plan, chosen) = self.only.narrow(plan, desired)?;
-        Ok(Look { cluster, live, plan, chosen })
+        let Some(file) = &self.live_file else {
+            let cluster = self.target.connect(desired, redactor).await?;
+            return self.target.look(&cluster, reading, desired, redactor).await;
+        };
+        let (live, time) = snapshot::read(file, desired, redactor)?;
+        let time = time.unwrap_or_else(Timestamp::now);
+        self.target.compare((AgainstKind::File, live, time), reading, desired, redactor)
     }
 }

@@ -14,7 +14,7 @@ use crate::report::{self, markdown, text};
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    target: cluster::Target,
+    target: cluster::ReadTarget,
     /// Which drift makes the exit code 2.
     #[arg(long, value_enum, default_value_t = FailOn::Any, value_name = "WHAT")]
     fail_on: FailOn,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::cluster::{Look, Target};
-use crate::cluster::WriteError;
+use super::only;
+use crate::cluster::{Cluster, WriteError};
 use crate::plan::live::Schema;
 use crate::plan::write::Task;
 use crate::plan::{self, Live, Plan};
@@ -23,10 +23,15 @@ pub(super) enum DryRun {
 /// Asks, and turns every no into a finding at the line in Git.
 ///
 /// What we believe of the cluster's schema holds nothing back here: the API server itself is asked.
-pub(super) async fn ask(target: &Target, look: &Look, desired: &Desired) -> anyhow::Result<Vec<Finding>> {
-    let live = Live { schema: Schema::Unknown, ..look.live.clone() };
-    let (plan, _) = target.only.narrow(plan::plan(desired, &live, Timestamp::now()), desired)?;
-    let refused = look.cluster.dry_run(&writes(&plan)).await;
+pub(super) async fn ask(
+    cluster: &Cluster,
+    only: &only::Flags,
+    live: &Live,
+    desired: &Desired,
+) -> anyhow::Result<Vec<Finding>> {
+    let live = Live { schema: Schema::Unknown, ..live.clone() };
+    let (plan, _) = only.narrow(plan::plan(desired, &live, Timestamp::now()), desired)?;
+    let refused = cluster.dry_run(&writes(&plan)).await;
     let mut lacking = BTreeSet::new();
     let mut findings: Vec<Finding> = refused
         .iter()

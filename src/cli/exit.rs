@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::redact::Redactor;
+use super::snapshot::Unusable;
 use super::talk::{self, Tone};
 use crate::cluster::{ClusterError, LeaseError};
 use crate::repo::RepoError;
@@ -81,6 +82,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let usage = cause.downcast_ref::<Usage>().map(|usage| usage.hint.clone());
         let repo = || cause.downcast_ref::<RepoError>()?.hint().map(str::to_owned);
         let cluster = || cause.downcast_ref::<ClusterError>()?.hint();
-        usage.or_else(repo).or_else(cluster)
+        let file = || cause.downcast_ref::<Unusable>()?.hint().map(str::to_owned);
+        usage.or_else(repo).or_else(cluster).or_else(file)
     })
 }

@@ -23,6 +23,7 @@ mod render;
 mod run;
 pub mod schema;
 mod signals;
+mod snapshot;
 mod status;
 mod talk;
 mod validate;

@@ -1,9 +1,10 @@
-//! `flinkops plan`: what would happen. Needs the rights to get, list and watch, or with `--base` no cluster.
+//! `flinkops plan`: what would happen. Needs the rights to get, list and watch, or with `--base` or
+//! `--live-file` no cluster.
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::cluster::Target;
+use super::cluster::ReadTarget;
 use super::dry_run::{self, DryRun};
 use super::exit::Exit;
 use super::load::Reading;
@@ -18,12 +19,12 @@ use crate::report::{self, markdown, text};
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    target: Target,
+    target: ReadTarget,
     /// Compare with this commit, branch or tag, and not with a cluster.
-    #[arg(long, value_name = "REV", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["kubeconfig", "context", "live_file"])]
     base: Option<String>,
     /// Also ask the API server to judge what would be written first; needs the rights to write it.
-    #[arg(long, value_enum, value_name = "WHERE", conflicts_with = "base")]
+    #[arg(long, value_enum, value_name = "WHERE", conflicts_with_all = ["base", "live_file"])]
     dry_run: Option<DryRun>,
     /// The form of the plan.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -55,27 +56,27 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
 
 /// The plan as a document; `None` where the repository is too broken, after saying why.
 pub(super) async fn document(
-    target: &Target,
+    target: &ReadTarget,
     dry_run: Option<DryRun>,
     format: Format,
     redactor: &Redactor,
 ) -> anyhow::Result<Option<PlanDocument>> {
-    let Some((reading, mut desired)) = target.repository.read_one(redactor)? else { return Ok(None) };
+    let Some((reading, mut desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
     let mut look = target.look(&reading, &mut desired, redactor).await?;
-    if dry_run.is_some() {
-        let mut said = dry_run::ask(target, &look, &desired).await?;
+    if let (Some(_), Some(cluster)) = (dry_run, &look.cluster) {
+        let mut said = dry_run::ask(cluster, target.only(), &look.live, &desired).await?;
         look.plan.findings.append(&mut said);
         look.plan.findings.sort();
     }
-    Ok(Some(shown(&look.plan, AgainstKind::Cluster, &reading, format, redactor)))
+    Ok(Some(shown(&look.plan, look.against, &reading, format, redactor)))
 }
 
 /// The plan from one revision to another.
 fn compare(flags: &Flags, base: &str, redactor: &Redactor) -> anyhow::Result<Option<PlanDocument>> {
     let target = &flags.target;
-    let Some((reading, desired)) = target.repository.read_one(redactor)? else { return Ok(None) };
+    let Some((reading, desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
     let Some(base) = reading.base(base, &desired, redactor)? else { return Ok(None) };
-    let (plan, _) = target.only.narrow(plan::base::plan(&desired, &base, Timestamp::now()), &desired)?;
+    let (plan, _) = target.only().narrow(plan::base::plan(&desired, &base, Timestamp::now()), &desired)?;
     Ok(Some(shown(&plan, AgainstKind::Revision, &reading, flags.format, redactor)))
 }
 

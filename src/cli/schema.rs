@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::output;
 use crate::report;
-use crate::report::document::{FindingsDocument, GraphDocument, PlanDocument, StatusDocument};
+use crate::report::document::{
+    FindingsDocument, GraphDocument, PlanDocument, SnapshotDocument, StatusDocument,
+};
 use crate::spec::schema;
 
 /// What was typed.
@@ -36,6 +38,8 @@ pub enum Subject {
     Status,
     /// Output of `graph`
     Graph,
+    /// File of `status --save`
+    Snapshot,
 }
 
 impl Subject {
@@ -53,6 +57,7 @@ impl Subject {
             Self::Findings => schema_for!(FindingsDocument).to_value(),
             Self::Status => schema_for!(StatusDocument).to_value(),
             Self::Graph => schema_for!(GraphDocument).to_value(),
+            Self::Snapshot => schema_for!(SnapshotDocument).to_value(),
         }
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::redact::Redactor;
-use super::{cluster, load};
+use super::{cluster, load, snapshot};
 use crate::report::document::StatusDocument;
 use crate::report::{self, markdown, text};
 
@@ -14,7 +14,9 @@ use crate::report::{self, markdown, text};
 #[group(skip)]
 pub(super) struct Flags {
     #[command(flatten)]
-    target: cluster::Target,
+    target: cluster::ReadTarget,
+    #[command(flatten)]
+    save: snapshot::Flags,
     /// The form of the report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -24,11 +26,14 @@ pub(super) struct Flags {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some((reading, mut desired)) = flags.target.repository.read_one(redactor)? else {
+    let Some((reading, mut desired)) = flags.target.repository().read_one(redactor)? else {
         return Ok(Exit::Failed);
     };
+    let known = desired.findings.len();
     let look = flags.target.look(&reading, &mut desired, redactor).await?;
-    let document = StatusDocument::new(&look.plan, &look.live, &redactor.secrets());
+    reading.say(&desired.findings[known..], redactor);
+    flags.save.save(&look.live, &desired, redactor)?;
+    let document = StatusDocument::new(&look.plan, look.against, &look.live, &redactor.secrets());
     flags.output.write(&match flags.format {
         Format::Text => text::status(&document, flags.output.width()),
         Format::Json => report::json(&document),

@@ -1,8 +1,9 @@
 //! Kubernetes: watch → [`Live`](crate::plan::Live); perform a [`Task`](crate::plan::write::Task); the lease; events.
 //!
 //! Nothing here decides. [`observe`](Cluster::observe) reads once (a report's rights suffice: get, list,
-//! watch), [`watch`](Cluster::watch) keeps reading, [`perform`](Cluster::perform) sends exactly the request
-//! that the plan made and says what became of it, [`dry_run`](Cluster::dry_run) what would. Bodies of requests are never logged.
+//! watch; [`gather`] takes what was listed elsewhere), [`watch`](Cluster::watch) keeps reading,
+//! [`perform`](Cluster::perform) sends exactly the request that the plan made and says what became of it,
+//! [`dry_run`](Cluster::dry_run) what would. Bodies of requests are never logged.
 
 mod connect;
 mod dry_run;
@@ -27,6 +28,7 @@ use serde::de::DeserializeOwned;
 pub use error::{ClusterError, FieldCause, WriteError};
 pub use events::Events;
 pub use lease::{Held, Holder, Lease, LeaseError, Patience};
+pub use observe::gather;
 pub use resource::Resource;
 pub use scope::Scope;
 pub use watch::{Probe, Watch, WatchHealth};

@@ -9,6 +9,7 @@ use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource};
 use crate::plan::Live;
+use crate::plan::live::LiveObject;
 
 /// Objects per page.
 const PAGE: u32 = 500;
@@ -35,18 +36,11 @@ impl Cluster {
         let feeds = scope.feeds();
         let lists = try_join_all(feeds.iter().map(|feed| self.list(feed, scope)));
         let (lists, schema) = futures::join!(lists, self.schema());
-        let lists = lists?;
-        let mut store = Store::default();
-        store.retain(&feeds);
-        for (feed, objects) in feeds.iter().zip(lists) {
-            store.hear(feed, Said::Begin, scope);
-            for object in objects {
-                store.hear(feed, Said::Listed(with_kind(object, feed)), scope);
-            }
-            store.hear(feed, Said::End, scope);
-        }
-        let live = store.live(scope, &self.name).expect("every feed has just been listed");
-        Ok(Live { schema, ..live })
+        let objects = feeds
+            .iter()
+            .zip(lists?)
+            .flat_map(|(feed, objects)| objects.into_iter().map(move |object| with_kind(object, feed)));
+        Ok(Live { schema, ..gather(scope, &self.name, objects) })
     }
 
     async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<Value>, ClusterError> {
@@ -84,4 +78,18 @@ impl Cluster {
     ) -> Result<Page, kube::Error> {
         self.request(feed.path(resource), |request| request.list(parameters)).await
     }
+}
+
+/// What objects mean within a scope, whoever listed them; those out of it are left out.
+pub fn gather(scope: &Scope, cluster: &str, objects: impl IntoIterator<Item = LiveObject>) -> Live {
+    let feeds = scope.feeds();
+    let mut store = Store::default();
+    store.retain(&feeds);
+    for object in objects {
+        store.hear(&Feed::of(&object.object_key()), Said::Listed(object), scope);
+    }
+    for feed in &feeds {
+        store.hear(feed, Said::End, scope);
+    }
+    store.live(scope, cluster).expect("every feed has just been listed")
 }

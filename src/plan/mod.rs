@@ -10,6 +10,7 @@
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
+//! sealed    the cluster without its secrets, for a file
 //! ```
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ mod record;
 mod remove;
 mod restart;
 mod schema;
+pub mod sealed;
 mod subject;
 mod tasks;
 

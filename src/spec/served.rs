@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::check::{Checker, nearest};
 use super::desired::Unit;
@@ -63,6 +63,18 @@ impl Served {
             ))
         });
         Ok(Self { kinds: kinds.collect() })
+    }
+
+    /// As much of the document as was read, to be read again.
+    pub fn document(&self) -> Value {
+        let schema = |(kind, schema): (&Kind, &Schema)| {
+            let names = json!([{"group": GROUP, "version": VERSION, "kind": kind.as_str()}]);
+            let value =
+                json!({"x-kubernetes-group-version-kind": names, "properties": {"spec": schema.spec}});
+            (kind.to_string(), value)
+        };
+        let schemas: Map<String, Value> = self.kinds.iter().map(schema).collect();
+        json!({"components": {"schemas": schemas}})
     }
 
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.

@@ -3,6 +3,7 @@
 mod canary;
 mod cluster;
 mod dry_run;
+mod files;
 mod repository;
 mod usage;
 mod world;

@@ -224,6 +224,28 @@ impl World {
         self.runtime.block_on(api.patch(name, &parameters, &patch)).unwrap();
     }
 
+    /// Runs a command to its end.
+    pub fn ran(&self, command: Command) -> Ran {
+        ran(&self.repository, command)
+    }
+
+    /// Every object of a kind, as kubectl would print it.
+    pub fn list(&self, api_version: &str, kind: &str) -> Vec<Value> {
+        let _inside = self.runtime.enter();
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource =
+            kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, kind));
+        let api: kube::Api<kube::core::DynamicObject> = kube::Api::all_with(self.sim.client(), &resource);
+        let list = self.runtime.block_on(api.list(&kube::api::ListParams::default())).unwrap();
+        let object = |object| {
+            let mut object = serde_json::to_value(object).unwrap();
+            object["apiVersion"] = api_version.into();
+            object["kind"] = kind.into();
+            object
+        };
+        list.items.into_iter().map(object).collect()
+    }
+
     pub fn live(&self, name: &str) -> Option<Value> {
         let key = ObjectKey::new("flink.apache.org/v1beta1", "FlinkDeployment", "flink", name);
         self.sim.store().get(&key).map(|object| (*object).clone())

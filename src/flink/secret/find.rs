@@ -88,7 +88,7 @@ pub(super) enum Leaf<'a> {
     /// All of it is secret, and written in base64.
     Encoded(&'a Value),
     /// A JSON text with secrets in it, each of which is reported by itself.
-    Document,
+    Document(&'a str),
     /// These parts of a text are.
     Parts(&'a str, Vec<Range<usize>>),
 }
@@ -162,7 +162,7 @@ impl<'f> Finder<'f> {
 
     fn text(&mut self, text: &str) {
         if self.document(text) {
-            return self.report(Leaf::Document);
+            return self.report(Leaf::Document(text));
         }
         let parts = text::parts(text, Reading::Value);
         if !parts.is_empty() {

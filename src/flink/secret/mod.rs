@@ -3,7 +3,7 @@
 //! Two layers, because neither is enough alone. By place: [`is_secret_path`] and [`mask`] know the
 //! keys, names and arguments whose values are secret, whatever the value is. By value: [`Secrets`]
 //! is the set of strings that were found in such places, and takes them out of any text, because an
-//! API server's error message echoes values without their place.
+//! API server's error message echoes values without their place. A snapshot file holds [`Seal`]ed values.
 //!
 //! Comparing happens on real values, before any of this.
 
@@ -11,6 +11,7 @@ mod find;
 mod key;
 mod layout;
 mod scrub;
+mod seal;
 mod text;
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use find::{Area, Finder, Leaf};
 pub use key::is_secret_key;
 pub use scrub::Secrets;
+pub use seal::{Opener, Seal};
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "(secret)";
@@ -36,7 +38,7 @@ pub fn mask(pointer: &str, value: &Value) -> Value {
     let mut hide = |place: Option<&str>, leaf: Leaf<'_>| {
         if let Some(slot) = place.and_then(|place| shown.pointer_mut(place)) {
             *slot = Value::from(match leaf {
-                Leaf::Whole(_) | Leaf::Encoded(_) | Leaf::Document => MASK.to_owned(),
+                Leaf::Whole(_) | Leaf::Encoded(_) | Leaf::Document(_) => MASK.to_owned(),
                 Leaf::Parts(text, parts) => text::cut(text, &parts),
             });
         }

@@ -101,7 +101,7 @@ impl Secrets {
             .collect()
     }
 
-    fn occurrences(&self, text: &str) -> Vec<Range<usize>> {
+    pub(super) fn occurrences(&self, text: &str) -> Vec<Range<usize>> {
         let Some(machine) = self.machine.get_or_init(|| self.build()) else { return Vec::new() };
         machine
             .find_overlapping_iter(text)
@@ -125,7 +125,7 @@ impl Secrets {
             }
             Leaf::Whole(other) => self.add(&other.to_string()),
             Leaf::Encoded(value) => self.add_encoded(value.as_str().unwrap_or_default()),
-            Leaf::Document => {}
+            Leaf::Document(_) => {}
             Leaf::Parts(text, parts) => self.add_parts(text, parts),
         }
     }

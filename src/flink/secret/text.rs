@@ -5,6 +5,11 @@ use std::ops::Range;
 use super::MASK;
 use super::key::is_secret_key;
 
+/// What a closed secret begins with; hexadecimal digits follow.
+pub(super) const SEALED: &str = "sealed:";
+/// How many.
+pub(super) const SEALED_DIGITS: usize = 32;
+
 /// What kind of text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
@@ -18,16 +23,33 @@ pub(super) enum Reading {
 pub(super) fn parts(text: &str, reading: Reading) -> Vec<Range<usize>> {
     let mut found = options(text, reading);
     found.extend(credentials(text));
+    found.extend(sealed(text));
     merge(found)
+}
+
+/// The closed secrets of a text, in order.
+pub(super) fn sealed(text: &str) -> Vec<Range<usize>> {
+    text.match_indices(SEALED)
+        .filter_map(|(at, _)| {
+            let end = at + SEALED.len() + SEALED_DIGITS;
+            let digits = text.get(at + SEALED.len()..end)?;
+            digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(at..end)
+        })
+        .collect()
 }
 
 /// The text with each of these parts masked.
 pub(super) fn cut(text: &str, parts: &[Range<usize>]) -> String {
+    replace(text, parts, |_| MASK.to_owned())
+}
+
+/// The text with something else in the place of each of these parts.
+pub(super) fn replace(text: &str, parts: &[Range<usize>], mut with: impl FnMut(&str) -> String) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut end = 0;
     for part in parts {
         shown.push_str(&text[end..part.start]);
-        shown.push_str(MASK);
+        shown.push_str(&with(&text[part.clone()]));
         end = part.end;
     }
     shown.push_str(&text[end..]);

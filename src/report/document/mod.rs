@@ -4,6 +4,7 @@ mod change;
 mod findings;
 mod graph;
 mod plan;
+mod snapshot;
 mod status;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use plan::{
     Against, AgainstKind, BlockedDocument, CompanionDocument, PlanDocument, PlanSummary, SourceDocument,
     StepDocument, UnitDocument,
 };
+pub use snapshot::{Snapshot, SnapshotDocument, objects};
 pub use status::{SavepointDocument, StatusDocument, StatusSummary, UnitStatus};
 
 /// A document's `schema`: which document it is and in which version.
@@ -28,6 +30,8 @@ pub mod schema {
     pub const STATUS: &str = "flinkops.dev/status/v1";
     /// What a graph carries.
     pub const GRAPH: &str = "flinkops.dev/graph/v1";
+    /// What a snapshot file carries.
+    pub const SNAPSHOT: &str = "flinkops.dev/snapshot/v1";
     /// What findings carry.
     pub const FINDINGS: &str = "flinkops.dev/findings/v1";
 }

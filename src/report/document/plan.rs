@@ -65,6 +65,17 @@ pub enum AgainstKind {
     File,
 }
 
+impl AgainstKind {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Revision => "revision",
+            Self::File => "file",
+        }
+    }
+}
+
 /// How many units of each sort; the actions add up to the number of units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -102,7 +102,7 @@ pub struct SavepointDocument {
 
 impl StatusDocument {
     /// The document of a plan and the records it was made from.
-    pub fn new(plan: &Plan, live: &Live, secrets: &Secrets) -> Self {
+    pub fn new(plan: &Plan, against: AgainstKind, live: &Live, secrets: &Secrets) -> Self {
         let units: Vec<UnitStatus> = plan
             .units
             .iter()
@@ -113,7 +113,7 @@ impl StatusDocument {
             repository: plan.repository.clone(),
             revision: plan.revision.to_string(),
             environment: plan.environment.clone(),
-            against: Against { kind: AgainstKind::Cluster, name: secrets.scrub(&plan.against).into_owned() },
+            against: Against { kind: against, name: secrets.scrub(&plan.against).into_owned() },
             summary: StatusSummary::of(&units),
             units,
         }

@@ -215,8 +215,13 @@ fn a_status_says_what_was_applied_and_what_is_on_record() {
         ..Ledger::default()
     };
     let live = Live { ledgers: [(sample::key("night"), ledger)].into(), ..Live::default() };
-    let document =
-        serde_json::to_value(StatusDocument::new(&sample::plan(), &live, &sample::secrets())).unwrap();
+    let document = serde_json::to_value(StatusDocument::new(
+        &sample::plan(),
+        AgainstKind::Cluster,
+        &live,
+        &sample::secrets(),
+    ))
+    .unwrap();
     assert_eq!(document["summary"], json!({"units": 12, "settled": 11, "blocked": 2, "failed": 0}));
     assert_snapshot!(serde_json::to_string_pretty(&unit(&document, "night")).unwrap(), @r#"
     {

@@ -71,11 +71,7 @@ fn find<'d>(document: &'d PlanDocument, id: &str) -> Option<&'d UnitDocument> {
 
 /// `orders 3f1c8a2b9 → prod (cluster prod-eu)`.
 fn title(document: &PlanDocument) -> String {
-    let against = match document.against.kind {
-        AgainstKind::Cluster => "cluster",
-        AgainstKind::Revision => "revision",
-        AgainstKind::File => "file",
-    };
+    let against = document.against.kind.word();
     let revision = super::short(&document.revision);
     let PlanDocument { repository, environment, against: to, .. } = document;
     let name = if to.kind == AgainstKind::Revision { super::short(&to.name) } else { &to.name };

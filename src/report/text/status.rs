@@ -12,7 +12,8 @@ use crate::report::words;
 pub fn status(document: &StatusDocument, width: usize) -> String {
     let StatusDocument { repository, revision, environment, summary, .. } = document;
     let title = format!("{repository} {} → {environment}", short(revision));
-    let mut text = paint(BOLD, format!("{title} (cluster {})", clean(&document.against.name)));
+    let against = document.against.kind.word();
+    let mut text = paint(BOLD, format!("{title} ({against} {})", clean(&document.against.name)));
     let _ = write!(text, "\n{} of {} settled", summary.settled, count(summary.units, "unit"));
     for (number, what) in [(summary.failed, "failed"), (summary.blocked, "blocked")] {
         if number > 0 {

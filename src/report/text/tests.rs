@@ -95,7 +95,8 @@ fn drift_says_who_and_since_when() {
 
 #[test]
 fn status_is_a_line_per_unit() {
-    let document = StatusDocument::new(&sample::plan(), &Live::default(), &sample::secrets());
+    let document =
+        StatusDocument::new(&sample::plan(), AgainstKind::Cluster, &Live::default(), &sample::secrets());
     assert_snapshot!(strip_str(&super::status(&document, 80)).to_string(), @r#"
     orders 3f1c8a2b9 → prod (cluster prod-eu)
     11 of 12 units settled, 2 blocked
