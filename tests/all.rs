@@ -7,6 +7,7 @@ mod demo;
 mod examples;
 mod flows;
 mod loader;
+mod parts;
 mod purity;
 mod real;
 mod repo;

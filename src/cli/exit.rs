@@ -7,6 +7,7 @@ use super::snapshot::Unusable;
 use super::talk::{self, Tone};
 use crate::cluster::{ClusterError, LeaseError};
 use crate::repo::RepoError;
+use crate::report::text::clean;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +57,17 @@ pub(super) fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// Tells an error, with what to do about it.
+/// Tells an error, with what to do about it. Words of a server in it do not steer the terminal.
 pub(super) fn report(error: &anyhow::Error, redactor: &Redactor) -> ExitCode {
     let usage = error.downcast_ref::<Usage>();
     let text = match usage {
         Some(usage) => usage.to_string(),
         None => failed_to(error),
     };
-    talk::say(Tone::Error, &redactor.scrub(&text));
+    let shown = |text: &str| redactor.scrub(text).lines().map(clean).collect::<Vec<_>>().join("\n");
+    talk::say(Tone::Error, &shown(&text));
     if let Some(hint) = hint(error) {
-        talk::say(Tone::Help, &redactor.scrub(&hint));
+        talk::say(Tone::Help, &shown(&hint));
     }
     ExitCode::from(if usage.is_some() { USAGE } else { 1 })
 }

@@ -95,7 +95,7 @@ impl RepoError {
 
 /// The reason in an error of libgit2, without credentials.
 pub(super) fn reason(error: &git2::Error) -> String {
-    let text = redact(error.message());
+    let text = redact(error.message().trim());
     let mut characters = text.chars();
     match characters.next() {
         Some(first) if characters.clone().next().is_some_and(char::is_lowercase) => {

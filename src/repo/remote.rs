@@ -4,7 +4,8 @@
 //! libgit2 ([`RemoteRedirect::None`] still lets a server correct the path), one to another port here.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -25,6 +26,11 @@ const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/ta
 /// Who asks for a token where the address names no user. Hosts that care say so in their manual, and
 /// the address may name one.
 const TOKEN_USER: &str = "oauth2";
+
+/// How libgit2 begins when a key cannot even be offered.
+const KEY_UNUSABLE: &str = "failed to authenticate SSH session: ";
+const KEY_HINT: &str = "it must be a private key without a passphrase, which this user may read; one with a \
+                        passphrase can be added to an SSH agent";
 
 /// Brings the mirror up to date. libgit2 cannot be interrupted while a server is silent, so it works
 /// on a thread of its own, which is left behind when the time is up.
@@ -66,6 +72,14 @@ fn rewritten(url: &str, remote: &Remote) -> Result<Remote, RepoError> {
             Err(failed(remote, "`insteadOf` in the Git configuration leads to a folder".into(), None))
         }
     }
+}
+
+/// Whether there is an SSH agent to ask. libgit2 does not tell none from one without the right key.
+fn agent() -> Result<(), String> {
+    let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty());
+    let socket = PathBuf::from(socket.ok_or("there is no SSH agent to ask: SSH_AUTH_SOCK is not set")?);
+    let connected = UnixStream::connect(&socket).map(drop);
+    connected.map_err(|error| format!("the SSH agent at {} does not answer: {error}", socket.display()))
 }
 
 fn failed(remote: &Remote, reason: String, hint: Option<&str>) -> RepoError {
@@ -112,9 +126,13 @@ impl Talk<'_> {
             return failed(self.remote, reason, Some(&hint));
         }
         let text = reason(error);
+        let key_tried = self.state.borrow().key_tried;
+        if let (true, Some(why)) = (key_tried, text.strip_prefix(KEY_UNUSABLE)) {
+            return failed(self.remote, format!("{} cannot be used: {why}", self.key_name()), Some(KEY_HINT));
+        }
         let hint = if text.contains("cannot redirect") {
             Some("write the address it redirects to: credentials never follow a redirect to another host")
-        } else if text.contains("404") || text.contains("403") {
+        } else if text.contains("404") || text.contains("403") || key_tried {
             Some("check the address, and that the credentials may read it")
         } else {
             None
@@ -152,22 +170,20 @@ impl Talk<'_> {
     }
 
     fn ssh_key(&self, user: &str) -> Result<Cred, git2::Error> {
-        let what = self
-            .access
-            .ssh_key
-            .as_ref()
-            .map_or("the keys of the SSH agent".into(), |path| format!("the key {}", path.display()));
         if std::mem::replace(&mut self.state.borrow_mut().key_tried, true) {
             let hint = "add the public key to the repository, or name another with --ssh-key";
-            return Err(self.refuse(format!("the server does not take {what}"), hint));
+            return Err(self.refuse(format!("the server does not take {}", self.key_name()), hint));
         }
-        match &self.access.ssh_key {
-            Some(path) => Cred::ssh_key(user, None, path, None),
-            None => Cred::ssh_key_from_agent(user),
-        }
-        .map_err(|error| {
-            self.refuse(format!("{what} cannot be used: {}", reason(&error)), "name a key with --ssh-key")
-        })
+        let Some(path) = &self.access.ssh_key else {
+            agent().map_err(|why| self.refuse(why, "name a key with --ssh-key, or start an agent"))?;
+            return Cred::ssh_key_from_agent(user);
+        };
+        Cred::ssh_key(user, None, path, None)
+    }
+
+    fn key_name(&self) -> String {
+        let named = |path: &PathBuf| format!("the key {}", path.display());
+        self.access.ssh_key.as_ref().map_or_else(|| "any key of the SSH agent".into(), named)
     }
 
     fn password(&self, url: &str, user: Option<&str>) -> Result<Cred, git2::Error> {

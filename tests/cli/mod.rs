@@ -5,5 +5,6 @@ mod cluster;
 mod dry_run;
 mod files;
 mod repository;
+mod ssh;
 mod usage;
 mod world;

@@ -118,7 +118,12 @@ impl Repository {
 
     /// Calls the binary on this repository.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        ran(self, self.command(arguments))
+        self.ran(self.command(arguments))
+    }
+
+    /// Runs a command to its end, and ends it where it does not come to one.
+    pub fn ran(&self, command: Command) -> Ran {
+        ran(self, command)
     }
 
     /// The binary with nothing of this machine's around it.
@@ -247,7 +252,15 @@ impl World {
     }
 
     pub fn live(&self, name: &str) -> Option<Value> {
-        let key = ObjectKey::new("flink.apache.org/v1beta1", "FlinkDeployment", "flink", name);
+        self.object("flink.apache.org/v1beta1", "FlinkDeployment", name)
+    }
+
+    pub fn session_job(&self, name: &str) -> Option<Value> {
+        self.object("flink.apache.org/v1beta1", "FlinkSessionJob", name)
+    }
+
+    fn object(&self, api_version: &str, kind: &str, name: &str) -> Option<Value> {
+        let key = ObjectKey::new(api_version, kind, "flink", name);
         self.sim.store().get(&key).map(|object| (*object).clone())
     }
 

@@ -1,9 +1,8 @@
 //! A real Kubernetes API server for tests: etcd and kube-apiserver as plain processes on loopback.
 //!
-//! Both are built from Go modules on first use, into `$FLINKOPS_TEST_CACHE`, `$XDG_CACHE_HOME/flinkops`
-//! or `~/.cache/flinkops`, and started once per test process. The Flink operator's custom resource
-//! definitions come out of its Maven artifact. `FLINKOPS_TEST_REAL=off` leaves these tests out on
-//! purpose; nothing else does: a missing prerequisite is a failure that names it.
+//! Both are built from Go modules on first use and started once per test process. The Flink operator's
+//! custom resource definitions come out of its Maven artifact. `FLINKOPS_TEST_REAL=off` leaves these
+//! tests out on purpose; nothing else does.
 
 mod artifacts;
 mod cluster;
@@ -17,8 +16,9 @@ mod server;
 pub use cluster::Cluster;
 use tokio::sync::OnceCell;
 
-/// The variable that leaves the tests on a real API server out when it is `off`.
-pub const OFF: &str = "FLINKOPS_TEST_REAL";
+use crate::parts::Suite;
+
+const SUITE: Suite = Suite { name: "real API server", off: "FLINKOPS_TEST_REAL" };
 
 /// A release of the operator whose custom resource definitions are installed.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,7 @@ pub enum Operator {
 pub async fn cluster(operator: Operator) -> Option<&'static Cluster> {
     static V1_7: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
     static V1_10: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
-    if std::env::var(OFF).is_ok_and(|value| value == "off") {
-        artifacts::say(&format!("{}: left out by {OFF}=off", test_name()));
+    if SUITE.is_off() {
         return None;
     }
     let (cell, version) = match operator {
@@ -49,8 +48,4 @@ pub async fn cluster(operator: Operator) -> Option<&'static Cluster> {
         Ok(cluster) => Some(cluster),
         Err(error) => panic!("{error}"),
     }
-}
-
-fn test_name() -> String {
-    std::thread::current().name().unwrap_or("a test").to_owned()
 }
