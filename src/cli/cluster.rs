@@ -115,7 +115,12 @@ impl Target {
         redactor.learn_live(&live);
         live.since = plan::observe_once(&live);
         desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
-        let (plan, chosen) = self.only.narrow(plan::plan(desired, &live, time), desired)?;
+        let mut plan = plan::plan(desired, &live, time);
+        let chosen = self.only.choose(&plan, desired)?;
+        if let Some(chosen) = &chosen {
+            desired.carried.clone_from(&chosen.carried);
+            plan = chosen.restrict(plan::plan(desired, &live, time));
+        }
         Ok(Look { cluster: None, against, live, plan, chosen })
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn ask(
     desired: &Desired,
 ) -> anyhow::Result<Vec<Finding>> {
     let live = Live { schema: Schema::Unknown, ..live.clone() };
-    let (plan, _) = only.narrow(plan::plan(desired, &live, Timestamp::now()), desired)?;
+    let plan = only.narrow(plan::plan(desired, &live, Timestamp::now()), desired)?;
     let refused = cluster.dry_run(&writes(&plan)).await;
     let mut lacking = BTreeSet::new();
     let mut findings: Vec<Finding> = refused

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::exit::Usage;
-use crate::flink::kind::UnitKey;
-use crate::plan::{Effect, Plan, UnitPlan};
+use crate::flink::kind::{Role, UnitKey};
+use crate::plan::{Action, Effect, Plan, UnitPlan};
 use crate::spec::Desired;
 
 /// Which units.
@@ -31,16 +31,19 @@ pub(super) struct Chosen {
 }
 
 impl Flags {
-    /// The plan reduced to the units that are meant, and which those are; `None` where it is all of them.
-    pub(super) fn narrow(&self, plan: Plan, desired: &Desired) -> Result<(Plan, Option<Chosen>), Usage> {
-        if self.only.is_empty() {
-            return Ok((plan, None));
-        }
-        let chosen = self.choose(&plan, desired)?;
-        Ok((chosen.restrict(plan), Some(chosen)))
+    /// The plan reduced to the units that are meant.
+    pub(super) fn narrow(&self, plan: Plan, desired: &Desired) -> Result<Plan, Usage> {
+        Ok(match self.choose(&plan, desired)? {
+            Some(chosen) => chosen.restrict(plan),
+            None => plan,
+        })
     }
 
-    fn choose(&self, plan: &Plan, desired: &Desired) -> Result<Chosen, Usage> {
+    /// The choice among a plan's units; `None` where it is all of them.
+    pub(super) fn choose(&self, plan: &Plan, desired: &Desired) -> Result<Option<Chosen>, Usage> {
+        if self.only.is_empty() {
+            return Ok(None);
+        }
         let mut units = BTreeSet::new();
         for name in &self.only {
             let found = plan.units.iter().filter(|unit| unit.id == *name || unit.key.name == *name);
@@ -58,24 +61,31 @@ impl Flags {
         let folder = |key| desired.units.get(key).map(|unit| unit.folder.clone());
         let folders = units.iter().filter_map(folder).collect();
         let carried = carried(plan, &units);
-        Ok(Chosen { units, folders, carried })
+        Ok(Some(Chosen { units, folders, carried }))
     }
 }
 
+/// The jobs on the chosen clusters, by Git or by what a change of the cluster takes along.
 fn carried(plan: &Plan, units: &BTreeSet<UnitKey>) -> BTreeSet<UnitKey> {
+    let on_chosen = |unit: &&UnitPlan| {
+        unit.role == Role::SessionJob && unit.depends_on.iter().any(|cluster| units.contains(cluster))
+    };
+    let jobs = plan.units.iter().filter(on_chosen).map(|unit| &unit.key);
     let clusters = plan.units.iter().filter(|unit| {
         units.contains(&unit.key) && matches!(unit.effect, Effect::RestartCluster | Effect::Recreate)
     });
-    let steps = clusters.flat_map(|unit| &unit.steps).map(|step| &step.unit);
-    steps.filter(|key| !units.contains(*key)).cloned().collect()
+    let along = clusters.flat_map(|unit| &unit.steps).map(|step| &step.unit);
+    jobs.chain(along).filter(|key| !units.contains(*key)).cloned().collect()
 }
 
 impl Chosen {
-    fn restrict(&self, mut plan: Plan) -> Plan {
-        plan.units.retain(|unit| self.units.contains(&unit.key));
+    /// The plan reduced to the choice, and to the carried jobs that are still to start again.
+    pub(super) fn restrict(&self, mut plan: Plan) -> Plan {
+        let carried = |unit: &UnitPlan| self.carried.contains(&unit.key) && unit.action == Action::Resume;
+        plan.units.retain(|unit| self.units.contains(&unit.key) || carried(unit));
         plan.companions.retain(|companion| self.folders.contains(&companion.folder));
         for wave in &mut plan.waves {
-            wave.retain(|key| self.units.contains(key));
+            wave.retain(|key| plan.units.iter().any(|unit| unit.key == *key));
         }
         plan
     }

@@ -76,7 +76,7 @@ fn compare(flags: &Flags, base: &str, redactor: &Redactor) -> anyhow::Result<Opt
     let target = &flags.target;
     let Some((reading, desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
     let Some(base) = reading.base(base, &desired, redactor)? else { return Ok(None) };
-    let (plan, _) = target.only().narrow(plan::base::plan(&desired, &base, Timestamp::now()), &desired)?;
+    let plan = target.only().narrow(plan::base::plan(&desired, &base, Timestamp::now()), &desired)?;
     Ok(Some(shown(&plan, AgainstKind::Revision, &reading, flags.format, redactor)))
 }
 

@@ -10,6 +10,7 @@ use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::outcome::{BlockedBy, CompanionPlan};
 use crate::plan::{Action, Plan, UnitPlan};
 
+use super::reconcile::Only;
 use super::refusal::Refusals;
 
 /// A unit, or another object, and a word about it.
@@ -123,7 +124,7 @@ pub(super) struct Judge<'a> {
     /// The plan.
     pub(super) plan: &'a Plan,
     /// Limits it to some units.
-    pub(super) only: Option<&'a BTreeSet<UnitKey>>,
+    pub(super) only: Option<&'a Only>,
     /// The time it was made at.
     pub(super) now: Timestamp,
     /// How long a failure must hold before it counts.
@@ -162,7 +163,7 @@ impl Judge<'_> {
     }
 
     fn units(&self) -> impl Iterator<Item = &UnitPlan> {
-        self.plan.units.iter().filter(|unit| self.only.is_none_or(|only| only.contains(&unit.key)))
+        self.plan.units.iter().filter(|unit| self.only.is_none_or(|only| only.concerns(&unit.key)))
     }
 
     /// Notes what the API server refused; answers with the units that cannot go on because of it.

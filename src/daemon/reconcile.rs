@@ -45,6 +45,11 @@ pub struct Only {
 }
 
 impl Only {
+    /// Whether it matters how a unit is doing.
+    pub(super) fn concerns(&self, unit: &UnitKey) -> bool {
+        self.units.contains(unit) || self.carried.contains(unit)
+    }
+
     fn permits(&self, task: &Task, desired: &Desired) -> bool {
         let companion = || desired.companions.get(&task.write.key());
         match &task.unit {
@@ -352,7 +357,7 @@ impl Reconciler {
     }
 
     fn finish(&mut self, round: &mut Round, desired: &Desired, live: &Live) {
-        let only = self.options.only.as_ref().map(|only| &only.units);
+        let only = self.options.only.as_ref();
         let (now, plan) = (self.options.clock.now(), &round.plan);
         let judge = Judge { plan, only, now, settle: desired.policy.settle };
         round.standing = judge.standing(&self.refusals);

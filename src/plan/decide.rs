@@ -12,8 +12,13 @@ use crate::flink::kind::Role;
 use crate::spec::policy::{Adopt, Mode};
 use crate::spec::{Severity, Unit};
 
+const STOPPED_FOR_CLUSTER: &str = "was stopped while its session cluster changes";
+
 /// Decides about one unit.
 pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
+    if world.desired.carried.contains(&subject.key) {
+        return carried(subject);
+    }
     let decision = match (subject.unit, subject.live) {
         (Some(unit), None) => create(subject, unit),
         (Some(unit), Some(live)) if live.deleting_since().is_some() => create(subject, unit)
@@ -23,6 +28,19 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         (None, _) => remove::decide(world, subject),
     };
     if decision.action == Action::Keep { decision } else { forbid(world, subject, decision) }
+}
+
+/// A job that goes on as it was once its session cluster has changed, whatever else Git wants of it.
+fn carried(subject: &Subject<'_>) -> Decision {
+    match subject.operation.as_ref() {
+        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => {
+            Decision::new(Action::Resume, Effect::Resume, State::Kept).because(STOPPED_FOR_CLUSTER)
+        }
+        Some(operation) if operation.purpose == Purpose::Resume && is_left_over(subject) => {
+            Decision::new(Action::Update, Effect::None, State::Kept)
+        }
+        _ => Decision::keep(),
+    }
 }
 
 /// What forbids any write to the unit, whatever the action.
@@ -146,7 +164,7 @@ fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let why = match subject.operation.as_ref().map(|operation| operation.purpose) {
         Some(Purpose::Delete) => "was stopped to be deleted, and is in Git again",
         Some(Purpose::Recreate) => "was stopped to be created anew",
-        _ => "was stopped while its session cluster changes",
+        _ => STOPPED_FOR_CLUSTER,
     };
     if subject.is_leaving() {
         return recreate(world, subject, unit);

@@ -81,7 +81,8 @@ fn forward_gate(
     gates: &BTreeMap<UnitKey, Gate>,
 ) -> Gate {
     let mut gate = Gate { blocked: None, open: true, pending: false };
-    for (on, why) in edges(subject) {
+    let carried = world.desired.carried.contains(&subject.key);
+    for (on, why) in if carried { runs_on(subject) } else { edges(subject) } {
         let upstream = gates.get(&on);
         let position = fleet.position(&on);
         let decision = position.map(|i| &decisions[i]);
@@ -170,10 +171,13 @@ fn delete_gate(fleet: &Fleet<'_>, decisions: &[Decision], subject: &Subject<'_>)
 pub fn edges(subject: &Subject<'_>) -> Vec<(UnitKey, Why)> {
     match subject.unit {
         Some(unit) => unit.depends_on.iter().map(|edge| (edge.on.clone(), edge.why)).collect(),
-        None => {
-            subject.key.cluster(subject.live_spec()).map(|on| (on, Why::SessionCluster)).into_iter().collect()
-        }
+        None => runs_on(subject),
     }
+}
+
+/// The edge to the cluster that a live job runs on.
+fn runs_on(subject: &Subject<'_>) -> Vec<(UnitKey, Why)> {
+    subject.key.cluster(subject.live_spec()).map(|on| (on, Why::SessionCluster)).into_iter().collect()
 }
 
 /// Positions with every dependency before its dependents; members of a cycle come last, each waiting.

@@ -245,6 +245,7 @@ fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPla
     let quiet =
         |unit: &UnitPlan| unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty();
     desired.unknown.is_empty()
+        && desired.carried.is_empty()
         && units.iter().all(quiet)
         && companions.iter().all(|companion| companion.action == Action::Keep)
 }

@@ -40,6 +40,9 @@ impl<'a> Board<'a> {
         {
             return Vec::new();
         }
+        if self.world.desired.carried.contains(&subject.key) {
+            return self.carry_back(subject, decision, gate).into_iter().collect();
+        }
         if decision.action == Action::Keep {
             let quiet = decision.blocked.is_none();
             return quiet.then(|| record::bookkeeping(self.world, subject)).flatten().into_iter().collect();
@@ -195,6 +198,20 @@ impl<'a> Board<'a> {
         let stays = gate::takes_back(self.world, cluster, decision);
         let given_up = decision.action != Action::Keep || subject.unit.is_none();
         (stays && given_up).then(|| self.revert(subject)).flatten()
+    }
+
+    /// The cluster has changed, and the job goes on as it was: only that was meant.
+    fn carry_back(&self, subject: &Subject<'a>, decision: &Decision, gate: &Gate) -> Option<Task> {
+        let mode = &subject.operation.as_ref()?.upgrade_mode;
+        match decision.action {
+            Action::Resume if gate.open => self.revert(subject),
+            Action::Resume => self.put_back(subject),
+            Action::Update => {
+                let patch = Patch::of(subject.live?).set("/spec/job/upgradeMode", json!(mode)).mark(None);
+                Some(task(subject, patch.write(), "Resuming", "has its own upgrade mode again"))
+            }
+            _ => None,
+        }
     }
 
     /// Undoes a stop of ours: the spec that was there runs again, from the savepoint if one was taken.

@@ -150,6 +150,9 @@ pub struct Desired {
     /// How the revision relates to the one applied last. The loader says forward; whoever holds the
     /// repository and the cluster's marker corrects it.
     pub movement: Movement,
+    /// Jobs that are only stopped and started again as they are, for their session cluster's sake: what Git
+    /// wants of them otherwise waits. The loader names none; whoever writes a part of the units does.
+    pub carried: BTreeSet<UnitKey>,
     /// Everything found while reading, sorted.
     pub findings: Vec<Finding>,
 }

@@ -358,6 +358,7 @@ fn bare(tree: &SourceTree, repository: &Repository, environment: &Environment) -
         confirm_deletes: repository.confirm,
         policy: environment.policy.clone(),
         movement: Movement::Forward,
+        carried: BTreeSet::new(),
         findings: Vec::new(),
     }
 }

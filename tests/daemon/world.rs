@@ -205,6 +205,7 @@ pub fn repository(revision: &str, units: &[(UnitKey, Value, Vec<UnitKey>)]) -> D
         confirm_deletes: None,
         policy,
         movement: Movement::Forward,
+        carried: BTreeSet::new(),
         findings: Vec::new(),
     }
 }

@@ -590,6 +590,29 @@ fn s20_a_revert_in_the_middle_brings_the_jobs_back() {
 }
 
 #[test]
+fn s20_a_job_that_is_only_carried_starts_again_as_it_was_whatever_git_says_of_it() {
+    let mut scene =
+        stop_with(stop_with(session_scene("2g"), "clicks", "s3://b/sp/1"), "views", "s3://b/sp/2");
+    for task in step(&scene.plan()) {
+        scene.record(&task);
+    }
+    // The cluster has changed, the process was killed, and now it is the cluster alone that is meant.
+    let scene = scene.edit(APP, "sessions", |object| object["spec"] = session("2g")).recorded();
+    let mut scene = scene.unit(JOB, "clicks", |unit| unit.manifest["spec"]["job"]["parallelism"] = json!(9));
+    scene.desired.units.remove(&key(JOB, "views"));
+    scene.desired.carried = ["clicks", "views"].map(|name| key(JOB, name)).into();
+    for name in ["clicks", "views"] {
+        let unit = scene.of(name);
+        assert_eq!(unit.action, Action::Resume);
+        let mut patch = patch_of(&unit).clone();
+        assert_eq!(patch["spec"], json!({"job": {"state": "running", "upgradeMode": "savepoint"}}), "{name}");
+        let annotations = patch["metadata"]["annotations"].take();
+        assert_eq!(annotations, json!({"flinkops.dev/operation": null}), "{name}");
+    }
+    assert!(scene.plan().records.is_empty(), "the revision does not count as applied");
+}
+
+#[test]
 fn s21_a_job_that_cannot_be_saved_is_deleted_only_by_consent_in_flinkops_yaml() {
     let mut scene = running_chain().edit(APP, "sink", |object| {
         object["status"]["jobManagerDeploymentStatus"] = json!("ERROR");

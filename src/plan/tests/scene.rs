@@ -86,6 +86,7 @@ impl Scene {
             confirm_deletes: None,
             policy: Policy::default(),
             movement: Movement::Forward,
+            carried: BTreeSet::new(),
             findings: Vec::new(),
         };
         let marker = Marker {
