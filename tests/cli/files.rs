@@ -24,7 +24,7 @@ fn world() -> World {
 fn keyed(world: &World, arguments: &[&str]) -> Ran {
     let mut command = world.command(arguments);
     command.env(KEY.0, KEY.1);
-    world.ran(command)
+    world.repository.ran(command)
 }
 
 fn file(world: &World, name: &str) -> String {
@@ -106,7 +106,7 @@ fn s25_secrets_are_saved_with_a_good_key_and_read_with_the_same() {
     let with = |key: &str, arguments: &[&str]| {
         let mut command = world.command(arguments);
         command.env(KEY.0, key);
-        world.ran(command)
+        world.repository.ran(command)
     };
     let ran = with("short", &save).expect(64);
     assert!(ran.stderr.contains("fewer than 32 characters"), "{ran}");
@@ -166,58 +166,46 @@ fn a_file_that_is_no_snapshot_is_refused_at_its_place() {
             repository.write("live", text);
             let ran = repository.run(&["plan", "--live-file", "live"]);
             assert_eq!(ran.stdout, "", "{ran}");
-            format!("{text}\n-> {:?} {}", ran.code.unwrap(), ran.stderr)
+            format!("file `{text}` {:?} {}", ran.code.unwrap(), ran.stderr)
         })
         .collect();
     assert_snapshot!(told.join("\n"), @r#"
-    -> 1 error: failed to read live: the file is empty
+    file `` 1 error: failed to read live: the file is empty
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"kind": "List",
-     "items": [
-    -> 1 error: failed to read live:2:11: this is not JSON: EOF while parsing a list
+    file `{"kind": "List",
+     "items": [` 1 error: failed to read live:2:11: this is not JSON: EOF while parsing a list
 
-    {"a": 1,}
-    -> 1 error: failed to read live:1:9: this is not JSON: trailing comma
+    file `{"a": 1,}` 1 error: failed to read live:1:9: this is not JSON: trailing comma
 
-    error: the server doesn't have a resource type
-    -> 1 error: failed to read live: object 1 has no `apiVersion`: this is nothing kubectl prints
+    file `error: the server doesn't have a resource type` 1 error: failed to read live: object 1 has no `apiVersion`: this is nothing kubectl prints
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    a: [
-    -> 1 error: failed to read live:1:4: not YAML: unclosed bracket '['
+    file `a: [` 1 error: failed to read live:1:4: not YAML: unclosed bracket '['
     help: check the indentation and the quotes around here
 
-    []
-    -> 1 error: failed to read live: object 1 has no `apiVersion`: this is nothing kubectl prints
+    file `[]` 1 error: failed to read live: object 1 has no `apiVersion`: this is nothing kubectl prints
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"kind": "List", "items": {}}
-    -> 1 error: failed to read live: `items` of the list is no list
+    file `{"kind": "List", "items": {}}` 1 error: failed to read live: `items` of the list is no list
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod"}]}
-    -> 1 error: failed to read live: object 1 has no `metadata.name`: this is nothing kubectl prints
+    file `{"kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod"}]}` 1 error: failed to read live: object 1 has no `metadata.name`: this is nothing kubectl prints
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"schema": "flinkops.dev/plan/v1"}
-    -> 1 error: failed to read live: this is a document of another kind, and no snapshot
+    file `{"schema": "flinkops.dev/plan/v1"}` 1 error: failed to read live: this is a document of another kind, and no snapshot
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"cluster":"c","environment":"prod","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v2","time":"2026-01-01T00:00:00Z"}
-    -> 1 error: failed to read live: this is a snapshot v2, and this flinkops reads v1: use a newer one
+    file `{"cluster":"c","environment":"prod","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v2","time":"2026-01-01T00:00:00Z"}` 1 error: failed to read live: this is a snapshot v2, and this flinkops reads v1: use a newer one
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"cluster":"c","environment":"staging","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"2026-01-01T00:00:00Z"}
-    -> 64 error: live is of orders in staging, and not of orders in prod
+    file `{"cluster":"c","environment":"staging","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"2026-01-01T00:00:00Z"}` 64 error: live is of orders in staging, and not of orders in prod
     help: name the environment it was made for with --environment, or make another snapshot
 
-    {"cluster":"c","environment":"prod","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"yesterday"}
-    -> 1 error: failed to read live: `time` of the snapshot is no time
+    file `{"cluster":"c","environment":"prod","items":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"yesterday"}` 1 error: failed to read live: `time` of the snapshot is no time
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
 
-    {"cluster":"c","environment":"prod","things":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"2026-01-01T00:00:00Z"}
-    -> 1 error: failed to read live: the snapshot has no list `items`
+    file `{"cluster":"c","environment":"prod","things":[],"repository":"orders","schema":"flinkops.dev/snapshot/v1","time":"2026-01-01T00:00:00Z"}` 1 error: failed to read live: the snapshot has no list `items`
     help: make one with `flinkops status --save FILE` or `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json > FILE`
     "#);
     repository.run(&["plan", "--live-file", "nowhere"]).expect(1);

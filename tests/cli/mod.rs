@@ -1,6 +1,7 @@
 //! The program itself: whole outputs and exit codes, of the built binary.
 
 mod canary;
+mod ci;
 mod cluster;
 mod dry_run;
 mod files;

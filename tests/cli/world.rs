@@ -229,11 +229,6 @@ impl World {
         self.runtime.block_on(api.patch(name, &parameters, &patch)).unwrap();
     }
 
-    /// Runs a command to its end.
-    pub fn ran(&self, command: Command) -> Ran {
-        ran(&self.repository, command)
-    }
-
     /// Every object of a kind, as kubectl would print it.
     pub fn list(&self, api_version: &str, kind: &str) -> Vec<Value> {
         let _inside = self.runtime.enter();
