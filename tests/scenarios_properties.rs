@@ -473,7 +473,11 @@ proptest! {
                 );
             }
         }
-        let written = step(&after).into_iter().filter(|task| index_of(&nodes, task) == Some(lost)).collect::<Vec<_>>();
+        // What flinkops itself has stopped goes back as it was (S20); records are its own.
+        let ours = matches!(nodes[lost].state, Stopping | Stopped);
+        let allowed = |task: &Task| !task.event || ours && task.reason == "Resuming";
+        let written = step(&after).into_iter().filter(|task| index_of(&nodes, task) == Some(lost));
+        let written = written.filter(|task| !allowed(task)).collect::<Vec<_>>();
         prop_assert!(written.is_empty(), "an unknown unit is written to: {written:#?}");
     }
 }

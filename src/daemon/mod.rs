@@ -10,7 +10,6 @@
 //! never stops. Whatever either remembers may be lost at any moment: it only makes them wait longer.
 
 pub mod apply;
-mod carry_on;
 mod clock;
 mod metrics;
 mod outcome;

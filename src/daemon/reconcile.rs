@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::carry_on::LastValid;
 use super::outcome::{Judge, Standing};
 use super::progress::{Event, Progress, Silent};
 use super::refusal::Refusals;
@@ -127,7 +126,6 @@ pub struct Reconciler {
     options: Options,
     since: BTreeMap<UnitKey, Since>,
     refusals: Refusals,
-    last_valid: LastValid,
     told: Told,
     descents: BTreeMap<(Revision, Revision), bool>,
 }
@@ -160,7 +158,6 @@ impl Reconciler {
     /// Begins to watch what the desired state is about. Must be called within a tokio runtime.
     pub fn new(cluster: &Cluster, desired: &Desired, options: Options) -> Self {
         Self {
-            last_valid: LastValid::default(),
             watch: cluster.watch(Scope::of(desired)),
             events: options.events.then(|| cluster.events()),
             cluster: cluster.clone(),
@@ -182,9 +179,8 @@ impl Reconciler {
         self.cluster = cluster;
     }
 
-    /// Follows what another revision is about, and remembers what can be read of it (S20).
-    pub fn follow(&mut self, desired: &Arc<Desired>) {
-        self.last_valid.remember(desired);
+    /// Follows what another revision is about.
+    pub fn follow(&mut self, desired: &Desired) {
         self.watch.rescope(Scope::of(desired));
     }
 
@@ -248,8 +244,6 @@ impl Reconciler {
         let now = self.options.clock.now();
         self.since = plan::observe(&self.since, &live, now);
         live.since.clone_from(&self.since);
-        let completed = self.last_valid.complete(desired, &live);
-        let desired = completed.as_ref().unwrap_or(desired);
         let movement = self.movement(desired, &live);
         if movement == desired.movement {
             return Some((plan::plan(desired, &live, now), live));

@@ -33,7 +33,7 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
 /// A job that goes on as it was once its session cluster has changed, whatever else Git wants of it.
 fn carried(subject: &Subject<'_>) -> Decision {
     match subject.operation.as_ref() {
-        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => {
+        _ if subject.kept_down().is_some() => {
             Decision::new(Action::Resume, Effect::Resume, State::Kept).because(STOPPED_FOR_CLUSTER)
         }
         Some(operation) if operation.purpose == Purpose::Resume && is_left_over(subject) => {
@@ -91,12 +91,10 @@ fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     if subject.ownership != Ownership::Ours {
         return adopt(world, subject, unit);
     }
-    let decision = match subject.operation.as_ref() {
-        Some(operation) if subject.is_suspended() && operation.is_temporary_stop() => {
-            resume(world, subject, unit)
-        }
-        _ if subject.changes.is_empty() && !is_left_over(subject) => return Decision::keep(),
-        _ => update(world, subject, unit),
+    let decision = match subject.kept_down() {
+        Some(operation) => resume(world, subject, unit, operation),
+        None if subject.changes.is_empty() && !is_left_over(subject) => return Decision::keep(),
+        None => update(world, subject, unit),
     };
     with_reasons(decision, &subject.changes)
 }
@@ -157,13 +155,13 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
 }
 
 /// A job that flinkops itself stopped for a while.
-fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit, operation: &Operation) -> Decision {
     if is_suspended(unit.spec()) {
         return Decision::new(Action::Update, Effect::None, State::Kept).because("suspended in Git as well");
     }
-    let why = match subject.operation.as_ref().map(|operation| operation.purpose) {
-        Some(Purpose::Delete) => "was stopped to be deleted, and is in Git again",
-        Some(Purpose::Recreate) => "was stopped to be created anew",
+    let why = match operation.purpose {
+        Purpose::Delete => "was stopped to be deleted, and is in Git again",
+        Purpose::Recreate => "was stopped to be created anew",
         _ => STOPPED_FOR_CLUSTER,
     };
     if subject.is_leaving() {

@@ -44,6 +44,11 @@ impl<'a> Fleet<'a> {
         self.position(key).map(|i| &self.subjects[i])
     }
 
+    /// The session cluster that a live job is on.
+    pub fn cluster(&self, job: &Subject<'a>) -> Option<&Subject<'a>> {
+        self.get(&job.key.cluster(job.live_spec())?)
+    }
+
     /// The live session jobs on a cluster, ours and others'.
     pub fn jobs<'f>(&'f self, cluster: &UnitKey) -> impl Iterator<Item = &'f Subject<'a>> + use<'a, 'f> {
         self.jobs.get(cluster).into_iter().flatten().map(|&i| &self.subjects[i])

@@ -38,7 +38,7 @@ pub fn settled(world: World<'_>, fleet: &Fleet<'_>, decisions: &[Decision]) -> S
         if !rests || !subject.is_healthy() || subject.live.is_none() {
             continue;
         }
-        let cluster = subject.key.cluster(subject.live_spec()).and_then(|key| fleet.get(&key));
+        let cluster = fleet.cluster(subject);
         let ready = subject.held(world, 1)
             && cluster.is_none_or(|cluster| cluster.is_healthy() && cluster.held(world, CLUSTER_SETTLE));
         if ready {

@@ -26,7 +26,6 @@ pub fn movement(
 
 /// Blocks what the guards forbid.
 pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {
-    shelter_unknown(world, subjects, decisions);
     let deletes = || decisions.iter().filter(|decision| decision.action == Action::Delete);
     let count = deletes().filter(|decision| decision.blocked.is_none()).count();
     let reason = against_deletes(world, count);
@@ -43,21 +42,6 @@ pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decisi
 
 fn guard(message: String) -> Blocked {
     Blocked::new(BlockedBy::Guard, message)
-}
-
-/// S1: a unit whose folder could not be read is unknown, not gone.
-fn shelter_unknown(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {
-    for (subject, decision) in subjects.iter().zip(decisions) {
-        if decision.action != Action::Delete {
-            continue;
-        }
-        if let Some(unknown) = unread(world, subject) {
-            *decision = Decision::keep().blocked(Blocked::new(
-                BlockedBy::Unknown,
-                format!("{} could not be read, so nothing is written", unknown.folder),
-            ));
-        }
-    }
 }
 
 /// The folder of a live unit that is not among Git's because that folder could not be read.

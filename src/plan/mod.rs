@@ -53,7 +53,7 @@ pub use live::Live;
 use live::Since;
 pub use outcome::{Action, Blocked, Change, Effect, Plan, State, UnitPlan};
 use outcome::{CompanionPlan, Step, StepKind};
-use subject::{Decision, Ownership, Subject, World};
+use subject::{CLUSTER_SETTLE, Decision, Ownership, Subject, World};
 use tasks::Board;
 use write::Task;
 pub use write::Write;
@@ -99,7 +99,7 @@ pub fn plan(desired: &Desired, live: &Live, now: Timestamp) -> Plan {
         waves: by_wave(&units),
         findings: schema::findings(world, &fleet),
         records: record::markers(world, complete),
-        wake: wake(world, &fleet.subjects, settled.wake),
+        wake: wake(world, &fleet, settled.wake),
         concurrency: desired.policy.concurrency,
         units,
         companions,
@@ -214,7 +214,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         settled: false,
         since: subject.since.filter(|since| *since > Timestamp::MIN),
         overdue: subject.overdue_at(world).is_some_and(|at| at <= world.now),
-        suspended_by_us: record::suspended_since(subject.operation.as_ref(), subject.is_suspended()),
+        suspended_by_us: subject.kept_down().map(|operation| operation.since),
         next: Vec::new(),
     }
 }
@@ -250,10 +250,13 @@ fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPla
         && companions.iter().all(|companion| companion.action == Action::Keep)
 }
 
-fn wake(world: World<'_>, subjects: &[Subject<'_>], settled: Option<Timestamp>) -> Option<Timestamp> {
-    let deadlines = subjects.iter().filter_map(|subject| subject.stop_deadline(world));
-    let overdue = subjects.iter().filter_map(|subject| subject.overdue_at(world));
-    settled.into_iter().chain(deadlines).chain(overdue).filter(|at| *at > world.now).min()
+fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Option<Timestamp> {
+    let times = fleet.subjects.iter().flat_map(|subject| {
+        let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
+        let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
+        [subject.stop_deadline(world), subject.overdue_at(world), ready]
+    });
+    settled.into_iter().chain(times.flatten()).filter(|at| *at > world.now).min()
 }
 
 /// Whether a live unit is this repository's and environment's.

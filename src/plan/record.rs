@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::compare::field_hashes;
 use super::gate;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint};
-use super::operation::{Operation, Purpose, savepoint_of};
+use super::operation::{Purpose, savepoint_of};
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
@@ -36,10 +36,20 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     task(world, subject, &ledger, "applied")
 }
 
+/// What is noted of a unit that cannot be read: once its job runs again, no savepoint is its last (S16).
+pub fn runs_again(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
+    let mut ledger = subject.ledger.filter(|_| is_running(subject))?.clone();
+    ledger.clear_final();
+    task(world, subject, &ledger, "runs again")
+}
+
+fn is_running(subject: &Subject<'_>) -> bool {
+    subject.verdict.health == Health::Settled && !subject.is_suspended()
+}
+
 /// Keeps the list of savepoints true: a job that runs has none that is final, one that Git stopped has.
 fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
-    let running = subject.verdict.health == Health::Settled && !subject.is_suspended();
-    if running {
+    if is_running(subject) {
         ledger.clear_final();
         let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
         if let Some(path) = seen.filter(|path| !ledger.knows(path)) {
@@ -179,9 +189,4 @@ fn marker(world: World<'_>, namespace: &str, complete: bool) -> Option<Task> {
         },
         event: false,
     })
-}
-
-/// Whether a mark of ours says since when the job is kept down.
-pub fn suspended_since(operation: Option<&Operation>, suspended: bool) -> Option<jiff::Timestamp> {
-    operation.filter(|operation| suspended && operation.is_temporary_stop()).map(|operation| operation.since)
 }

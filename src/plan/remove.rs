@@ -1,5 +1,6 @@
 //! Removing a unit: what must be safe first, and how its job is stopped with a savepoint.
 
+use super::guard;
 use super::operation::{Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::subject::{Decision, Ownership, Subject, World};
@@ -36,10 +37,9 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
     if let Some(path) = subject.live.and_then(savepoint_of) {
         return Stage::Stopped(path);
     }
-    let ours = subject.operation.as_ref().is_some_and(super::operation::Operation::is_temporary_stop);
     match subject.verdict.health {
         Health::Lost => Stage::Stuck(format!("cannot take a savepoint: {}", subject.verdict.message)),
-        _ if subject.is_suspended() && ours => Stage::Stopping,
+        _ if subject.kept_down().is_some() => Stage::Stopping,
         Health::Suspended => Stage::Stuck("is suspended without a savepoint that counts".into()),
         Health::Settled if !subject.has_savepoint_dir() => {
             Stage::Stuck("has no savepoint directory (execution.checkpointing.savepoint-dir)".into())
@@ -52,10 +52,13 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
     }
 }
 
-/// Decides about a unit that left Git.
+/// Decides about a unit that Git does not show: it left, or cannot be read.
 pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     if subject.live.is_none() || subject.ownership != Ownership::Ours {
         return Decision::keep();
+    }
+    if let Some(unknown) = guard::unread(world, subject) {
+        return shelter(subject, &unknown.folder);
     }
     let consent = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
     let mut decision =
@@ -67,6 +70,19 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
             decision.blocked(Blocked::new(BlockedBy::Policy, "left Git; policy.prune is off, so it stays"));
     }
     decision
+}
+
+/// S1: a unit whose folder could not be read is unknown, not gone, and nothing is written to it. Except that
+/// a job which flinkops itself stopped does not stay so: it goes back as it was (S20).
+fn shelter(subject: &Subject<'_>, folder: &str) -> Decision {
+    let deleting = subject.live.is_some_and(|live| live.deleting_since().is_some());
+    if subject.kept_down().is_some() && !deleting {
+        return Decision::new(Action::Resume, Effect::Resume, State::Kept).because(format!(
+            "was stopped by flinkops, and {folder} could not be read: it goes back as it was"
+        ));
+    }
+    let message = format!("{folder} could not be read, so nothing is written");
+    Decision::keep().blocked(Blocked::new(BlockedBy::Unknown, message))
 }
 
 /// What stopping the unit for good does to its state, and what keeps it from being done.

@@ -238,6 +238,11 @@ impl<'a> Subject<'a> {
         health::is_suspended(self.live_spec())
     }
 
+    /// The mark of a job that flinkops itself keeps suspended for the time being.
+    pub fn kept_down(&self) -> Option<&Operation> {
+        self.operation.as_ref().filter(|operation| self.is_suspended() && operation.is_temporary_stop())
+    }
+
     /// Why a write is forbidden by a freeze, in the file or on the object (S19).
     pub fn frozen(&self) -> Option<String> {
         let file = self.unit.and_then(|unit| unit.consents.freeze.clone());
@@ -260,10 +265,10 @@ impl<'a> Subject<'a> {
 
     /// When a stop of ours, whose savepoint does not count yet, will have taken too long (S11).
     pub fn stop_deadline(&self, world: World<'_>) -> Option<Timestamp> {
-        let operation = self.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
+        let operation = self.kept_down()?;
         let stopped = self.live.and_then(savepoint_of).is_some();
         let limit = operation.since.checked_add(self.policy(world).savepoint_timeout).ok();
-        limit.filter(|_| !stopped && self.is_suspended())
+        limit.filter(|_| !stopped)
     }
 
     /// Whether a stop of ours has taken longer than it may.

@@ -44,14 +44,17 @@ impl<'a> Board<'a> {
             return self.carry_back(subject, decision, gate).into_iter().collect();
         }
         if decision.action == Action::Keep {
-            let quiet = decision.blocked.is_none();
-            return quiet.then(|| record::bookkeeping(self.world, subject)).flatten().into_iter().collect();
+            let record = match decision.blocked {
+                None => record::bookkeeping(self.world, subject),
+                Some(_) => record::runs_again(self.world, subject),
+            };
+            return record.into_iter().collect();
         }
         if let Some(blocked) = &decision.blocked {
             return self.undo(subject, blocked.by).into_iter().collect();
         }
         if decision.action == Action::Resume {
-            return self.resume(subject, gate).into_iter().collect();
+            return self.resume(subject, subject.unit, gate).into_iter().collect();
         }
         let waits = subject.unit.is_some_and(|unit| self.unready.contains_key(unit.folder.as_str()));
         if !gate.open || waits {
@@ -168,35 +171,36 @@ impl<'a> Board<'a> {
         })
     }
 
-    /// A job of ours that stands still starts again, with what Git wants by now if its gate is open.
-    fn resume(&self, subject: &Subject<'a>, gate: &Gate) -> Option<Task> {
-        let (unit, live) = (subject.unit?, subject.live?);
-        if gate.open {
-            let mark = resume_mark(subject, self.world.now).filter(|_| subject.operation.is_some());
-            let mut patch = Patch::of(live).changes(unit, live, &subject.changes);
-            patch = patch.raw(unit, "/spec/job/state").mark(mark.as_ref());
-            if mark.is_none() {
-                patch = patch.raw(unit, "/spec/job/upgradeMode");
-            }
-            let patch = patch.provenance(self.world.desired, unit, &subject.hash);
-            return Some(task(
-                subject,
-                patch.write(),
-                "Resuming",
-                "starts again from its savepoint".to_owned(),
-            ));
+    /// A job that flinkops stopped starts again: as Git wants it, or as it was where Git does not matter.
+    fn resume(&self, subject: &Subject<'a>, unit: Option<&Unit>, gate: &Gate) -> Option<Task> {
+        match unit {
+            Some(unit) if gate.open => self.start(subject, unit),
+            None if gate.open => self.revert(subject),
+            _ => self.put_back(subject, gate.blocked.as_ref().map(|blocked| blocked.by)),
         }
-        self.put_back(subject)
     }
 
-    /// The cluster's change does not come about: the job goes back to it as it was (S12).
-    fn put_back(&self, subject: &Subject<'a>) -> Option<Task> {
-        subject.operation.as_ref().filter(|operation| operation.purpose == Purpose::ClusterChange)?;
+    fn start(&self, subject: &Subject<'a>, unit: &Unit) -> Option<Task> {
+        let live = subject.live?;
+        let mark = resume_mark(subject, self.world.now).filter(|_| subject.operation.is_some());
+        let mut patch = Patch::of(live).changes(unit, live, &subject.changes);
+        patch = patch.raw(unit, "/spec/job/state").mark(mark.as_ref());
+        if mark.is_none() {
+            patch = patch.raw(unit, "/spec/job/upgradeMode");
+        }
+        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+        Some(task(subject, patch.write(), "Resuming", "starts again from its savepoint"))
+    }
+
+    /// What the job was stopped for does not come about: it goes back as it was, to a cluster that stays as
+    /// it is (S12). So it does where its gate is not going to open: what it waits for cannot be read (S20).
+    fn put_back(&self, subject: &Subject<'a>, by: Option<BlockedBy>) -> Option<Task> {
         let on = subject.key.cluster(subject.live_spec())?;
         let position = self.fleet.position(&on)?;
         let (cluster, decision) = (&self.fleet.subjects[position], &self.decisions[position]);
         let stays = gate::takes_back(self.world, cluster, decision);
-        let given_up = decision.action != Action::Keep || subject.unit.is_none();
+        let rests = decision.action == Action::Keep && decision.blocked.is_none();
+        let given_up = !rests || subject.unit.is_none() || by == Some(BlockedBy::Unknown);
         (stays && given_up).then(|| self.revert(subject)).flatten()
     }
 
@@ -204,8 +208,7 @@ impl<'a> Board<'a> {
     fn carry_back(&self, subject: &Subject<'a>, decision: &Decision, gate: &Gate) -> Option<Task> {
         let mode = &subject.operation.as_ref()?.upgrade_mode;
         match decision.action {
-            Action::Resume if gate.open => self.revert(subject),
-            Action::Resume => self.put_back(subject),
+            Action::Resume => self.resume(subject, None, gate),
             Action::Update => {
                 let patch = Patch::of(subject.live?).set("/spec/job/upgradeMode", json!(mode)).mark(None);
                 Some(task(subject, patch.write(), "Resuming", "has its own upgrade mode again"))
@@ -216,8 +219,7 @@ impl<'a> Board<'a> {
 
     /// Undoes a stop of ours: the spec that was there runs again, from the savepoint if one was taken.
     fn revert(&self, subject: &Subject<'_>) -> Option<Task> {
-        let operation = subject.operation.as_ref().filter(|operation| operation.is_temporary_stop())?;
-        let live = subject.live.filter(|_| subject.is_suspended())?;
+        let (operation, live) = (subject.kept_down()?, subject.live?);
         let restores = matches!(operation.upgrade_mode.as_deref(), Some("savepoint" | "last-state"));
         let mark = (!restores).then(|| Operation {
             upgrade_mode: operation.upgrade_mode.clone(),
@@ -233,7 +235,8 @@ impl<'a> Board<'a> {
     /// What is done although the action is blocked: the failure is written down, and stops are undone.
     fn undo(&self, subject: &Subject<'a>, by: BlockedBy) -> Option<Task> {
         if by != BlockedBy::Held {
-            return self.put_back(subject);
+            let purpose = subject.operation.as_ref().map(|operation| operation.purpose);
+            return self.put_back(subject, Some(by)).filter(|_| purpose == Some(Purpose::ClusterChange));
         }
         let held = subject.ledger.and_then(|ledger| ledger.held.as_ref());
         if held.is_none_or(|held| held.hash != subject.hash) {

@@ -1,6 +1,7 @@
 //! The rules of state, each by its id, on plans of values.
 
 pub mod scene;
+mod unread;
 
 use std::collections::BTreeMap;
 
