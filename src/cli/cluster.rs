@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::load::{self, Reading};
+use super::load::{self, Reading, readable};
 use super::only::{self, Chosen};
 use super::redact::Redactor;
 use super::snapshot;
@@ -66,6 +66,11 @@ pub(super) struct Look {
 }
 
 impl Flags {
+    /// Refuses a kubeconfig that cannot be read, before anything needs it.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.kubeconfig.iter().try_for_each(readable)
+    }
+
     /// Connects. Nothing that was secret leaves in an error of the API server.
     pub(super) async fn connect(
         &self,

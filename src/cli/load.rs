@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
 
@@ -67,11 +68,6 @@ impl Flags {
         self.revision.as_deref()
     }
 
-    /// The same, and never a working directory.
-    pub(super) fn committed(self) -> Self {
-        Self { revision: self.revision.or_else(|| Some("HEAD".to_owned())), ..self }
-    }
-
     /// The repository, not read yet.
     pub(super) fn source(&self, redactor: &Redactor) -> anyhow::Result<Source> {
         let mut secrets = Secrets::default();
@@ -92,6 +88,11 @@ impl Flags {
         }
     }
 
+    /// Refuses files of credentials that cannot be read, before anything needs them.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        [&self.ssh_key, &self.known_hosts, &self.git_token_file].into_iter().flatten().try_for_each(readable)
+    }
+
     /// Reads the repository. An environment that a sound `flinkops.yaml` lacks is wrong usage.
     pub(super) fn read(&self, redactor: &Redactor) -> anyhow::Result<Reading> {
         let source = Arc::new(self.source(redactor)?);
@@ -106,18 +107,21 @@ impl Flags {
     /// after saying why.
     pub(super) fn read_one(&self, redactor: &Redactor) -> anyhow::Result<Option<(Reading, Desired)>> {
         let reading = self.read(redactor)?;
-        let mut environments = reading.loaded.environments.values();
-        match (environments.next(), environments.next()) {
-            (Some(_), Some(_)) => Err(several(&reading.loaded).into()),
-            (Some(desired), None) => {
-                let desired = desired.clone();
-                Ok(Some((reading, desired)))
-            }
-            (None, _) => {
-                reading.say(&reading.loaded.findings, redactor);
-                Ok(None)
-            }
+        let desired = choose(&reading.loaded)?.cloned();
+        if desired.is_none() {
+            reading.say(&reading.loaded.findings, redactor);
         }
+        Ok(desired.map(|desired| (reading, desired)))
+    }
+}
+
+/// The one environment that is meant; `None` where the repository is too broken to tell.
+pub(super) fn choose(loaded: &Loaded) -> Result<Option<&Desired>, Usage> {
+    let mut environments = loaded.environments.values();
+    match (unknown_environment(&loaded.findings), environments.next(), environments.next()) {
+        (Some(usage), ..) => Err(usage),
+        (None, Some(_), Some(_)) => Err(several(loaded)),
+        (None, desired, _) => Ok(desired),
     }
 }
 
@@ -190,6 +194,11 @@ fn unknown_environment(findings: &[Finding]) -> Option<Usage> {
     let mut errors = findings.iter().filter(same_file).filter(|found| found.severity == Severity::Error);
     let usage = || Usage::new(&unknown.message, unknown.hint.as_deref().unwrap_or_default());
     errors.all(|found| found.rule == UNKNOWN_ENVIRONMENT).then(usage)
+}
+
+/// Opens a file and closes it again.
+pub(super) fn readable(path: &PathBuf) -> anyhow::Result<()> {
+    std::fs::File::open(path).map(drop).with_context(|| format!("failed to read {}", path.display()))
 }
 
 fn several(loaded: &Loaded) -> Usage {

@@ -10,8 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Exit;
 use super::redact::Redactor;
 use super::{cluster, load, signals};
-use crate::daemon::{self, Checkout, Event, Log, Progress};
-use crate::spec::Desired;
+use crate::daemon::{self, Checkout, Event, Log, Misuse, Progress};
 use crate::spec::policy::Mode;
 use crate::spec::source::{Limits, SourceTree};
 
@@ -42,14 +41,14 @@ enum ModeFlag {
     Report,
 }
 
-/// Runs until told to stop.
+/// Runs until told to stop. Only what was typed can be wrong: everything else is tried until it works.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
     let shutdown = CancellationToken::new();
     signals::cancel_on_signal(shutdown.clone())?;
-    let (repository, known) = (flags.repository.clone().committed(), redactor.clone());
-    let desired = tokio::task::spawn_blocking(move || first(&repository, &known)).await??;
-    let Some(desired) = desired else { return Ok(Exit::Failed) };
-    let cluster = flags.cluster.connect(desired.context.as_deref(), redactor).await?;
+    let checkout = flags.checkout(redactor)?;
+    flags.repository.check()?;
+    flags.cluster.check()?;
+    let masking = redactor.clone();
     let settings = daemon::run::Settings {
         mode: match flags.mode {
             ModeFlag::Enforce => Mode::Enforce,
@@ -59,15 +58,13 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
         listen: flags.listen,
         progress: Arc::new(Learning(redactor.clone())),
         listening: Some(Arc::new(|address| tracing::info!("web pages on http://{address}"))),
+        mask: Arc::new(move |text| masking.scrub(text).into_owned()),
         ..daemon::run::Settings::default()
     };
-    daemon::run(cluster, Arc::new(flags.checkout(redactor)?), settings, shutdown).await?;
+    let connect =
+        |context: Option<String>| async move { flags.cluster.connect(context.as_deref(), redactor).await };
+    daemon::run(connect, Arc::new(checkout), settings, shutdown).await?;
     Ok(Exit::Done)
-}
-
-/// What Git wants at the start; `None` where it cannot be used at all, after saying why.
-fn first(repository: &load::Flags, redactor: &Redactor) -> anyhow::Result<Option<Desired>> {
-    Ok(repository.read_one(redactor)?.map(|(_, desired)| desired))
 }
 
 impl Flags {
@@ -79,12 +76,11 @@ impl Flags {
         let loader = move |tree: &SourceTree| {
             let loaded = crate::spec::load(tree, &Limits::default(), environment.as_deref());
             redactor.learn_sources(tree, &loaded.findings);
-            let mut environments = loaded.environments.into_values();
-            let desired = environments.next().filter(|_| environments.next().is_none());
+            let desired = load::choose(&loaded).map_err(|error| Misuse(error.into()))?.cloned();
             if let Some(desired) = &desired {
                 redactor.learn_desired(desired);
             }
-            daemon::Loaded { desired, findings: loaded.findings }
+            Ok(daemon::Loaded { desired, findings: loaded.findings })
         };
         Ok(Checkout::new(source, revision, Arc::new(loader)))
     }

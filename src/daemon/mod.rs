@@ -18,6 +18,7 @@ mod reconcile;
 mod refusal;
 pub mod run;
 mod source;
+mod start;
 mod trigger;
 mod web;
 
@@ -28,6 +29,6 @@ pub use outcome::{Outcome, Reason, Standing};
 pub use progress::{Event, Log, Progress, Silent};
 pub use reconcile::{Only, Options, Reconciler, Round};
 pub use run::run;
-pub use source::{Checkout, Loaded, Repository};
+pub use source::{Checkout, Loaded, Misuse, Repository};
 pub use trigger::{Trigger, Triggers};
 pub use web::Health;

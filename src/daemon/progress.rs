@@ -34,6 +34,16 @@ pub enum Event<'a> {
         /// Why, without credentials.
         message: &'a str,
     },
+    /// The newest revision cannot be used, and this one was in force before the process began (S20).
+    Recalled {
+        /// The revision.
+        revision: &'a Revision,
+    },
+    /// What it takes to begin is not to be had yet.
+    StartFailed {
+        /// Why: follows `failed to`.
+        message: &'a str,
+    },
     /// Someone else holds the lease.
     WaitingForLease {
         /// Who, and since when.
@@ -88,7 +98,11 @@ impl Progress for Log {
                 tracing::info!(revision = revision.short(), findings = findings.len(), "read from Git");
             }
             Event::Invalid { revision, findings, in_force } => log_invalid(revision, findings, *in_force),
-            Event::GitFailed { message } => tracing::warn!("failed to read Git: {message}"),
+            Event::GitFailed { message } => tracing::warn!("failed to read Git: {message}; trying again"),
+            Event::Recalled { revision } => {
+                tracing::info!(revision = revision.short(), "goes on with the revision that was in force");
+            }
+            Event::StartFailed { message } => tracing::warn!("failed to {message}; trying again"),
             Event::WaitingForLease { holder } => tracing::info!(holder, "waiting for the lease"),
             Event::Observed(_) => {}
             Event::Planned(plan) => log_plan(plan),

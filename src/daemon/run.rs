@@ -11,14 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::progress::{Event, Progress};
 use super::reconcile::{Options, Reconciler};
 use super::source::{Follower, Repository};
+use super::start::Start;
 use super::trigger::Triggers;
 use super::{Clock, Health, Metrics, web};
-use crate::cluster::{Cluster, Lease, LeaseError, Patience};
+use crate::cluster::{Cluster, ClusterError, Lease, LeaseError, Mask, Patience};
 use crate::spec::Desired;
 use crate::spec::policy::Mode;
 
 /// How long Events may still be written after the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Git is not polled more often than this.
+const SHORTEST: Duration = Duration::from_secs(1);
+const ENDED: &str = "the reader of Git ended early";
 
 /// How the daemon behaves.
 #[derive(Clone)]
@@ -41,6 +45,8 @@ pub struct Settings {
     pub listening: Option<Arc<dyn Fn(SocketAddr) + Send + Sync>>,
     /// Whether Kubernetes Events are written.
     pub events: bool,
+    /// Takes out of the web pages what is secret (S25).
+    pub mask: Mask,
 }
 
 impl Default for Settings {
@@ -55,45 +61,62 @@ impl Default for Settings {
             health: Arc::default(),
             listening: None,
             events: true,
+            mask: Arc::new(str::to_owned),
         }
     }
 }
 
 /// Keeps an environment equal to what Git wants until `shutdown` is cancelled.
 ///
-/// Then the request in flight is finished, the lease is given back, and it returns. Killed at any other
-/// moment it leaves nothing behind that the next one could not go on from.
-pub async fn run(
-    cluster: Cluster,
+/// Begins with nothing: Git is read until it says where the environment is, and only then `connect` is
+/// called, with the environment's context. Both are tried for as long as it takes; the web pages are there
+/// from the first moment. Fails only where the command line does not fit the repository
+/// ([`Misuse`](super::Misuse)), or what it takes to write is missing.
+///
+/// At the end the request in flight is finished, the lease is given back, and it returns. Killed at any
+/// other moment it leaves nothing behind that the next one could not go on from.
+pub async fn run<C, F>(
+    connect: C,
     repository: Arc<dyn Repository>,
     settings: Settings,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<()>
+where
+    C: Fn(Option<String>) -> F,
+    F: Future<Output = Result<Cluster, ClusterError>>,
+{
+    // Whatever ends this call ends what it started.
+    let shutdown = shutdown.child_token();
+    let _end = shutdown.clone().drop_guard();
     if let Some(address) = settings.listen {
-        let pages = web::router(settings.health.clone(), settings.metrics.clone());
+        let (health, metrics) = (settings.health.clone(), settings.metrics.clone());
+        let pages = web::router(health, metrics, settings.mask.clone());
         let bound = web::listen(address, pages, shutdown.clone());
         let bound = bound.await.with_context(|| format!("failed to listen on {address}"))?;
         settings.listening.iter().for_each(|listening| listening(bound));
     }
-    let (sender, mut desired) = watch::channel(None);
+    let (sender, desired) = watch::channel(None);
+    let (earlier, before) = watch::channel(None);
     let follower = Follower {
-        triggers: Triggers::new(settings.interval, repository.folder().as_deref()),
+        triggers: Triggers::new(repository.folder().as_deref()),
+        interval: settings.interval.max(SHORTEST),
         repository: repository.clone(),
         progress: settings.progress.clone(),
         metrics: settings.metrics.clone(),
         health: settings.health.clone(),
-        desired: sender,
+        desired: sender.clone(),
+        before: earlier,
     };
-    let following = tokio::spawn(follower.follow(shutdown.clone()));
-    let first = tokio::select! {
-        first = desired.wait_for(Option::is_some) => first.ok().and_then(|first| first.clone()),
-        () = shutdown.cancelled() => None,
+    let mut following = tokio::spawn(follower.follow(shutdown.clone()));
+    let start = Start { connect, repository: &repository, settings: &settings, desired: sender, before };
+    let (cluster, first) = tokio::select! {
+        begun = start.begin() => begun,
+        // Told to stop, or to no use.
+        ended = &mut following => return ended.context(ENDED)?,
     };
-    if let Some(first) = first {
-        let daemon = Daemon { cluster, repository, settings, shutdown, desired };
-        daemon.work(&first).await?;
-    }
-    following.await.context("the reader of Git ended early")
+    let daemon = Daemon { cluster, repository, settings, shutdown, desired };
+    daemon.work(&first).await?;
+    following.await.context(ENDED)?
 }
 
 struct Daemon {

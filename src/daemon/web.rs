@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
-use crate::cluster::Probe;
+use crate::cluster::{Mask, Probe};
 use crate::spec::Finding;
 use crate::spec::source::Revision;
 
@@ -26,6 +26,7 @@ struct Inner {
     revision: Option<Revision>,
     git_error: Option<String>,
     invalid: Option<String>,
+    start_error: Option<String>,
     watch: Option<Probe>,
     waiting_for: Option<String>,
     leading: bool,
@@ -42,6 +43,10 @@ impl Health {
         inner.invalid = None;
     }
 
+    pub(super) fn recalled(&self, revision: &Revision) {
+        self.lock().revision.get_or_insert_with(|| revision.clone());
+    }
+
     pub(super) fn git_invalid(&self, revision: &Revision, findings: &[Finding]) {
         let first = findings.first().map(|found| format!("{}: {}", found.place.file, found.message));
         let why = first.unwrap_or_else(|| "it holds nothing usable".to_owned());
@@ -54,6 +59,10 @@ impl Health {
 
     pub(super) fn git_reachable(&self) {
         self.lock().git_error = None;
+    }
+
+    pub(super) fn start_failed(&self, message: Option<String>) {
+        self.lock().start_error = message;
     }
 
     pub(super) fn watching(&self, watch: Probe) {
@@ -73,7 +82,7 @@ impl Health {
         inner.revision.is_some() && watch.is_some_and(|watch| watch.synced && watch.failures.is_empty())
     }
 
-    /// The same for people, a line per part. Holds nothing secret.
+    /// The same for people, a line per part. Whoever shows it takes out what is secret.
     pub fn text(&self) -> String {
         let inner = self.lock();
         let watch = inner.watch.as_ref().map(Probe::health).unwrap_or_default();
@@ -85,6 +94,7 @@ impl Health {
         inner.git_error.iter().for_each(|error| line("git error", error));
         inner.invalid.iter().for_each(|invalid| line("git invalid", invalid));
         line("cluster", if watch.synced { "synced" } else { "not synced yet" });
+        inner.start_error.iter().for_each(|error| line("cluster error", &format!("failed to {error}")));
         for failure in &watch.failures {
             line("cluster error", &format!("failed to {failure}"));
         }
@@ -96,23 +106,23 @@ impl Health {
     }
 }
 
-type Shared = (Arc<Health>, Arc<Metrics>);
+type Shared = (Arc<Health>, Arc<Metrics>, Mask);
 
-/// The pages.
-pub(super) fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
+/// The pages; `mask` takes out of a text what is secret (S25).
+pub(super) fn router(health: Arc<Health>, metrics: Arc<Metrics>, mask: Mask) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(page))
-        .with_state((health, metrics))
+        .with_state((health, metrics, mask))
 }
 
-async fn ready(State((health, _)): State<Shared>) -> impl IntoResponse {
+async fn ready(State((health, _, mask)): State<Shared>) -> impl IntoResponse {
     let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, health.text())
+    (status, mask(&health.text()))
 }
 
-async fn page(State((_, metrics)): State<Shared>) -> impl IntoResponse {
+async fn page(State((_, metrics, _)): State<Shared>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], metrics.page())
 }

@@ -10,6 +10,7 @@
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
+//! recall    which revision was in force last, as far as the cluster tells
 //! sealed    the cluster without its secrets, for a file
 //! ```
 
@@ -33,6 +34,7 @@ mod gate;
 mod guard;
 mod owner;
 mod patch;
+mod recall;
 mod record;
 mod remove;
 mod restart;
@@ -53,6 +55,7 @@ pub use live::Live;
 use live::Since;
 pub use outcome::{Action, Blocked, Change, Effect, Plan, State, UnitPlan};
 use outcome::{CompanionPlan, Step, StepKind};
+pub use recall::last_in_force;
 use subject::{CLUSTER_SETTLE, Decision, Ownership, Subject, World};
 use tasks::Board;
 use write::Task;

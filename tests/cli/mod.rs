@@ -7,6 +7,7 @@ mod dry_run;
 mod files;
 mod flags;
 mod repository;
+mod running;
 mod ssh;
 mod terminal;
 mod usage;

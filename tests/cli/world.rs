@@ -162,7 +162,8 @@ environments:
 policy: {settle: 1s}
 ";
 
-fn job(extra: &str) -> String {
+/// The text of a `job.yaml` that asks for nothing special, with more lines at its end.
+pub fn job(extra: &str) -> String {
     format!(
         "
 kind: FlinkDeployment

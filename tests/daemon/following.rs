@@ -1,145 +1,17 @@
 //! `run`: follows Git and the cluster, keeps to the last valid revision, ends cleanly, and says how it is.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinkops::daemon::run::Settings;
-use flinkops::daemon::{Health, Loaded, Repository, run};
 use flinkops::flink::kind::ObjectKey;
 use flinkops::sim::api::store::WriteOptions;
 use flinkops::spec::desired::Unknown;
-use flinkops::spec::finding::Place;
 use flinkops::spec::policy::Mode;
-use flinkops::spec::source::Revision;
-use flinkops::spec::{Desired, Finding};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
+use super::running::Running;
 use super::world::{
-    NAMESPACE, World, application_spec, chain, cluster_spec, deployment, repository, session_job,
-    session_job_spec,
+    NAMESPACE, application_spec, chain, cluster_spec, deployment, repository, session_job, session_job_spec,
 };
-
-/// A repository whose HEAD a test moves.
-#[derive(Default)]
-struct Shelf(Mutex<Vec<(Revision, Loaded)>>);
-
-impl Shelf {
-    fn push(&self, desired: Desired) {
-        let revision = desired.revision().clone();
-        let loaded = Loaded { findings: Vec::new(), desired: Some(desired) };
-        self.0.lock().expect("no panic").push((revision, loaded));
-    }
-
-    /// A revision whose `flinkops.yaml` says no more than which environments there are.
-    fn push_unknown(&self, revision: &str) {
-        let mut desired = repository(revision, &[]);
-        desired.unknown = vec![Unknown { folder: String::new(), name: None }];
-        self.push(desired);
-    }
-
-    fn push_invalid(&self, revision: &str) {
-        let finding = Finding::error("syntax", Place::file("flinkops.yaml"), "no mapping");
-        let loaded = Loaded { desired: None, findings: vec![finding] };
-        self.0.lock().expect("no panic").push((Revision::new(revision), loaded));
-    }
-}
-
-impl Repository for Shelf {
-    fn refresh(&self) -> anyhow::Result<Revision> {
-        let revisions = self.0.lock().expect("no panic");
-        revisions
-            .last()
-            .map(|(revision, _)| revision.clone())
-            .ok_or_else(|| anyhow::anyhow!("fetch: nothing there"))
-    }
-
-    fn load(&self, revision: &Revision) -> anyhow::Result<Loaded> {
-        let revisions = self.0.lock().expect("no panic");
-        Ok(revisions.iter().find(|(known, _)| known == revision).expect("a known revision").1.clone())
-    }
-
-    fn descends_from(&self, new: &Revision, old: &Revision) -> bool {
-        let revisions = self.0.lock().expect("no panic");
-        let at = |revision| revisions.iter().position(|(known, _)| known == revision);
-        at(old) <= at(new) && !new.as_str().starts_with("rewritten")
-    }
-
-    fn folder(&self) -> Option<PathBuf> {
-        None
-    }
-}
-
-struct Running {
-    world: World,
-    shelf: Arc<Shelf>,
-    health: Arc<Health>,
-    shutdown: CancellationToken,
-    daemon: JoinHandle<anyhow::Result<()>>,
-    address: SocketAddr,
-}
-
-impl Running {
-    async fn start(first: Option<Desired>, mode: Mode) -> Self {
-        let (world, shelf) = (World::new(), Arc::new(Shelf::default()));
-        if let Some(first) = first {
-            shelf.push(first);
-        }
-        let (sender, address) = oneshot::channel();
-        let sender = Mutex::new(Some(sender));
-        let listening = move |address| {
-            let sender = sender.lock().expect("no panic").take().expect("it listens once");
-            sender.send(address).expect("the test waits for it");
-        };
-        let health = Arc::new(Health::default());
-        let settings = Settings {
-            mode,
-            interval: Duration::from_secs(5),
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            clock: world.clock,
-            progress: world.progress.clone(),
-            metrics: world.metrics.clone(),
-            health: health.clone(),
-            listening: Some(Arc::new(listening)),
-            events: true,
-        };
-        let shutdown = CancellationToken::new();
-        let daemon = tokio::spawn(run(world.cluster.clone(), shelf.clone(), settings, shutdown.clone()));
-        let address = address.await.expect("the daemon listens");
-        Self { world, shelf, health, shutdown, daemon, address }
-    }
-
-    /// Waits until a line was told.
-    async fn told(&self, part: &str) {
-        let waiting = async {
-            while !self.world.progress.contains(part) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(1800), waiting).await;
-        assert!(waited.is_ok(), "never told `{part}`:\n{}", self.world.progress.text());
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.address).await.expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("an answer");
-        answer
-    }
-
-    async fn stop(self) -> World {
-        self.shutdown.cancel();
-        self.daemon.await.expect("no panic").expect("a clean end");
-        self.world
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn each_revision_is_followed_and_the_end_is_clean() {
@@ -165,16 +37,6 @@ async fn a_hand_edit_is_healed() {
     running.told("wrote patch flink/FlinkDeployment/ingest").await;
     let world = running.stop().await;
     assert_eq!(world.unit(&deployment("ingest")).expect("ingest").spec()["image"], "ingest:1");
-}
-
-#[tokio::test(start_paused = true)]
-async fn in_report_mode_nothing_is_written() {
-    let running = Running::start(Some(chain("r1", "ingest:1")), Mode::Report).await;
-    running.told("planned r1").await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200"));
-    let world = running.stop().await;
-    assert_eq!(world.writes(), []);
 }
 
 #[tokio::test(start_paused = true)]

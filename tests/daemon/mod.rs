@@ -4,4 +4,8 @@ mod applying;
 mod following;
 mod killing;
 mod leading;
+mod reporting;
+mod restarting;
+mod running;
+mod starting;
 mod world;

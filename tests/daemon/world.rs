@@ -95,6 +95,15 @@ impl Lines {
         self.0.lock().expect("no panic while telling").join("\n")
     }
 
+    pub fn clear(&self) {
+        self.0.lock().expect("no panic while telling").clear();
+    }
+
+    /// How often a line holds this.
+    pub fn count(&self, part: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(part)).count()
+    }
+
     pub fn contains(&self, part: &str) -> bool {
         self.text().contains(part)
     }
@@ -117,6 +126,8 @@ impl Progress for Lines {
             Event::Invalid { revision, in_force, .. } => format!("invalid {revision}, in force {in_force:?}"),
             Event::Read { revision, .. } => format!("read {revision}"),
             Event::GitFailed { message } => format!("git failed: {message}"),
+            Event::Recalled { revision } => format!("recalled {revision}"),
+            Event::StartFailed { message } => format!("start failed: {message}"),
             Event::WaitingForLease { holder } => format!("waiting for lease: {holder}"),
             Event::Gone(key) => format!("gone {key}"),
             _ => return,

@@ -3,7 +3,7 @@
 mod hostile;
 mod remotes;
 mod revisions;
-mod server;
+pub mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};

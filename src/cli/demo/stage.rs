@@ -80,7 +80,7 @@ impl Stage {
         let source = Source::parse(&repository.display().to_string())?;
         let loader = Arc::new(|tree: &spec::SourceTree| {
             let mut loaded = spec::load(tree, &Limits::default(), Some(ENVIRONMENT));
-            Loaded { desired: loaded.environments.remove(ENVIRONMENT), findings: loaded.findings }
+            Ok(Loaded { desired: loaded.environments.remove(ENVIRONMENT), findings: loaded.findings })
         });
         let checkout = Arc::new(Checkout::new(source, "HEAD", loader));
         let settings = Settings {
@@ -89,7 +89,8 @@ impl Stage {
             ..Settings::default()
         };
         let cluster = Cluster::new(self.client(), "demo");
-        let daemon = crate::daemon::run(cluster, checkout, settings, self.shutdown.clone());
+        let connect = move |_| std::future::ready(Ok(cluster.clone()));
+        let daemon = crate::daemon::run(connect, checkout, settings, self.shutdown.clone());
         self.daemon = Some(tokio::spawn(daemon));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The rules of state, each by its id, on plans of values.
 
+mod recall;
 pub mod scene;
 mod unread;
 
