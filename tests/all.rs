@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod examples;
 mod flows;
+mod forecast;
 mod loader;
 mod parts;
 mod purity;

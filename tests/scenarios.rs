@@ -39,10 +39,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const IDENTITY: &str = "git.example.com/orders";
-const NOW: &str = "2026-01-01T12:00:00Z";
+pub const NOW: &str = "2026-01-01T12:00:00Z";
 const BEFORE: &str = "2025-12-31T12:00:00Z";
 
-fn scenarios() -> Vec<PathBuf> {
+/// The folders.
+pub fn scenarios() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut all: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.sort();
@@ -60,7 +61,8 @@ fn files(folder: &Path, below: &Path, found: &mut BTreeMap<String, Arc<[u8]>>) {
     }
 }
 
-fn desired(scenario: &Path) -> Desired {
+/// What Git wants.
+pub fn desired(scenario: &Path) -> Desired {
     let origin = Origin {
         identity: IDENTITY.into(),
         revision: Revision::new("c0ffee0000000000000000000000000000000000"),
@@ -74,6 +76,11 @@ fn desired(scenario: &Path) -> Desired {
         .environments
         .remove("prod")
         .unwrap_or_else(|| panic!("{}: {:#?}", folder.display(), loaded.findings))
+}
+
+/// What the cluster holds.
+pub fn live(desired: &Desired, scenario: &Path) -> Live {
+    Cluster::read(desired, &scenario.join("live.yaml"))
 }
 
 /// What the cluster holds, from the shorthand above.
@@ -117,6 +124,7 @@ impl<'a> Cluster<'a> {
             let mut status = settled(&object);
             merge(&mut status, &document["status"]);
             object["status"] = status;
+            complete(&mut object, &document["x-applied"]);
         }
         let object = LiveObject::new(object);
         if let Some(found) = Ledger::from_config_map(&object) {
@@ -258,6 +266,31 @@ fn settled(object: &Value) -> Value {
     if Kind::parse(object["kind"].as_str().unwrap()).is_some() { status } else { json!({}) }
 }
 
+/// Fills in what the operator keeps beside what is said: its finalizer, and the whole of the spec that it acted
+/// upon last, which is the one applied before where it has not acted on the present one.
+fn complete(object: &mut Value, applied: &Value) {
+    let Some(text) = object.pointer("/status/reconciliationStatus/lastReconciledSpec") else { return };
+    let mut last: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+    let recorded = last.pointer("/resource_metadata/metadata/generation");
+    let seen =
+        object["status"].get("observedGeneration").or(recorded) == object["metadata"].get("generation");
+    let mut spec = object["spec"].clone();
+    if !seen {
+        merge(&mut spec, applied);
+    }
+    merge(&mut spec, &last["spec"]);
+    if !seen && object["status"]["jobStatus"]["state"] == "RUNNING" {
+        spec["job"]["state"] = json!("running");
+    }
+    last["spec"] = spec;
+    object["status"]["reconciliationStatus"]["lastReconciledSpec"] = json!(last.to_string());
+    if object["status"]["lifecycleState"] == "STABLE" && seen {
+        object["status"]["reconciliationStatus"]["lastStableSpec"] = json!(last.to_string());
+    }
+    let kind = object["kind"].as_str().unwrap().to_lowercase();
+    object["metadata"]["finalizers"] = json!([format!("{kind}s.flink.apache.org/finalizer")]);
+}
+
 /// Each request as its verb, object and reason, and then its body; records keep to the first line.
 fn writes(plan: &Plan) -> String {
     let mut text = String::new();
@@ -295,7 +328,7 @@ fn known(desired: &Desired, live: &Live) -> Secrets {
 
 fn outputs(scenario: &Path) -> [(&'static str, String); 3] {
     let desired = desired(scenario);
-    let live = Cluster::read(&desired, &scenario.join("live.yaml"));
+    let live = live(&desired, scenario);
     let plan = plan(&desired, &live, NOW.parse().unwrap());
     let document = PlanDocument::new(&plan, AgainstKind::Cluster, &known(&desired, &live));
     let outputs = [

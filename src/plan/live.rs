@@ -20,6 +20,11 @@ impl LiveObject {
         Self(Arc::new(object))
     }
 
+    /// The same object, shared.
+    pub fn shared(&self) -> Arc<Value> {
+        self.0.clone()
+    }
+
     /// The whole object.
     pub fn value(&self) -> &Value {
         &self.0
@@ -107,6 +112,12 @@ impl LiveObject {
     /// The object's key.
     pub fn object_key(&self) -> ObjectKey {
         ObjectKey::new(self.text("/apiVersion"), self.text("/kind"), self.namespace(), self.name())
+    }
+}
+
+impl From<Arc<Value>> for LiveObject {
+    fn from(object: Arc<Value>) -> Self {
+        Self(object)
     }
 }
 

@@ -43,6 +43,7 @@ pub mod sealed;
 mod subject;
 mod tasks;
 
+pub mod forecast;
 pub mod ledger;
 pub mod live;
 pub mod operation;
@@ -183,16 +184,18 @@ fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
 
 /// The way of an action that concerns only the unit itself.
 fn with_steps(subject: &Subject<'_>, mut decision: Decision) -> Decision {
-    let first = match decision.action {
+    let by_savepoint = subject.written_mode() == Some("savepoint");
+    let first: &[StepKind] = match decision.action {
         Action::Keep | Action::Delete => return decision,
-        Action::Create | Action::Recreate => StepKind::Create,
-        Action::Suspend => StepKind::Suspend,
-        Action::Resume => StepKind::Resume,
-        Action::Update if decision.adopt && decision.effect == Effect::Metadata => StepKind::Adopt,
-        Action::Update => StepKind::Update,
+        Action::Create | Action::Recreate => &[StepKind::Create],
+        Action::Suspend if by_savepoint => &[StepKind::Suspend, StepKind::WaitSavepoint, StepKind::Record],
+        Action::Suspend => &[StepKind::Suspend],
+        Action::Resume => &[StepKind::Resume],
+        Action::Update if decision.adopt && decision.effect == Effect::Metadata => &[StepKind::Adopt],
+        Action::Update => &[StepKind::Update],
     };
-    let steps = [first, StepKind::WaitSettled].map(|what| Step { what, unit: subject.key.clone() });
-    decision.steps.extend(steps);
+    let steps = first.iter().chain(&[StepKind::WaitSettled]);
+    decision.steps.extend(steps.map(|&what| Step { what, unit: subject.key.clone() }));
     decision
 }
 

@@ -117,8 +117,10 @@ fn steps(subject: &Subject<'_>) -> Vec<Step> {
             StepKind::WaitGone,
         ],
         Stage::Stopping => &[StepKind::WaitSavepoint, StepKind::Record, StepKind::Delete, StepKind::WaitGone],
-        Stage::Stopped(_) => &[StepKind::Record, StepKind::Delete, StepKind::WaitGone],
-        Stage::Disposable | Stage::Stuck(_) => &[StepKind::Delete, StepKind::WaitGone],
+        Stage::Stopped(path) if !subject.ledger.is_some_and(|ledger| ledger.is_final(&path)) => {
+            &[StepKind::Record, StepKind::Delete, StepKind::WaitGone]
+        }
+        Stage::Stopped(_) | Stage::Disposable | Stage::Stuck(_) => &[StepKind::Delete, StepKind::WaitGone],
     };
     kinds.iter().map(|&what| Step { what, unit: subject.key.clone() }).collect()
 }

@@ -266,7 +266,9 @@ impl<'a> Subject<'a> {
     /// When a stop of ours, whose savepoint does not count yet, will have taken too long (S11).
     pub fn stop_deadline(&self, world: World<'_>) -> Option<Timestamp> {
         let operation = self.kept_down()?;
-        let stopped = self.live.and_then(savepoint_of).is_some();
+        // One that is being deleted has taken its savepoint, and is not told to run again.
+        let deleted = |live: &LiveObject| live.deleting_since().is_some();
+        let stopped = self.live.is_some_and(|live| deleted(live) || savepoint_of(live).is_some());
         let limit = operation.since.checked_add(self.policy(world).savepoint_timeout).ok();
         limit.filter(|_| !stopped)
     }

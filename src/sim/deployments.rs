@@ -10,16 +10,14 @@ use super::api::store::{Store, WriteOptions};
 use super::clock::rfc3339;
 
 /// How long pods take to start.
-const STARTUP: Duration = Duration::from_secs(1);
+pub const STARTUP: Duration = Duration::from_secs(1);
 
 /// Runs until it is dropped.
 pub async fn run(store: Store) {
-    let Some(deployments) = Resource::by_kind("apps/v1", "Deployment") else { return };
     let mut version = store.subscribe();
     loop {
         version.borrow_and_update();
-        let (objects, _) = store.list(deployments, None);
-        let pending: Vec<_> = objects.into_iter().filter(|object| is_pending(object)).collect();
+        let pending = pending(&store);
         if pending.is_empty() {
             if version.changed().await.is_err() {
                 return;
@@ -33,13 +31,21 @@ pub async fn run(store: Store) {
     }
 }
 
+/// The Deployments whose pods are starting.
+pub fn pending(store: &Store) -> Vec<Arc<Value>> {
+    let Some(deployments) = Resource::by_kind("apps/v1", "Deployment") else { return Vec::new() };
+    let (objects, _) = store.list(deployments, None);
+    objects.into_iter().filter(|object| is_pending(object)).collect()
+}
+
 fn is_pending(object: &Value) -> bool {
     let generation = &object["metadata"]["generation"];
     object["metadata"].get("deletionTimestamp").is_none()
         && object["status"]["observedGeneration"] != *generation
 }
 
-fn make_available(store: &Store, object: &Arc<Value>) {
+/// Writes that the pods of a Deployment have started.
+pub fn make_available(store: &Store, object: &Arc<Value>) {
     let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1);
     let now = rfc3339(store.now());
     let status = json!({

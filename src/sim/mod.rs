@@ -2,7 +2,8 @@
 //!
 //! [`Sim`] is what the demo, the scenario tests, the fault tests and the benchmarks run on. Nothing
 //! in it knows of plans or of Git. Time is the runtime's, so a test that pauses tokio's clock pauses
-//! the cluster.
+//! the cluster. [`Rehearsal`] is the same without a runtime, begun from somebody's cluster as it was
+//! read: what a forecast is made on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +16,14 @@ pub mod api;
 pub mod clock;
 mod deployments;
 pub mod operator;
+mod rehearsal;
 
 pub use api::journal::{LoggedRequest, Phase, Verb, Verdict};
 pub use api::store::Store;
 use api::{Api, server::Server};
 use clock::Clock;
 use operator::Operator;
+pub use rehearsal::Rehearsal;
 
 /// The operator whose CRDs are installed and whose behaviour is modelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,12 +48,21 @@ pub struct Options {
     pub start_time: Option<Timestamp>,
     /// Whether controllers run; without them nothing but requests changes the objects.
     pub controllers: bool,
+    /// Whether unknown fields are dropped and wrong types refused, as the operator's CRDs have it.
+    pub schemas: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let operator = OperatorMode::default();
-        Self { operator, time_scale: 1.0, history: 10_000, start_time: None, controllers: true }
+        Self {
+            operator,
+            time_scale: 1.0,
+            history: 10_000,
+            start_time: None,
+            controllers: true,
+            schemas: true,
+        }
     }
 }
 

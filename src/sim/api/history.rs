@@ -65,6 +65,12 @@ impl History {
         Self { changes: VecDeque::new(), capacity, compacted: after }
     }
 
+    /// Knows of nothing up to a version, so that no watch can start before it.
+    pub fn begin_after(&mut self, version: u64) {
+        self.changes.clear();
+        self.compacted = version;
+    }
+
     /// Adds a change and forgets the oldest beyond the capacity.
     pub fn push(&mut self, change: Change) {
         self.changes.push_back(change);

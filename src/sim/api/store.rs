@@ -33,6 +33,7 @@ struct Inner {
     state: Mutex<State>,
     clock: Clock,
     mode: OperatorMode,
+    schemas: bool,
     version: watch::Sender<u64>,
 }
 
@@ -101,12 +102,29 @@ impl Store {
     /// Makes an empty store that reads time from this clock.
     pub fn new(options: &Options, clock: Clock) -> Self {
         let history = History::keeping(options.history, FIRST_VERSION);
-        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history, clock };
+        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history, clock: clock.clone() };
         let version = watch::Sender::new(state.version);
-        let store =
-            Self(Arc::new(Inner { state: Mutex::new(state), clock, mode: options.operator, version }));
+        let (mode, schemas) = (options.operator, options.schemas);
+        let store = Self(Arc::new(Inner { state: Mutex::new(state), clock, mode, schemas, version }));
         store.ensure_namespace("default");
         store
+    }
+
+    /// Begins with objects just as they are, version included; no watch hears of them.
+    pub fn hold(&self, objects: impl IntoIterator<Item = Arc<Value>>) {
+        let mut state = self.state();
+        for object in objects {
+            let Some(key) = ObjectKey::of(&object) else { continue };
+            let version = object["metadata"]["resourceVersion"].as_str().and_then(|it| it.parse().ok());
+            state.version = state.version.max(version.unwrap_or_default());
+            state.objects.insert(key, object);
+        }
+        let version = state.version;
+        state.history.begin_after(version);
+    }
+
+    fn schema_of(&self, kind: &str) -> Option<Value> {
+        self.0.schemas.then(|| schema::of_kind(kind, self.0.mode)).flatten()
     }
 
     /// The time in the embedded cluster.
@@ -237,7 +255,7 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Written, StatusError> {
         let resource = resource_of(key)?;
-        let schema = schema::of_kind(resource.kind, self.0.mode);
+        let schema = self.schema_of(resource.kind);
         self.write(key, options, |old| match (patch, old) {
             (Patch::Apply { config, force }, _) => {
                 let (object, fields) = super::patch::applied(old, config, schema.as_ref(), options.part)?;
@@ -270,7 +288,7 @@ impl Store {
         propose: impl FnOnce(Option<&Value>) -> Result<Proposal, StatusError>,
     ) -> Result<Written, StatusError> {
         let now = rfc3339(self.now());
-        let schema = schema::of_kind(&key.kind, self.0.mode);
+        let schema = self.schema_of(&key.kind);
         let mut state = self.state();
         let old = state.objects.get(key).cloned();
         let proposal = propose(old.as_deref())?;

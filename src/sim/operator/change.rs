@@ -31,6 +31,10 @@ impl Machine {
             cluster: subject.cluster.and_then(|it| it.get("spec")),
         };
         let Some(violation) = validate(&proposal).into_iter().next() else {
+            if subject.is_refused() && self.refused.get(&subject.object_key()) == Some(&subject.generation())
+            {
+                return true;
+            }
             // 1.7 forgets a refusal only with the next real change.
             if self.mode.is_modern() && subject.is_refused() {
                 subject.status.error = None;

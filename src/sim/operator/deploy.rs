@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::flink::{Fate, JobPlan, Phase};
+use super::flink::{Fate, JobPlan, Phase, is_highly_available};
 use super::machine::Machine;
 use super::spec::{Recorded, fill};
 use super::status::{LegacySavepoint, error};
 use super::subject::{Step, Subject};
-use crate::flink::config::{self, HIGH_AVAILABILITY};
-use crate::flink::kind::Role;
+use crate::flink::kind::{Role, UnitKey};
 use crate::flink::savepoint::LAST_STATE_DUMMY;
 
 impl Machine {
@@ -53,7 +52,7 @@ impl Machine {
             return self.begin(subject, step, self.timings.deploy);
         }
         subject.status.job = Some("RECONCILING".into());
-        let doomed = broken_jar(subject.spec()).is_some();
+        let doomed = self.broken_jar(subject).is_some();
         self.begin(subject, step, if doomed { self.timings.refuse } else { self.timings.submit })
     }
 
@@ -74,8 +73,7 @@ impl Machine {
         let flat = subject.configuration();
         let fate = self.fate(subject);
         if subject.role != Role::SessionJob {
-            let high =
-                config::first(&flat, &HIGH_AVAILABILITY).is_some_and(|it| !it.eq_ignore_ascii_case("none"));
+            let high = is_highly_available(&flat);
             self.flink.start_cluster(&subject.key, fate, high, subject.now);
             subject.status.job_manager = Some("DEPLOYING".into());
         }
@@ -126,13 +124,19 @@ impl Machine {
         }
         let path = self.restore_path(subject).filter(|path| path != LAST_STATE_DUMMY);
         let gone = path.is_some_and(|path| !self.flink.has(&path, subject.now));
-        if gone { Fate::Crashes } else { Fate::of(subject.spec()) }
+        if gone {
+            Fate::Crashes
+        } else if self.flink.is_rehearsal() {
+            Fate::Starts
+        } else {
+            Fate::of(subject.spec())
+        }
     }
 
     fn submit(&mut self, subject: &Subject<'_>, flat: &BTreeMap<String, String>) -> Result<(), String> {
         let cluster = subject.cluster_key();
         if subject.role == Role::SessionJob {
-            if let Some(message) = broken_jar(subject.spec()) {
+            if let Some(message) = self.broken_jar(subject) {
                 return Err(message);
             }
             if self.flink.phase(&cluster, subject.now) != Phase::Ready {
@@ -143,7 +147,7 @@ impl Machine {
             }
         }
         let id = subject.status.job_id.clone().unwrap_or_default();
-        let plan = JobPlan::new(&id, &cluster, subject.spec(), flat);
+        let plan = self.job_plan(&id, &cluster, subject.spec(), flat);
         let path = self.restore_path(subject);
         if path.as_deref() == Some(LAST_STATE_DUMMY) {
             if self.flink.submit_kept(&subject.key, plan, subject.now) {
@@ -152,6 +156,22 @@ impl Machine {
             return Err("HA metadata is not available to restore from. Manual restore required.".into());
         }
         self.flink.submit(&subject.key, plan, path.as_deref(), subject.now)
+    }
+
+    /// A job as this spec submits it.
+    pub(super) fn job_plan(
+        &self,
+        id: &str,
+        cluster: &UnitKey,
+        spec: &Value,
+        flat: &BTreeMap<String, String>,
+    ) -> JobPlan {
+        let plan = JobPlan::new(id, cluster, spec, flat);
+        if self.flink.is_rehearsal() { plan.in_earnest() } else { plan }
+    }
+
+    fn broken_jar(&self, subject: &Subject<'_>) -> Option<String> {
+        broken_jar(subject.spec()).filter(|_| !self.flink.is_rehearsal())
     }
 
     /// A submission that fails is tried again and again; its error comes and goes.

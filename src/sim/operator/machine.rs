@@ -32,13 +32,15 @@ pub struct Machine {
     /// Flink: outlives the operator.
     pub flink: Flink,
     pub(super) memory: BTreeMap<ObjectKey, Memory>,
+    /// Generations that another operator refused, by rules that need not be known here.
+    pub(super) refused: BTreeMap<ObjectKey, i64>,
 }
 
 impl Machine {
     /// An operator that has just been installed.
     pub fn new(mode: Mode, scale: f64) -> Self {
         let timings = Timings::observed(mode, scale);
-        Self { mode, timings, flink: Flink::new(&timings), memory: BTreeMap::new() }
+        Self { mode, timings, flink: Flink::new(&timings), memory: BTreeMap::new(), refused: BTreeMap::new() }
     }
 
     /// Forgets all that a restart of the operator forgets.

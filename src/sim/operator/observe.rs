@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::flink::Phase;
+use super::flink::{Phase, slots};
 use super::machine::Machine;
 use super::spec::Recorded;
 use super::status::error;
@@ -32,7 +32,8 @@ impl Machine {
             subject.status.stable.clone_from(&subject.status.last);
             if subject.role == Role::Application {
                 let parallel = self.flink.view(&subject.key, subject.now).map(|job| job.parallelism);
-                subject.status.task_managers = parallel;
+                let slots = slots(&subject.configuration());
+                subject.status.task_managers = parallel.map(|parallel| parallel.div_ceil(slots));
             }
         }
     }
@@ -43,6 +44,8 @@ impl Machine {
             Phase::Listening => "DEPLOYED_NOT_READY",
             Phase::Starting => "DEPLOYING",
             Phase::Absent => "MISSING",
+            // The words stay those of the first look.
+            Phase::BackOff(..) if subject.status.job_manager.as_deref() == Some("ERROR") => "ERROR",
             Phase::BackOff(reason, words) => {
                 let text = error("DeploymentFailedException", words, Some(reason), None);
                 subject.status.error = Some(text);
@@ -69,8 +72,7 @@ impl Machine {
             let message = format!("Job status changed from {} to {state}", before.unwrap_or_default());
             self.say(subject, "Normal", ("JobStatusChanged", "Job"), &message);
         }
-        let started = self.flink.job(&subject.key, &id).map_or(0, |job| job.started().as_millisecond());
-        subject.status.told = Some((subject.key.name.clone(), started, started));
+        subject.status.told = self.flink.job(&subject.key, &id).map(|job| job.told(&subject.key.name));
         if !subject.is_refused() {
             subject.status.error = None;
         }

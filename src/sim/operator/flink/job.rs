@@ -26,6 +26,9 @@ pub struct JobView {
     pub starts: u32,
 }
 
+/// What Flink tells of a job: its name, when it began, and since when it is as it is.
+pub type Told = (String, i64, i64);
+
 /// A job that Flink knows.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -43,6 +46,7 @@ pub struct Job {
     rate: f64,
     end: Option<(&'static str, u64, Timestamp)>,
     restarting: bool,
+    told: Option<Told>,
 }
 
 impl Job {
@@ -63,8 +67,28 @@ impl Job {
             rate: RECORDS_PER_SECOND * timings.scale,
             end: None,
             restarting: false,
+            told: None,
             plan,
         }
+    }
+
+    /// A job that was there before anybody looked, in this state.
+    pub(super) fn found(
+        plan: JobPlan,
+        state: &str,
+        told: Option<Told>,
+        started: Timestamp,
+        timings: &Timings,
+    ) -> Self {
+        const ENDS: [&str; 3] = ["FINISHED", "FAILED", "CANCELED"];
+        let end = ENDS.into_iter().find(|end| *end == state).map(|end| (end, 0, started));
+        Self { end, restarting: state == "RESTARTING", told, ..Self::new(plan, 0, None, started, timings) }
+    }
+
+    /// What Flink tells of the job of this name.
+    pub fn told(&self, name: &str) -> Told {
+        let started = self.started.as_millisecond();
+        self.told.clone().unwrap_or_else(|| (name.to_owned(), started, started))
     }
 
     /// How many records the job has counted.
@@ -107,15 +131,13 @@ impl Job {
         self.end.is_none() && !self.is_finished(now)
     }
 
-    /// Since when the job runs.
-    pub fn started(&self) -> Timestamp {
-        self.started
-    }
-
-    pub(super) fn end(&mut self, state: &'static str, now: Timestamp) {
-        if self.is_live(now) {
+    /// Ends a job that is live; answers whether it was.
+    pub(super) fn end(&mut self, state: &'static str, now: Timestamp) -> bool {
+        let live = self.is_live(now);
+        if live {
             self.end = Some((state, self.records(now), now));
         }
+        live
     }
 
     pub(super) fn rescale(&mut self, parallelism: u32, now: Timestamp) {

@@ -5,6 +5,7 @@
 
 mod job;
 mod plan;
+mod rehearsal;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use job::{Job, JobView};
-pub use plan::{Behaviour, Fate, JobPlan, SAVEPOINT_KEY, parallelism};
+pub use plan::{Behaviour, Fate, JobPlan, SAVEPOINT_KEY, is_highly_available, parallelism, slots};
+pub use rehearsal::Deed;
 
 use super::effect::hex;
 use super::timings::Timings;
@@ -74,6 +76,7 @@ pub struct Flink {
     behaviours: BTreeMap<UnitKey, Behaviour>,
     disk: BTreeMap<String, Snapshot>,
     sequence: u64,
+    deeds: Option<Vec<(UnitKey, Deed)>>,
 }
 
 impl Flink {
@@ -88,6 +91,7 @@ impl Flink {
             behaviours: BTreeMap::new(),
             disk: BTreeMap::new(),
             sequence: 0,
+            deeds: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl Flink {
     /// Starts a cluster; jobs kept by high availability come back with it.
     pub fn start_cluster(&mut self, key: &UnitKey, fate: Fate, high_availability: bool, now: Timestamp) {
         self.clusters.insert(key.clone(), Cluster { started: now, fate, high_availability });
+        self.note(key, Deed::ClusterStarted);
         // An application's own job is started by whoever deploys it, with what is kept as its state.
         let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             self.kept.remove(key).unwrap_or_default().into_iter().partition(|(unit, _)| unit == key);
@@ -133,7 +138,11 @@ impl Flink {
             std::mem::take(&mut self.jobs).into_iter().partition(|(_, job)| job.plan.cluster == *key);
         self.jobs = others;
         let lost: BTreeMap<_, _> = lost;
+        self.note(key, Deed::ClusterStopped);
         for (unit, job) in lost {
+            if job.is_live(now) {
+                self.note(&unit, Deed::JobStopped);
+            }
             let path = self.retain_checkpoint(&unit, &job, now);
             if cluster.high_availability && !forget && job.is_live(now) {
                 let (records, plan) = (job.checkpointed(now), job.plan);
@@ -215,6 +224,7 @@ impl Flink {
     fn run(&mut self, unit: &UnitKey, plan: JobPlan, records: u64, from: Option<String>, start: Timestamp) {
         let starts = self.starts.entry(unit.clone()).or_default();
         *starts += 1;
+        self.note(unit, Deed::JobStarted(from.clone()));
         let job = Job::new(plan, records, from, start, &self.timings);
         self.jobs.insert(unit.clone(), job);
     }
@@ -240,6 +250,7 @@ impl Flink {
         let unique = self.new_id();
         let path = format!("{}/savepoint-{short}-{}", respell(&directory), &unique[..12]);
         self.add_snapshot(&path, unit, records, true);
+        self.note(unit, Deed::Savepoint);
         Ok(path)
     }
 
@@ -259,8 +270,10 @@ impl Flink {
     }
 
     fn end(&mut self, unit: &UnitKey, state: &'static str, now: Timestamp) {
-        if let Some(job) = self.jobs.get_mut(unit) {
-            job.end(state, now);
+        if let Some(job) = self.jobs.get_mut(unit)
+            && job.end(state, now)
+        {
+            self.note(unit, Deed::JobStopped);
         }
     }
 
@@ -324,7 +337,8 @@ impl Flink {
             let is = |job: &&Job| job.last_checkpoint_path(now).is_some_and(|it| normalise(&it) == wanted);
             self.jobs.values().find(is).map(|job| job.checkpointed(now))
         };
-        stored.map(|(_, snapshot)| snapshot.records).or_else(running)
+        let believed = || self.is_rehearsal().then_some(0);
+        stored.map(|(_, snapshot)| snapshot.records).or_else(running).or_else(believed)
     }
 
     /// What a person sees of a unit's job.

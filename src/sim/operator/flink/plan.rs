@@ -94,6 +94,12 @@ impl JobPlan {
             },
         }
     }
+
+    /// The same job without the failures and the end that a spec can ask of the embedded cluster.
+    #[must_use]
+    pub fn in_earnest(self) -> Self {
+        Self { bounded: None, behaviour: Behaviour::Works, ..self }
+    }
 }
 
 /// How parallel a spec's job runs: overrides, then task managers times slots, then the job's own number.
@@ -103,9 +109,19 @@ pub fn parallelism(spec: &Value, configuration: &BTreeMap<String, String>) -> u3
     });
     let number =
         |pointer| spec.pointer(pointer).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
-    let slots = || configuration.get("taskmanager.numberOfTaskSlots")?.parse::<u32>().ok();
-    let replicas = || Some(number("/taskManager/replicas")? * slots().unwrap_or(1));
+    let replicas = || Some(number("/taskManager/replicas")? * slots(configuration));
     overrides.or_else(replicas).or_else(|| number("/job/parallelism")).unwrap_or(1).max(1)
+}
+
+/// Whether high availability keeps the state of jobs whose cluster goes.
+pub fn is_highly_available(configuration: &BTreeMap<String, String>) -> bool {
+    config::first(configuration, &config::HIGH_AVAILABILITY)
+        .is_some_and(|it| !it.eq_ignore_ascii_case("none"))
+}
+
+/// How many parallel instances one TaskManager takes.
+pub fn slots(configuration: &BTreeMap<String, String>) -> u32 {
+    configuration.get("taskmanager.numberOfTaskSlots").and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
 }
 
 fn bounded(spec: &Value) -> Option<u64> {

@@ -1,0 +1,77 @@
+//! The part of a repository and its cluster that a plan is about, so that a forecast of one change costs
+//! the same among ten units as among ten thousand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::flink::kind::UnitKey;
+use crate::plan::Live;
+use crate::plan::live::LiveObject;
+use crate::plan::outcome::{Action, Plan};
+use crate::spec::Desired;
+
+/// Cuts both sides down to the units with something to do or in the way, and all that is connected with
+/// them: what they depend on and what depends on them, clusters and their jobs.
+///
+/// Planned for again, this part says what the whole did about it. One bystander stays, since an
+/// environment without units is guarded (S3).
+pub fn concern(desired: &Desired, live: &Live, plan: &Plan) -> (Desired, Live) {
+    let mut neighbours = Neighbours::default();
+    for unit in desired.units.values() {
+        unit.depends_on.iter().for_each(|edge| neighbours.join(&unit.key, &edge.on));
+    }
+    for (key, object) in &live.units {
+        key.cluster(object.spec()).into_iter().for_each(|on| neighbours.join(key, &on));
+    }
+    let by_name: BTreeMap<String, &UnitKey> = live.units.keys().map(|key| (key.to_string(), key)).collect();
+    for key in live.units.keys().filter(|key| !desired.units.contains_key(*key)) {
+        let on = live.ledgers.get(key).into_iter().flat_map(|ledger| &ledger.depends_on);
+        on.filter_map(|on| by_name.get(on)).for_each(|on| neighbours.join(key, on));
+    }
+    let restless = plan.units.iter().filter(|unit| {
+        unit.action != Action::Keep || unit.blocked.is_some() || !unit.next.is_empty() || !unit.settled
+    });
+    let mut kept = neighbours.reach(restless.map(|unit| &unit.key).chain(users(desired, live, plan)));
+    kept.extend(desired.units.keys().next().cloned());
+    let (mut desired, mut live) = (desired.clone(), live.clone());
+    desired.units.retain(|key, _| kept.contains(key));
+    desired.findings.clear();
+    live.units.retain(|key, _| kept.contains(key));
+    live.ledgers.retain(|key, _| kept.contains(key));
+    live.since.retain(|key, _| kept.contains(key));
+    (desired, live)
+}
+
+/// The live units that use a companion which left Git: as long as one does, it stays.
+fn users<'a>(desired: &Desired, live: &'a Live, plan: &Plan) -> Vec<&'a UnitKey> {
+    let orphans = plan.companions.iter().filter(|it| !desired.companions.contains_key(&it.key));
+    let names: Vec<String> = orphans.map(|orphan| format!("\"{}\"", orphan.key.name)).collect();
+    let uses = |object: &LiveObject| {
+        !names.is_empty() && {
+            let spec = object.spec().to_string();
+            names.iter().any(|name| spec.contains(name))
+        }
+    };
+    live.units.iter().filter(|(_, object)| uses(object)).map(|(key, _)| key).collect()
+}
+
+/// Who is connected with whom.
+#[derive(Default)]
+struct Neighbours(BTreeMap<UnitKey, BTreeSet<UnitKey>>);
+
+impl Neighbours {
+    fn join(&mut self, a: &UnitKey, b: &UnitKey) {
+        self.0.entry(a.clone()).or_default().insert(b.clone());
+        self.0.entry(b.clone()).or_default().insert(a.clone());
+    }
+
+    fn reach<'k>(&self, from: impl Iterator<Item = &'k UnitKey>) -> BTreeSet<UnitKey> {
+        let mut reached = BTreeSet::new();
+        let mut waiting: Vec<UnitKey> = from.cloned().collect();
+        while let Some(key) = waiting.pop() {
+            waiting
+                .extend(self.0.get(&key).into_iter().flatten().filter(|on| !reached.contains(*on)).cloned());
+            reached.insert(key);
+        }
+        reached
+    }
+}

@@ -1,0 +1,252 @@
+//! What the operator looks at next: feeds the machine what changes in the store and what is due, and
+//! carries out what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::effect::{Effect, MANAGER};
+use super::subject::unit_key;
+use super::{Operator, machine, snapshots};
+use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
+use crate::sim::api::history::ChangeKind;
+use crate::sim::api::patch::Patch;
+use crate::sim::api::resource::{Resource, SNAPSHOT};
+use crate::sim::api::store::{Store, WriteOptions};
+
+/// What is looked at next, and when.
+pub struct Agenda {
+    store: Store,
+    operator: Operator,
+    due: BTreeMap<ObjectKey, Timestamp>,
+    seen: u64,
+    /// What was taken up where its status says it stands; `None` where nothing is.
+    met: Option<BTreeSet<UnitKey>>,
+}
+
+impl Agenda {
+    /// An agenda with nothing on it, for a store as it is now.
+    pub fn new(store: Store, operator: Operator) -> Self {
+        let seen = store.version();
+        Self { store, operator, due: BTreeMap::new(), seen, met: None }
+    }
+
+    /// Has every resource taken up where its status says it stands, when it is first looked at.
+    #[must_use]
+    pub fn taking_up(self) -> Self {
+        Self { met: Some(BTreeSet::new()), ..self }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(&mut self) {
+        let mut version = self.store.subscribe();
+        self.list();
+        loop {
+            self.catch_up();
+            version.borrow_and_update();
+            if self.store.version() != self.seen {
+                continue;
+            }
+            let wait = self.next().map(|at| at.duration_since(self.store.now()).unsigned_abs());
+            let timer = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = timer => {}
+                changed = version.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Does all that is due by now, and what follows from it at once.
+    pub fn catch_up(&mut self) {
+        loop {
+            self.seen = self.read_changes();
+            self.work();
+            if self.store.version() == self.seen {
+                return;
+            }
+        }
+    }
+
+    /// When there is something to look at again.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.due.values().min().copied()
+    }
+
+    /// Begins with everything there is.
+    pub fn list(&mut self) {
+        let now = self.store.now();
+        self.seen = self.store.version();
+        let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain([SNAPSHOT.kind]);
+        for resource in kinds.filter_map(|kind| Resource::by_kind(API_VERSION, kind)) {
+            if !self.store.serves(resource) {
+                continue;
+            }
+            let (objects, _) = self.store.list(resource, None);
+            self.due.extend(objects.iter().filter_map(|it| ObjectKey::of(it)).map(|key| (key, now)));
+        }
+    }
+
+    /// Puts on the agenda what changed by somebody else's hand.
+    fn read_changes(&mut self) -> u64 {
+        let version = self.store.version();
+        let Ok(changes) = self.store.changes_since(self.seen) else {
+            self.list();
+            return version;
+        };
+        let soon = self.store.now() + self.operator.machine().timings.reaction;
+        for change in changes.into_iter().filter(|change| change.key.api_version == API_VERSION) {
+            if change.kind == ChangeKind::Deleted {
+                self.due.remove(&change.key);
+                self.operator.machine().memory.remove(&change.key);
+                self.wake_cluster(&change.object, soon);
+            } else {
+                let before = change.previous.as_deref();
+                if asks_for_work(before, &change.object) {
+                    self.schedule(&change.key, soon);
+                }
+                self.wake_cluster(&change.object, soon);
+                self.wake_jobs(&change.object, soon);
+            }
+        }
+        version
+    }
+
+    /// Has an object looked at then, or before.
+    pub fn schedule(&mut self, key: &ObjectKey, at: Timestamp) {
+        let due = self.due.entry(key.clone()).or_insert(at);
+        *due = (*due).min(at);
+    }
+
+    /// A cluster that is being deleted follows its jobs.
+    fn wake_cluster(&mut self, job: &Value, at: Timestamp) {
+        let Some(key) = unit_key(job).filter(|key| key.kind == Kind::FlinkSessionJob) else { return };
+        let Some(cluster) = key.cluster(&job["spec"]).as_ref().map(ObjectKey::from) else { return };
+        if self.store.get(&cluster).is_some_and(|it| it["metadata"].get("deletionTimestamp").is_some()) {
+            self.schedule(&cluster, at);
+        }
+    }
+
+    /// Session jobs look again whenever their cluster changes.
+    fn wake_jobs(&mut self, cluster: &Value, at: Timestamp) {
+        let Some(key) = unit_key(cluster).filter(|key| key.kind == Kind::FlinkDeployment) else { return };
+        for name in self.jobs_on(&key) {
+            self.schedule(&ObjectKey::new(API_VERSION, "FlinkSessionJob", &key.namespace, name), at);
+        }
+    }
+
+    fn jobs_on(&self, cluster: &UnitKey) -> Vec<String> {
+        let Some(resource) = Resource::by_kind(API_VERSION, "FlinkSessionJob") else { return Vec::new() };
+        let (jobs, _) = self.store.list(resource, Some(&cluster.namespace));
+        let on_it = |job: &Arc<Value>| {
+            unit_key(job).and_then(|key| key.cluster(&job["spec"])).as_ref() == Some(cluster)
+        };
+        jobs.into_iter()
+            .filter(on_it)
+            .filter_map(|job| Some(job["metadata"]["name"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Ticks everything that is due.
+    fn work(&mut self) {
+        let now = self.store.now();
+        let due: Vec<ObjectKey> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            self.due.remove(&key);
+            let Some(object) = self.store.get(&key) else { continue };
+            self.meet(&object);
+            let tick = self.tick(&object, now);
+            tick.effects.into_iter().for_each(|effect| self.perform(effect));
+            if let Some(at) = tick.due {
+                self.schedule(&key, at.max(now + std::time::Duration::from_millis(1)));
+            }
+        }
+    }
+
+    /// Takes up everything there is.
+    pub fn meet_all(&mut self) {
+        let objects: Vec<Arc<Value>> = self.due.keys().filter_map(|key| self.store.get(key)).collect();
+        objects.iter().for_each(|object| self.meet(object));
+    }
+
+    /// Takes a resource up where its status says it stands, the first time. A session cluster is met with
+    /// all of its jobs, since what happens to it happens to them.
+    fn meet(&mut self, object: &Value) {
+        if self.met.is_none() {
+            return;
+        }
+        let Some(key) = unit_key(object) else { return };
+        let head = key.cluster(&object["spec"]).unwrap_or_else(|| key.clone());
+        let jobs = self.jobs_on(&head);
+        let jobs = jobs.into_iter().map(|name| UnitKey::new(&head.namespace, Kind::FlinkSessionJob, name));
+        let all: Vec<UnitKey> = std::iter::once(head.clone()).chain(jobs).collect();
+        let cluster = self.store.get(&(&head).into());
+        let now = self.store.now();
+        for key in all {
+            if !self.met.as_mut().is_some_and(|met| met.insert(key.clone())) {
+                continue;
+            }
+            let cluster = cluster.as_deref().filter(|_| key != head);
+            if let Some(object) = self.store.get(&(&key).into()) {
+                self.operator.machine().take_up(&object, cluster, now);
+            }
+        }
+    }
+
+    fn tick(&self, object: &Value, now: Timestamp) -> machine::Tick {
+        let mut machine = self.operator.machine();
+        let Some(key) = unit_key(object) else {
+            let target = snapshots::target(object).and_then(|unit| self.store.get(&(&unit).into()));
+            return machine.tick_snapshot(object, target.is_some(), now);
+        };
+        let cluster = key.cluster(&object["spec"]).and_then(|cluster| self.store.get(&(&cluster).into()));
+        let jobs = if key.kind == Kind::FlinkDeployment { self.jobs_on(&key) } else { Vec::new() };
+        machine.tick(object, cluster.as_deref(), &jobs, now)
+    }
+
+    /// A write that meets a newer object is dropped: the change that came in between brings a new tick.
+    fn perform(&self, effect: Effect) {
+        let by = WriteOptions::by(MANAGER);
+        match effect {
+            Effect::Status { key, status } => {
+                let _ = self.store.edit(&key, &WriteOptions::status_by(MANAGER), |it| it["status"] = status);
+            }
+            Effect::Merge { key, patch } => {
+                let _ = self.store.patch(&key, &Patch::Merge(patch), &by);
+            }
+            Effect::Create { object } => {
+                if let Some(key) = ObjectKey::of(&object) {
+                    let _ = self.store.create(&key, object, &by);
+                }
+            }
+            Effect::Event { object } => {
+                let Some(key) = ObjectKey::of(&object) else { return };
+                if self.store.get(&key).is_some() {
+                    let (count, last) = (object["count"].clone(), object["lastTimestamp"].clone());
+                    let _ = self.store.edit(&key, &by, |it| {
+                        it["count"] = count;
+                        it["lastTimestamp"] = last;
+                    });
+                } else {
+                    let _ = self.store.create(&key, object, &by);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a change is one the operator acts upon: anything but its own writes of the status.
+fn asks_for_work(before: Option<&Value>, after: &Value) -> bool {
+    let Some(before) = before else { return true };
+    let meta = |object: &Value, field: &str| object["metadata"].get(field).cloned().unwrap_or(json!(null));
+    ["generation", "deletionTimestamp", "finalizers"]
+        .iter()
+        .any(|field| meta(before, field) != meta(after, field))
+}
