@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use serde::Serialize;
 
 use crate::cluster::{WatchHealth, WriteError};
 use crate::flink::health::Health;
@@ -152,14 +153,14 @@ impl Metrics {
         self.units.clear();
         self.blocked.clear();
         self.suspended_since.clear();
-        let mut units: BTreeMap<&str, i64> = BTreeMap::new();
-        let mut blocked: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut units: BTreeMap<Health, i64> = BTreeMap::new();
+        let mut blocked: BTreeMap<BlockedBy, i64> = BTreeMap::new();
         let mut drifted = 0;
         let mut suspended = 0;
         for unit in &plan.units {
-            *units.entry(health(unit.health)).or_default() += 1;
+            *units.entry(unit.health).or_default() += 1;
             if let Some(found) = &unit.blocked {
-                *blocked.entry(blocked_by(found.by)).or_default() += 1;
+                *blocked.entry(found.by).or_default() += 1;
             }
             drifted += i64::from(
                 unit.changes.iter().any(|change| change.cause != crate::plan::outcome::Cause::Pending),
@@ -175,10 +176,10 @@ impl Metrics {
             }
         }
         for (health, count) in units {
-            self.units.get_or_create(&HealthLabel { health: health.to_owned() }).set(count);
+            self.units.get_or_create(&HealthLabel { health: word(health) }).set(count);
         }
         for (by, count) in blocked {
-            self.blocked.get_or_create(&BlockedLabel { by: by.to_owned() }).set(count);
+            self.blocked.get_or_create(&BlockedLabel { by: word(by) }).set(count);
         }
         self.drifted.set(drifted);
         self.suspended.set(suspended);
@@ -258,30 +259,8 @@ impl Metrics {
     }
 }
 
-fn health(health: Health) -> &'static str {
-    match health {
-        Health::Settled => "settled",
-        Health::Progressing => "progressing",
-        Health::Suspended => "suspended",
-        Health::Failed => "failed",
-        Health::Lost => "lost",
-        Health::Rejected => "rejected",
-        Health::RolledBack => "rolled-back",
-        Health::Missing => "missing",
-    }
-}
-
-fn blocked_by(by: BlockedBy) -> &'static str {
-    match by {
-        BlockedBy::Gate => "gate",
-        BlockedBy::Policy => "policy",
-        BlockedBy::Guard => "guard",
-        BlockedBy::Consent => "consent",
-        BlockedBy::Frozen => "frozen",
-        BlockedBy::Held => "held",
-        BlockedBy::Window => "window",
-        BlockedBy::MissingCluster => "missing-cluster",
-        BlockedBy::LiveConflict => "live-conflict",
-        BlockedBy::Unknown => "unknown",
-    }
+/// The contract's word for something, as JSON has it.
+fn word(value: impl Serialize) -> String {
+    let word = serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned));
+    word.expect("a word")
 }
