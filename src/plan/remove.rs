@@ -88,7 +88,8 @@ fn shelter(subject: &Subject<'_>, folder: &str) -> Decision {
 /// What stopping the unit for good does to its state, and what keeps it from being done.
 pub fn stop(world: World<'_>, subject: &Subject<'_>, consent: Option<&String>) -> Decision {
     let decision = |state| Decision::new(Action::Delete, Effect::Delete, state);
-    let mut decision = match stage(subject) {
+    let stage = stage(subject);
+    let mut decision = match &stage {
         Stage::Disposable => decision(State::None),
         Stage::Stopping if subject.is_stop_overdue(world) => {
             let message = "took no savepoint within policy.savepointTimeout, and runs on";
@@ -102,13 +103,13 @@ pub fn stop(world: World<'_>, subject: &Subject<'_>, consent: Option<&String>) -
         )),
         Stage::Busy(why) => decision(State::Kept).blocked(Blocked::new(BlockedBy::Gate, why)),
     };
-    decision.steps = steps(subject);
+    decision.steps = steps(subject, &stage);
     decision
 }
 
 /// The way to the deletion, from where the unit stands.
-fn steps(subject: &Subject<'_>) -> Vec<Step> {
-    let kinds: &[StepKind] = match stage(subject) {
+fn steps(subject: &Subject<'_>, stage: &Stage) -> Vec<Step> {
+    let kinds: &[StepKind] = match stage {
         Stage::Stoppable | Stage::Busy(_) => &[
             StepKind::Suspend,
             StepKind::WaitSavepoint,
