@@ -223,12 +223,15 @@ pub fn waves(fleet: &Fleet<'_>, decisions: &[Decision]) -> BTreeMap<UnitKey, usi
     acting.map(|i| (fleet.subjects[i].key.clone(), depth[i])).collect()
 }
 
-/// Whether a cluster can take a job back as it is: it runs, and is not about to change.
-pub fn takes_back(world: World<'_>, cluster: &Subject<'_>, decision: &Decision) -> bool {
-    let stays = decision.action == Action::Keep
-        || decision.blocked.as_ref().is_some_and(|blocked| blocked.by != BlockedBy::Gate);
-    cluster.key.kind == Kind::FlinkDeployment
-        && cluster.verdict.health == Health::Settled
-        && cluster.held(world, CLUSTER_SETTLE)
-        && stays
+/// Whether a session cluster stays as it is for now: it is right, or its change is held back by more than
+/// what will settle by itself.
+pub fn stays(cluster: &Subject<'_>, decision: &Decision) -> bool {
+    let held = |blocked: &Blocked| blocked.by != BlockedBy::Gate;
+    let stays = decision.action == Action::Keep || decision.blocked.as_ref().is_some_and(held);
+    stays && cluster.key.kind == Kind::FlinkDeployment
+}
+
+/// Whether a cluster that stays can take a job back.
+pub fn takes_back(world: World<'_>, cluster: &Subject<'_>) -> bool {
+    cluster.verdict.health == Health::Settled && cluster.held(world, CLUSTER_SETTLE)
 }

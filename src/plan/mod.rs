@@ -125,7 +125,8 @@ fn unit_plans(board: &Board<'_>, settled: &gate::Settled) -> Vec<UnitPlan> {
         if unit.action != Action::Keep {
             let companion = subject.unit.and_then(|unit| board.unready.get(unit.folder.as_str()));
             let companion = companion.and_then(|plan| plan.blocked.clone());
-            unit.blocked = unit.blocked.or_else(|| gate.blocked.clone()).or(companion);
+            let waits = || board.way_back(i, gate).or_else(|| gate.blocked.clone());
+            unit.blocked = unit.blocked.or_else(waits).or(companion);
         }
         unit
     })

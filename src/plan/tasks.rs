@@ -10,12 +10,13 @@ use super::fleet::Fleet;
 use super::gate::{self, Gate};
 use super::guard;
 use super::operation::{Operation, Purpose};
-use super::outcome::{Action, BlockedBy, CompanionPlan, Effect};
+use super::outcome::{Action, Blocked, BlockedBy, CompanionPlan, Effect};
 use super::patch::{self, Patch};
 use super::record;
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
+use crate::flink::health::Health;
 use crate::spec::Unit;
 use crate::spec::policy::Mode;
 
@@ -192,16 +193,30 @@ impl<'a> Board<'a> {
         Some(task(subject, patch.write(), "Resuming", "starts again from its savepoint"))
     }
 
-    /// What the job was stopped for does not come about: it goes back as it was, to a cluster that stays as
-    /// it is (S12). So it does where its gate is not going to open: what it waits for cannot be read (S20).
-    fn put_back(&self, subject: &Subject<'a>, by: Option<BlockedBy>) -> Option<Task> {
-        let on = subject.key.cluster(subject.live_spec())?;
-        let position = self.fleet.position(&on)?;
+    /// The cluster that a job goes back to as it was: what it was stopped for does not come about (S12), or
+    /// its gate is not going to open, since what it waits for cannot be read (S20).
+    fn home(&self, subject: &Subject<'a>, by: Option<BlockedBy>) -> Option<&Subject<'a>> {
+        let position = self.fleet.position(&subject.key.cluster(subject.live_spec())?)?;
         let (cluster, decision) = (&self.fleet.subjects[position], &self.decisions[position]);
-        let stays = gate::takes_back(self.world, cluster, decision);
         let rests = decision.action == Action::Keep && decision.blocked.is_none();
         let given_up = !rests || subject.unit.is_none() || by == Some(BlockedBy::Unknown);
-        (stays && given_up).then(|| self.revert(subject)).flatten()
+        (given_up && gate::stays(cluster, decision)).then_some(cluster)
+    }
+
+    fn put_back(&self, subject: &Subject<'a>, by: Option<BlockedBy>) -> Option<Task> {
+        let ready = gate::takes_back(self.world, self.home(subject, by)?);
+        ready.then(|| self.revert(subject)).flatten()
+    }
+
+    /// What a stopped job waits for that goes back by itself: no person need do anything.
+    pub fn way_back(&self, index: usize, gate: &Gate) -> Option<Blocked> {
+        let (subject, decision) = (&self.fleet.subjects[index], &self.decisions[index]);
+        let resumes = decision.action == Action::Resume && decision.blocked.is_none() && !gate.open;
+        let by = gate.blocked.as_ref().map(|blocked| blocked.by);
+        let cluster = self.home(subject, by).filter(|_| resumes && !self.is_read_only(subject))?;
+        let message = format!("goes back as it was, as soon as {} can take it", cluster.key.name);
+        let comes = matches!(cluster.verdict.health, Health::Settled | Health::Progressing);
+        comes.then(|| Blocked::new(BlockedBy::Gate, message))
     }
 
     /// The cluster has changed, and the job goes on as it was: only that was meant.

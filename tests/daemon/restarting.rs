@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flinkops::daemon::Outcome;
 use flinkops::sim::api::store::WriteOptions;
 use flinkops::spec::Desired;
 use flinkops::spec::desired::Unknown;
@@ -111,6 +112,19 @@ async fn s20_the_clusters_folder_may_break_and_the_process_be_killed() {
         assert_eq!(memory(&world), expected);
         assert_eq!(world.unit(&deployment("other")).expect("other").spec()["image"], "other:2");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s20_apply_as_well_does_not_end_before_a_stopped_job_is_back_on_a_cluster_whose_folder_broke() {
+    let running = Running::start(Some(at("r1", "1024m", "other:1")), Mode::Enforce).await;
+    running.told("quiet: 3 settled").await;
+    running.shelf.push(at("r2", "2048m", "other:1"));
+    running.told("wrote patch flink/FlinkDeployment/sessions").await;
+    let (world, _) = running.kill().await;
+    let outcome = world.apply(&without(at("r3", "2048m", "other:1"), "sessions")).await;
+    let Outcome::Blocked(standing) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(standing.blocked.len(), 1, "only the cluster: {standing}");
+    assert_eq!(world.unit(&session_job("job")).expect("job").spec()["job"]["state"], "running");
 }
 
 #[tokio::test(start_paused = true)]

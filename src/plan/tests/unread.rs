@@ -65,6 +65,11 @@ fn s20_jobs_go_back_to_an_unchanged_cluster_whose_folder_broke() {
 fn s20_jobs_go_back_once_a_cluster_whose_folder_broke_has_been_ready_for_a_while() {
     let scene = changed(unread(stopped(), APP, "sessions")).later(SignedDuration::from_secs(29));
     assert_eq!(scene.writes(), [""; 0]);
+    let waits = scene.of("clicks").blocked.unwrap();
+    assert_eq!(
+        (waits.by, waits.message.as_str()),
+        (BlockedBy::Gate, "goes back as it was, as soon as sessions can take it")
+    );
     let wake = scene.plan().wake.unwrap();
     assert_eq!(wake, scene.now + SignedDuration::from_secs(1));
     assert_eq!(scene.later(SignedDuration::from_secs(1)).writes(), ["patch clicks", "patch views"]);
