@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::live::LiveObject;
 use super::outcome::FieldEffect;
 use crate::flink::canonical::unescape;
-use crate::flink::config::{self, SAVEPOINT_DIR};
+use crate::flink::config;
 use crate::flink::diff::{DeploymentMode, DiffType, Table};
 use crate::flink::health::is_suspended;
 use crate::flink::kind::{Kind, Role};
@@ -188,9 +188,6 @@ impl<'a> Effects<'a> {
             "/spec/taskManager/replicas" if after.is_none() => {
                 "from now on job.parallelism decides the parallelism"
             }
-            "/spec/flinkVersion" if self.takes_savepoint_for_version() => {
-                "with another Flink version the operator takes a savepoint, whatever upgradeMode: last-state says"
-            }
             _ if path == "/spec/ingress" || path.starts_with("/spec/ingress/") => {
                 "the operator restarts for any change of the ingress"
             }
@@ -200,11 +197,6 @@ impl<'a> Effects<'a> {
             _ => return None,
         };
         Some(note.into())
-    }
-
-    fn takes_savepoint_for_version(&self) -> bool {
-        self.unit.spec().pointer("/job/upgradeMode").is_some_and(|mode| mode == "last-state")
-            && config::first(&self.configuration, &SAVEPOINT_DIR).is_some()
     }
 }
 

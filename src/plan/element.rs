@@ -3,6 +3,7 @@
 //! To the API server and to the operator most lists of a spec are one value, and they are written whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -68,47 +69,51 @@ impl<'a> Lists<'a> {
 
     /// The entries that came, went or changed; one that went and one that came at its place are one.
     fn elements(mut self) -> Vec<Element> {
-        let texts = |side: &Value| -> Vec<String> {
-            side.as_array().into_iter().flatten().map(Value::to_string).collect()
-        };
-        for op in capture_diff_slices(Algorithm::Myers, &texts(self.before.0), &texts(self.after.0)) {
-            let (DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. }) = op else {
-                continue;
-            };
-            let (mut old, mut new) = (op.old_range(), op.new_range());
-            loop {
-                match (old.next(), new.next()) {
-                    (None, None) => break,
-                    (before, after) => self.compare(&pointer(before), &pointer(after)),
-                }
-            }
-        }
+        self.compare(Some(String::new()), Some(String::new()));
         self.found.into_values().collect()
     }
 
-    /// Goes into maps; `before` and `after` are pointers into the lists, empty for an entry of one side.
-    fn compare(&mut self, before: &str, after: &str) {
-        let left = self.before.0.pointer(before).filter(|_| !before.is_empty());
-        let right = self.after.0.pointer(after).filter(|_| !after.is_empty());
+    /// Goes into maps and lists; `before` and `after` are pointers into the two lists.
+    fn compare(&mut self, before: Option<String>, after: Option<String>) {
+        let at =
+            |side: &'a Value, pointer: Option<&String>| pointer.and_then(|pointer| side.pointer(pointer));
+        let (left, right) = (at(self.before.0, before.as_ref()), at(self.after.0, after.as_ref()));
         match (left, right) {
             (left, right) if left == right => {}
             (Some(Value::Object(left)), Some(Value::Object(right))) => {
                 let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
                 for key in keys {
-                    let below = |at: &str| format!("{at}/{}", escape(key));
-                    self.compare(&below(before), &below(after));
+                    let below = |at: &Option<String>| at.as_ref().map(|at| format!("{at}/{}", escape(key)));
+                    self.compare(below(&before), below(&after));
+                }
+            }
+            (Some(Value::Array(left)), Some(Value::Array(right))) => {
+                let texts = |side: &[Value]| side.iter().map(Value::to_string).collect::<Vec<_>>();
+                for op in capture_diff_slices(Algorithm::Myers, &texts(left), &texts(right)) {
+                    if matches!(op, DiffOp::Equal { .. }) {
+                        continue;
+                    }
+                    let (old, new) = (op.old_range(), op.new_range());
+                    for index in 0..old.len().max(new.len()) {
+                        let entry = |at: &Option<String>, mut range: Range<usize>| {
+                            Some(format!("{}/{}", at.as_ref()?, range.nth(index)?))
+                        };
+                        self.compare(entry(&before, old.clone()), entry(&after, new.clone()));
+                    }
                 }
             }
             (left, right) => {
-                let at = if right.is_some() || before.is_empty() { after } else { before };
+                let there = after.as_ref().filter(|_| right.is_some() || before.is_none());
+                let at = there.or(before.as_ref()).cloned().unwrap_or_default();
                 let element = Element {
                     pointer: format!("{}{at}", self.whole.pointer),
                     place: format!("{}{at}", self.whole.place),
                     before: left.cloned(),
                     after: right.cloned(),
-                    secret: is_hidden(&self.before, before) || is_hidden(&self.after, after),
+                    secret: is_hidden(&self.before, before.as_deref())
+                        || is_hidden(&self.after, after.as_deref()),
                 };
-                self.add(at, element);
+                self.add(&at, element);
             }
         }
     }
@@ -124,14 +129,10 @@ impl<'a> Lists<'a> {
     }
 }
 
-fn pointer(index: Option<usize>) -> String {
-    index.map_or_else(String::new, |index| format!("/{index}"))
-}
-
 /// Whether all of what is at a pointer is hidden in the form that may be shown.
-fn is_hidden((raw, shown): &(&Value, Value), pointer: &str) -> bool {
-    let hidden = shown.pointer(pointer).is_some_and(|value| value == MASK);
-    hidden && raw.pointer(pointer).is_some_and(|value| value != MASK)
+fn is_hidden((raw, shown): &(&Value, Value), pointer: Option<&str>) -> bool {
+    let hidden = |side: &Value| pointer.and_then(|at| side.pointer(at)).is_some_and(|value| value == MASK);
+    hidden(shown) && !hidden(raw)
 }
 
 #[cfg(test)]
@@ -197,6 +198,15 @@ mod tests {
                 Some(json!("NoExecute")),
                 false
             )]
+        );
+    }
+
+    #[test]
+    fn so_is_a_list_within_such_an_entry() {
+        let of = |host| json!({"ingress": {"tls": [{"hosts": ["a", host]}]}});
+        assert_eq!(
+            between(of("b"), of("c")),
+            [("/spec/ingress/tls/0/hosts/1".into(), Some(json!("b")), Some(json!("c")), false)]
         );
     }
 

@@ -1,5 +1,7 @@
 //! The rules of state, each by its id, on plans of values.
 
+mod dice;
+mod properties;
 mod recall;
 pub mod scene;
 mod unread;
