@@ -13,6 +13,10 @@ pub const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 /// Keys that name the kind of high availability, newest name first.
 pub const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availability"];
 
+/// With this, which is the default, the operator takes the last state of a job that it cannot ask for a
+/// savepoint because it does not run.
+pub const LAST_STATE_FALLBACK: &str = "kubernetes.operator.job.upgrade.last-state-fallback.enabled";
+
 /// Flattens a configuration the way the operator's `ConfigObjectNode` does: nested maps joined by `.`,
 /// lists by `;`, scalars as text. Empty maps and lists contribute no key.
 ///

@@ -35,6 +35,8 @@ pub struct Effects<'a> {
     /// What the job runs with, as Git wants it.
     configuration: BTreeMap<String, String>,
     ever_ran: bool,
+    /// Whether the status says that the job does not run.
+    down: bool,
 }
 
 impl<'a> Effects<'a> {
@@ -49,6 +51,7 @@ impl<'a> Effects<'a> {
             deployment,
             configuration: config::effective(cluster, unit.spec()),
             ever_ran: status.last_reconciled.is_some(),
+            down: !matches!(status.job.as_str(), "RUNNING" | ""),
         }
     }
 
@@ -136,7 +139,9 @@ impl<'a> Effects<'a> {
     }
 
     fn rescale(&self, path: &str) -> Effect {
-        match scale::obstacle(self.deployment, &self.configuration) {
+        let native = self.table.mode == DeploymentMode::Native;
+        let down = (native && self.down).then_some("the job does not run");
+        match scale::obstacle(self.deployment, &self.configuration).or(down) {
             Some(obstacle) => {
                 let note = self.parallelism(path).map_or_else(
                     || format!("restarts: it cannot be scaled in place, as {obstacle}"),

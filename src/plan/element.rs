@@ -46,7 +46,9 @@ pub fn elements(place: &Place<'_>, before: Option<&Value>, after: Option<&Value>
     };
     match (&whole.before, &whole.after) {
         (Some(before @ Value::Array(_)), Some(after @ Value::Array(_))) if !is_order && !whole.secret => {
-            Lists::new(&whole, before, after).elements()
+            let entries = Lists::new(&whole, before, after).elements();
+            // What differs is never left unsaid.
+            if entries.is_empty() { vec![whole] } else { entries }
         }
         _ => vec![whole],
     }
@@ -69,22 +71,21 @@ impl<'a> Lists<'a> {
 
     /// The entries that came, went or changed; one that went and one that came at its place are one.
     fn elements(mut self) -> Vec<Element> {
-        self.compare(Some(String::new()), Some(String::new()));
+        self.compare(Some(""), Some(""));
         self.found.into_values().collect()
     }
 
     /// Goes into maps and lists; `before` and `after` are pointers into the two lists.
-    fn compare(&mut self, before: Option<String>, after: Option<String>) {
-        let at =
-            |side: &'a Value, pointer: Option<&String>| pointer.and_then(|pointer| side.pointer(pointer));
-        let (left, right) = (at(self.before.0, before.as_ref()), at(self.after.0, after.as_ref()));
+    fn compare(&mut self, before: Option<&str>, after: Option<&str>) {
+        let at = |side: &'a Value, pointer: Option<&str>| pointer.and_then(|pointer| side.pointer(pointer));
+        let (left, right) = (at(self.before.0, before), at(self.after.0, after));
         match (left, right) {
             (left, right) if left == right => {}
             (Some(Value::Object(left)), Some(Value::Object(right))) => {
                 let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
                 for key in keys {
-                    let below = |at: &Option<String>| at.as_ref().map(|at| format!("{at}/{}", escape(key)));
-                    self.compare(below(&before), below(&after));
+                    let below = |at: Option<&str>| at.map(|at| format!("{at}/{}", escape(key)));
+                    self.compare(below(before).as_deref(), below(after).as_deref());
                 }
             }
             (Some(Value::Array(left)), Some(Value::Array(right))) => {
@@ -95,25 +96,25 @@ impl<'a> Lists<'a> {
                     }
                     let (old, new) = (op.old_range(), op.new_range());
                     for index in 0..old.len().max(new.len()) {
-                        let entry = |at: &Option<String>, mut range: Range<usize>| {
-                            Some(format!("{}/{}", at.as_ref()?, range.nth(index)?))
+                        let entry = |at: Option<&str>, mut range: Range<usize>| {
+                            Some(format!("{}/{}", at?, range.nth(index)?))
                         };
-                        self.compare(entry(&before, old.clone()), entry(&after, new.clone()));
+                        let (old, new) = (entry(before, old.clone()), entry(after, new.clone()));
+                        self.compare(old.as_deref(), new.as_deref());
                     }
                 }
             }
             (left, right) => {
-                let there = after.as_ref().filter(|_| right.is_some() || before.is_none());
-                let at = there.or(before.as_ref()).cloned().unwrap_or_default();
+                let there = after.filter(|_| right.is_some() || before.is_none());
+                let at = there.or(before).unwrap_or_default();
                 let element = Element {
                     pointer: format!("{}{at}", self.whole.pointer),
                     place: format!("{}{at}", self.whole.place),
                     before: left.cloned(),
                     after: right.cloned(),
-                    secret: is_hidden(&self.before, before.as_deref())
-                        || is_hidden(&self.after, after.as_deref()),
+                    secret: is_hidden(&self.before, before) || is_hidden(&self.after, after),
                 };
-                self.add(&at, element);
+                self.add(at, element);
             }
         }
     }

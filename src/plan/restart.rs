@@ -2,13 +2,10 @@
 
 use super::outcome::{Blocked, BlockedBy, Effect, State};
 use super::subject::Subject;
+use crate::flink::config::LAST_STATE_FALLBACK;
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
 use crate::spec::Consents;
-
-/// With this, which is the default, the operator takes the last checkpoint of a job that it cannot ask for a
-/// savepoint.
-const FALLBACK: &str = "kubernetes.operator.job.upgrade.last-state-fallback.enabled";
 
 /// How a unit is restarted.
 pub struct Restart {
@@ -70,12 +67,15 @@ fn from_savepoint(subject: &Subject<'_>) -> Restart {
     if is_running(subject) {
         return restart;
     }
-    let fallback = subject.configuration().get(FALLBACK).is_none_or(|it| !it.eq_ignore_ascii_case("false"));
+    let fallback =
+        subject.configuration().get(LAST_STATE_FALLBACK).is_none_or(|it| !it.eq_ignore_ascii_case("false"));
     if fallback || changes_version(subject) {
         Restart::new(Effect::UpgradeFromLastState, State::Kept)
             .because(format!("the job is {job}: the operator takes its last state, not a savepoint"))
     } else {
-        restart.because(format!("the job is {job}: the operator waits until it runs, as {FALLBACK} is off"))
+        restart.because(format!(
+            "the job is {job}: the operator waits until it runs, as {LAST_STATE_FALLBACK} is off"
+        ))
     }
 }
 

@@ -111,10 +111,11 @@ impl Grower<'_, '_> {
             (key, pair)
         } else {
             let favourite = keys.iter().find(|key| FAVOURITES.contains(&key.as_str()));
-            let key = favourite
-                .filter(|_| self.dice.throw(3) > 0)
-                .unwrap_or_else(|| self.dice.pick(&keys))
-                .to_string();
+            let key = match favourite.filter(|_| self.dice.throw(3) > 0) {
+                Some(key) => key,
+                None => self.dice.pick(&keys),
+            };
+            let key = String::clone(key);
             let pair = self.grow(&key, &properties[&key]);
             (key, pair)
         };
@@ -133,7 +134,7 @@ impl Grower<'_, '_> {
         let pair = self.grow("", &schema["items"]);
         let key = list::key(name);
         let more = self.dice.throw(3);
-        let neighbours: Vec<Value> = (0..more).map(|index| self.neighbour(key, index, &pair)).collect();
+        let neighbours: Vec<Value> = (0..more).map(|index| neighbour(key, index, &pair)).collect();
         pair.within(&more.to_string(), |entry| {
             let mut entry = entry.unwrap_or_default();
             if let (Some(key), Value::Object(fields)) = (key, &mut entry) {
@@ -143,15 +144,15 @@ impl Grower<'_, '_> {
             neighbours.iter().cloned().chain([entry]).collect()
         })
     }
+}
 
-    /// An entry that is the same on both sides.
-    fn neighbour(&mut self, key: Option<&str>, index: usize, pair: &Pair) -> Value {
-        match (key, &pair.right) {
-            (Some("containerPort"), _) => json!({"containerPort": 9000 + index}),
-            (Some(key), _) => json!({key: format!("same-{index}")}),
-            (None, Some(Value::Object(_))) => json!({}),
-            (None, _) => json!(format!("same-{index}")),
-        }
+/// An entry that is the same on both sides.
+fn neighbour(key: Option<&str>, index: usize, pair: &Pair) -> Value {
+    match (key, &pair.right) {
+        (Some("containerPort"), _) => json!({"containerPort": 9000 + index}),
+        (Some(key), _) => json!({key: format!("same-{index}")}),
+        (None, Some(Value::Object(_))) => json!({}),
+        (None, _) => json!(format!("same-{index}")),
     }
 }
 

@@ -158,12 +158,14 @@ impl Machine {
                 self.resume(subject, last)
             };
         }
+        let configuration = subject.configuration();
         let situation = Situation {
             role: subject.role,
             spec: subject.spec(),
             change,
             status: &subject.status,
             last,
+            configuration: &configuration,
             has_kept: self.flink.has_kept(&subject.key),
         };
         let Some(stop) = decide(&situation) else { return self.timings.reconcile };
