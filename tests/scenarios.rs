@@ -1,6 +1,6 @@
 //! Scenarios of the planner: a folder named by a sentence holds a repository in `git/`, what the cluster
-//! holds in `live.yaml` (absent: nothing), and what comes of it: `plan.txt` (80 columns), `plan.json`, and
-//! `writes.txt`, the requests of this round in order. `UPDATE_SCENARIOS=1` writes the last three.
+//! holds in `live.yaml` (absent: nothing), and what comes of it: `plan.txt` (80 columns), `plan.md`,
+//! `plan.json`, and `writes.txt`, the requests of this round in order. `UPDATE_SCENARIOS=1` writes these four.
 //!
 //! A document of `live.yaml` is laid over what Git renders for that object, so it says only what differs:
 //!
@@ -29,7 +29,7 @@ use flinkops::plan::live::{LiveObject, Schema};
 use flinkops::plan::write::Task;
 use flinkops::plan::{Live, Plan, Write, observe_once, plan, sealed, step};
 use flinkops::report::document::{AgainstKind, PlanDocument, Snapshot, SnapshotDocument, objects};
-use flinkops::report::{json, text};
+use flinkops::report::{json, markdown, text};
 use flinkops::sim::{OperatorMode, flink_schema};
 use flinkops::spec::policy::Mode;
 use flinkops::spec::served::Served;
@@ -326,18 +326,19 @@ fn known(desired: &Desired, live: &Live) -> Secrets {
     Secrets::collect(git.chain(objects))
 }
 
-fn outputs(scenario: &Path) -> [(&'static str, String); 3] {
+fn outputs(scenario: &Path) -> [(&'static str, String); 4] {
     let desired = desired(scenario);
     let live = live(&desired, scenario);
     let plan = plan(&desired, &live, NOW.parse().unwrap());
     let document = PlanDocument::new(&plan, AgainstKind::Cluster, &known(&desired, &live));
     let outputs = [
         ("plan.txt", anstream::adapter::strip_str(&text::plan(&document, 80)).to_string()),
+        ("plan.md", markdown::plan(&document)),
         ("plan.json", json(&document)),
         ("writes.txt", writes(&plan)),
     ];
     // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
-    assert!(!outputs[..2].iter().any(|(_, text)| text.contains("hunter2")), "{}", scenario.display());
+    assert!(!outputs[..3].iter().any(|(_, text)| text.contains("hunter2")), "{}", scenario.display());
     outputs
 }
 

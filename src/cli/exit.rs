@@ -7,7 +7,7 @@ use super::snapshot::Unusable;
 use super::talk::{self, Tone};
 use crate::cluster::{ClusterError, LeaseError};
 use crate::repo::RepoError;
-use crate::report::text::clean;
+use crate::report::visible::clean;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::cluster::WriteError;
 use crate::daemon::{Event, Outcome, Progress};
 use crate::flink::health::Health;
 use crate::plan::{Action, UnitPlan};
-use crate::report::text::clean;
+use crate::report::visible::clean;
 use crate::report::words;
 
 /// Names of units that the last line shows.

@@ -99,6 +99,11 @@ pub fn unescape(segment: &str) -> String {
     segment.replace("~1", "/").replace("~0", "~")
 }
 
+/// A JSON pointer for people: `metadata.labels.app.kubernetes.io/managed-by`.
+pub fn dotted(pointer: &str) -> String {
+    unescape(&pointer.trim_start_matches('/').replace('/', "."))
+}
+
 /// Whose types a part of a spec has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -329,5 +334,10 @@ mod tests {
             differ(&tolerations(json!([{"key": "a"}])), &tolerations(json!([{"key": "b"}]))),
             ["/spec/podTemplate/spec/tolerations"]
         );
+    }
+
+    #[test]
+    fn a_pointer_reads_as_people_write_it() {
+        assert_eq!(dotted("/metadata/labels/a.io~1b~0c"), "metadata.labels.a.io/b~c");
     }
 }

@@ -7,6 +7,7 @@ use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEff
 use super::remove;
 use super::restart::{self, Restart};
 use super::subject::{Decision, Ownership, Subject, World};
+use crate::flink::canonical::dotted;
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
 use crate::spec::policy::{Adopt, Mode};
@@ -121,7 +122,7 @@ fn with_reasons(mut decision: Decision, changes: &[Change]) -> Decision {
 }
 
 fn reason(change: &Change) -> String {
-    let field = change.place.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+    let field = dotted(&change.place);
     match (change.cause, change.owner.as_ref()) {
         (Cause::Drift | Cause::Both, Some(owner)) => format!("{field} was changed by {}", owner.manager),
         (Cause::Drift | Cause::Both, None) => format!("{field} was changed in the cluster"),

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::document::{EdgeDocument, GraphDocument, NodeDocument, WhyDocument};
+use super::visible::visible;
+
+/// Characters of a label that are shown.
+const LONGEST_LABEL: usize = 100;
 
 /// One line per node that depends on something, and the rest by name.
 pub fn text(document: &GraphDocument) -> String {
@@ -61,7 +65,7 @@ pub fn mermaid(document: &GraphDocument) -> String {
         document.nodes.iter().enumerate().map(|(number, node)| (node.id.as_str(), number)).collect();
     let mut text = String::from("flowchart LR\n");
     for (number, node) in document.nodes.iter().enumerate() {
-        let label = format!("{}<br/>{}", quoted(&node.id), quoted(&node.kind));
+        let label = format!("{}<br/>{}", label(&node.id), label(&node.kind));
         let _ = writeln!(text, "  n{number}[\"{label}\"]");
     }
     for edge in &document.edges {
@@ -73,6 +77,16 @@ pub fn mermaid(document: &GraphDocument) -> String {
     text
 }
 
-fn quoted(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+/// A text within a quoted label: what could end it, or is markup, is written as Mermaid's entity.
+pub(super) fn label(text: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || " ._-/".contains(letter);
+    let text = visible(text);
+    let letters = text.chars().take(LONGEST_LABEL);
+    let mut label: String = letters
+        .map(|letter| if plain(letter) { letter.to_string() } else { format!("#{};", u32::from(letter)) })
+        .collect();
+    if text.chars().count() > LONGEST_LABEL {
+        label.push('…');
+    }
+    label
 }

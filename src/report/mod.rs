@@ -4,9 +4,16 @@
 //! CONTRACT promises, and on the way takes every secret out of it: this is the only place where that
 //! happens (S25). Everything else here writes a document down: as JSON ([`json`]), for a terminal
 //! ([`text`]), for a pull request ([`markdown`]), for CI ([`sarif`], [`junit`]).
+//!
+//! What two forms have in common is decided once: what comes first (`digest`), how a value differs
+//! (`difference`, `emphasis`), what things are called ([`words`]), and that a value cannot act
+//! ([`visible`]).
 
 pub mod diagnostics;
+mod difference;
+mod digest;
 pub mod document;
+mod emphasis;
 pub mod graphs;
 pub mod junit;
 pub mod markdown;
@@ -14,6 +21,7 @@ pub mod markdown;
 mod sample;
 pub mod sarif;
 pub mod text;
+pub mod visible;
 pub mod words;
 
 use serde::Serialize;

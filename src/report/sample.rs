@@ -131,7 +131,7 @@ pub(super) fn plan() -> Plan {
     };
     let healed = UnitPlan {
         wave: Some(1),
-        reasons: vec!["spec.job.parallelism drifted".into()],
+        reasons: vec!["spec.job.parallelism was changed by kubectl-edit".into()],
         changes: vec![drifted("/spec/job/parallelism", json!(8), json!(4), "2026-11-20T14:02:00Z")],
         ..unit("orders-ingest", Action::Update, Effect::UpgradeFromSavepoint, State::Kept)
     };

@@ -239,12 +239,12 @@ fn a_plan_with_changes_is_no_failure_and_a_mistake_is_one() {
         ran.expect(0);
         let written = written.unwrap();
         assert!(written.starts_with("<!-- flinkops:plan:orders:prod -->\n"), "{written}");
-        assert_eq!(written.contains("/metadata/labels/b"), changed, "{written}");
+        assert_eq!(written.contains("metadata.labels.b"), changed, "{written}");
     }
     repository.write("jobs/bad/job.yaml", "kind: FlinkDeployment\nspec:\n  imge: x\n");
     let (ran, written) = plan(&repository, "HEAD");
     assert!(ran.expect(1).stdout.contains("unknown field `imge`"));
-    assert!(written.unwrap().contains("/metadata/labels/b"), "the rest is still planned");
+    assert!(written.unwrap().contains("metadata.labels.b"), "the rest is still planned");
     let (ran, written) = plan(&repository, "nowhere");
     ran.expect(1);
     assert_eq!(written, None, "an old report is not taken for a new one");

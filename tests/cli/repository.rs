@@ -157,19 +157,19 @@ fn a_plan_between_two_revisions_needs_no_cluster() {
     1 create, 2 update, 1 delete, 1 keep; STATE LOST in 1
 
     Wave 1
-      - gone  delete: is removed, state unknown
+      ~ loses     update  restarts from nothing      STATE LOST
+          spec.image
+            - registry.example.com/job:1
+            + registry.example.com/job:2
+          spec.job.upgradeMode  savepoint → stateless
+            counts from the next restart on
+      - gone      delete  is removed                 state unknown
           left Git
-          steps: suspend gone; wait for the savepoint of gone; record the savepoint
-            of gone; delete gone; wait until gone: gone
-      ~ loses  update: restarts from nothing, STATE LOST
-          spec.image changed
-          spec.job.upgradeMode changed
-          /spec/image: registry.example.com/job:1 → registry.example.com/job:2
-          /spec/job/upgradeMode: savepoint → stateless
-      ~ upgraded  update: restarts from a savepoint, state unknown
-          spec.image changed
-          /spec/image: registry.example.com/job:1 → registry.example.com/job:2
-      + new  create: starts for the first time
+          steps: suspend gone; wait for the savepoint of gone; record the
+            savepoint of gone; delete gone; wait until gone: gone
+      ~ upgraded  update  restarts from a savepoint  state unknown
+          spec.image  registry.example.com/job:1 → registry.example.com/job:2
+      + new       create  starts for the first time
     --- stderr
     "#);
     let plan = repository.run(&["plan", "--base", "base", "--format", "json"]).expect(2).json();

@@ -192,7 +192,7 @@ fn a_repository_that_the_server_does_not_have_is_told_in_its_words() {
     exit 1
     --- stdout
     --- stderr
-    error: failed to fetch ssh://git@127.0.0.1:[port]/elsewhere.git:  [2Jno such repository
+    error: failed to fetch ssh://git@127.0.0.1:[port]/elsewhere.git: \u{1b}[2Jno such repository
     help: check the address, and that the credentials may read it
     "#);
 }

@@ -71,7 +71,7 @@ impl ChangeDocument {
             before,
             after,
             effect: change.effect,
-            note: change.note.clone(),
+            note: change.note.as_ref().map(|note| secrets.scrub(note).into_owned()),
             cause: change.cause,
             owner: change
                 .owner

@@ -2,12 +2,16 @@
 //!
 //! Styles are ANSI codes; whoever prints takes them out where they do not belong.
 
+mod change;
+mod drift;
+mod layout;
+mod page;
 mod plan;
 mod status;
 mod style;
-mod value;
 
-pub use plan::{drift, plan};
+pub use drift::drift;
+pub use plan::plan;
 pub use status::status;
 
 use super::document::FindingDocument;
@@ -40,25 +44,7 @@ pub fn short(revision: &str) -> &str {
     if commit { &revision[..9] } else { revision }
 }
 
-/// A text in one line, without the control characters that could steer a terminal.
-pub fn clean(text: &str) -> String {
-    text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Breaks a line at spaces, so that each line has at most so many characters where it can.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -2,18 +2,20 @@
 
 use std::fmt::Write as _;
 
+use super::layout::{pad, wrap};
 use super::style::{BOLD, DIM, GREEN, RED, YELLOW, paint};
-use super::{clean, count, short, wrap};
+use super::{count, short};
 use crate::flink::health::Health;
 use crate::report::document::{StatusDocument, UnitStatus};
+use crate::report::visible::{clean, visible};
 use crate::report::words;
 
 /// One line of totals, then a line or more per unit.
 pub fn status(document: &StatusDocument, width: usize) -> String {
     let StatusDocument { repository, revision, environment, summary, .. } = document;
-    let title = format!("{repository} {} → {environment}", short(revision));
-    let against = document.against.kind.word();
-    let mut text = paint(BOLD, format!("{title} ({against} {})", clean(&document.against.name)));
+    let (against, name) = (document.against.kind.word(), &document.against.name);
+    let title = format!("{repository} {} → {environment} ({against} {name})", short(revision));
+    let mut text = paint(BOLD, clean(&title));
     let _ = write!(text, "\n{} of {} settled", summary.settled, count(summary.units, "unit"));
     for (number, what) in [(summary.failed, "failed"), (summary.blocked, "blocked")] {
         if number > 0 {
@@ -37,7 +39,7 @@ fn unit_lines(text: &mut String, unit: &UnitStatus, longest: usize, width: usize
             .map_or_else(String::new, |time| format!(" at {}", time.strftime("%Y-%m-%dT%H:%M:%SZ")));
         paint(DIM, format!("  {}{time}", short(revision)))
     });
-    let _ = writeln!(text, "{mark} {:longest$}  {health}{applied}", unit.id);
+    let _ = writeln!(text, "{mark} {}  {health}{applied}", pad(&visible(&unit.id), longest));
     let mut remark = |label: &str, words: &str| {
         for line in wrap(&clean(&format!("{label}{words}")), width.saturating_sub(6)) {
             let _ = writeln!(text, "      {line}");
