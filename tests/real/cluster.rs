@@ -1,6 +1,6 @@
 //! One kube-apiserver with its etcd and the operator's custom resource definitions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -17,7 +17,8 @@ use super::server::{Server, free_ports};
 
 /// Long enough for two busy cores; reached only when something is broken.
 const READY: Duration = Duration::from_secs(120);
-const TOKEN: &str = "flinkops-test-admin";
+/// The token of the administrator.
+pub const TOKEN: &str = "flinkops-test-admin";
 const AUDIT_LOG: &str = "audit.log";
 /// Requests of service accounts are logged, since their rights are what tests ask about.
 const AUDITED: &str = r#"{
@@ -88,12 +89,17 @@ impl Cluster {
         Ok(events.into_iter().filter(|event| event["user"]["username"] == user.as_str()).collect())
     }
 
+    /// Where the server is, and the file with the certificate it proves itself by.
+    pub fn address(&self) -> (&str, PathBuf) {
+        (&self.url, self.apiserver.folder().join("apiserver.crt"))
+    }
+
     fn kubeconfig(&self, token: &str, namespace: &str) -> serde_json::Value {
-        let authority = self.apiserver.folder().join("apiserver.crt");
+        let (url, authority) = self.address();
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
-            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority": authority}}],
+            "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": authority}}],
             "users": [{"name": "test", "user": {"token": token}}],
         })
     }
