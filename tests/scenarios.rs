@@ -6,7 +6,7 @@
 //!
 //! - the object is flinkops' own, as of generation 1 and settled; `metadata`, `spec` and `status` are laid
 //!   over that (merge patch; `status: null` is no status, `x-labels: none` takes the labels of flinkops off);
-//! - its ledger says that this spec was applied last; `x-applied` is laid over the spec for what was, where
+//! - its ledger says that this spec and Git's labels and annotations were applied last; `x-applied` is laid over the spec for what was, where
 //!   that is something else, `x-ledger` over the ledger (`none`: there is no ledger);
 //! - an object that is not in Git names its `kind`, and stands there whole;
 //! - the namespace is marked as this repository's, unless a marker is among the objects;
@@ -184,6 +184,9 @@ impl<'a> Cluster<'a> {
         let unit = desired.units.remove(&key);
         let mut ledger = Ledger::default();
         if let Some(mut unit) = unit {
+            for kind in ["labels", "annotations"] {
+                merge(&mut applied["metadata"][kind], &unit.manifest["metadata"][kind]);
+            }
             unit.manifest["spec"] = applied["spec"].clone();
             unit.policy.mode = Mode::Enforce;
             unit.consents.freeze = None;

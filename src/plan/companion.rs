@@ -9,7 +9,7 @@ use super::guard;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_SOURCE, LABEL_RECORD};
 use super::live::LiveObject;
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, CompanionPlan, FieldEffect};
-use super::owner;
+use super::owner::Owners;
 use super::patch;
 use super::subject::{Ownership, Subject, World, ownership};
 use super::write::{Task, Write};
@@ -219,7 +219,7 @@ fn changes(intent: &Value, live: &LiveObject) -> Vec<Change> {
             effect: if path.starts_with("/metadata/") { FieldEffect::Metadata } else { FieldEffect::None },
             note: None,
             cause: Cause::Pending,
-            owner: owner::of(live, &path),
+            owner: Owners::of(live, &path).latest(),
             secret: is_secret_path(&path),
             place: path.clone(),
             path,

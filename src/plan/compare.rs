@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::cause::Record;
 use super::effect::Effects;
 use super::element::{Element, elements};
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, MANAGER};
 use super::live::LiveObject;
 use super::operation::Operation;
-use super::outcome::{Cause, Change, Owner};
-use super::owner;
+use super::outcome::{Cause, Change};
+use super::owner::Owners;
 use crate::flink::canonical::{Leaves, differences, escape, leaves};
 use crate::flink::place::{Place, locate};
 use crate::flink::status::Status;
@@ -61,7 +62,8 @@ pub fn field_hashes(fields: &Fields) -> BTreeMap<String, String> {
     fields.iter().map(|(path, value)| (path.clone(), field_hash(path, value))).collect()
 }
 
-fn field_hash(path: &str, value: &Value) -> String {
+/// The short hash of one field, as the ledger has it.
+pub fn field_hash(path: &str, value: &Value) -> String {
     let mut hasher = Sha256::new();
     hasher.update(path);
     hasher.update([0]);
@@ -83,6 +85,8 @@ pub struct Comparison<'a> {
     pub unit: &'a Unit,
     /// Its fields, from [`wanted`].
     pub wanted: &'a Fields,
+    /// The hash of all that Git wants of it.
+    pub hash: &'a str,
     /// The live object.
     pub live: &'a LiveObject,
     /// Its status.
@@ -143,8 +147,10 @@ impl Comparison<'_> {
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Vec<Change> {
-        let owner = owner::of(self.live, path);
-        let cause = self.cause(path, before, after, owner.as_ref());
+        let owners = Owners::of(self.live, path);
+        let record = Record::of(self.live, self.ledger, self.wanted, self.hash);
+        let Some(cause) = record.cause(path, before, after, &owners) else { return Vec::new() };
+        let owner = if cause == Cause::Pending { owners.latest() } else { owners.latest_other() };
         let (effect, note) = effects.of(path, before, after);
         let change = |element: Element| Change {
             path: element.pointer,
@@ -158,29 +164,6 @@ impl Comparison<'_> {
             secret: element.secret,
         };
         elements(place, before, after).into_iter().map(change).collect()
-    }
-
-    /// From the ledger's field hashes; without a ledger from who wrote the field; else pending.
-    fn cause(
-        &self,
-        path: &str,
-        before: Option<&Value>,
-        after: Option<&Value>,
-        owner: Option<&Owner>,
-    ) -> Cause {
-        let ours = owner.is_some_and(|owner| owner.manager == MANAGER);
-        let Some(ledger) = self.ledger.filter(|ledger| !ledger.fields.is_empty()) else {
-            return if ours || owner.is_none() { Cause::Pending } else { Cause::Drift };
-        };
-        let applied = ledger.fields.get(path);
-        let same = |value: Option<&Value>| value.map(|value| field_hash(path, value)).as_ref() == applied;
-        match (same(before), same(after)) {
-            (true, _) => Cause::Pending,
-            (false, true) => Cause::Drift,
-            // Our own write that was not recorded in time: Git has moved on since.
-            (false, false) if ours && before.is_some() => Cause::Pending,
-            (false, false) => Cause::Both,
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
 //!
 //! ```text
-//! subject   one unit seen from both sides        compare, element, effect, owner, schema
+//! subject   one unit seen from both sides        compare, element, effect, cause, owner, schema
 //! decide    what to do about it, as if alone     restart, remove, carry, guard
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
@@ -24,6 +24,7 @@ use crate::spec::Desired;
 
 pub mod base;
 mod carry;
+mod cause;
 mod companion;
 mod compare;
 mod decide;

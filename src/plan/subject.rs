@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::cause;
 use super::compare::{Comparison, Fields};
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
 use super::live::{Live, LiveObject};
@@ -148,6 +149,7 @@ impl<'a> Subject<'a> {
         };
         subject.want(world);
         subject.changes = subject.compare();
+        subject.findings.extend(unit.and_then(|unit| cause::scaled(unit, &subject.changes)));
         subject.refuse(world);
         subject
     }
@@ -157,6 +159,7 @@ impl<'a> Subject<'a> {
         Comparison {
             unit,
             wanted: &self.wanted,
+            hash: &self.hash,
             live,
             status: &self.status,
             ledger: self.ledger,

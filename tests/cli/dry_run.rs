@@ -51,9 +51,7 @@ fn a_webhooks_words_stand_at_the_field_they_name_without_secrets() {
     let words = "admission webhook \"validationwebhook.flink.apache.org\" denied the request: JobManager resource \
                  memory must be defined using `spec.jobManager.resource.memory` (and not hunter2hunter2)";
     answer(&world, StatusError::new(400, "BadRequest", words));
-    assert_snapshot!(findings(&world, 1), @r#"
-    error jobs/a/job.yaml:12:15 dry-run-refused: refused by the API server: admission webhook "validationwebhook.flink.apache.org" denied the request: JobManager resource memory must be defined using `spec.jobManager.resource.memory` (and not (secret))
-    "#);
+    assert_snapshot!(findings(&world, 1), @r#"error jobs/a/job.yaml:12:15 dry-run-refused: refused by the API server: admission webhook "validationwebhook.flink.apache.org" denied the request: JobManager resource memory must be defined using `spec.jobManager.resource.memory` (and not (secret))"#);
     let told = world.run(&DRY_RUN).expect(1);
     assert!(told.stderr.contains("denied the request") && !told.to_string().contains("hunter2"), "{told}");
 }
