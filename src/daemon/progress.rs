@@ -4,8 +4,8 @@ use crate::cluster::WriteError;
 use crate::flink::kind::UnitKey;
 use crate::plan::write::Task;
 use crate::plan::{Live, Plan, UnitPlan};
-use crate::spec::Finding;
 use crate::spec::source::Revision;
+use crate::spec::{Finding, Severity};
 
 use super::outcome::Standing;
 
@@ -52,6 +52,8 @@ pub enum Event<'a> {
     /// What the cluster holds, before anything is told or done that comes from it: whoever must not tell
     /// secrets learns them here (S25).
     Observed(&'a Live),
+    /// The cluster makes something of what Git wants that Git alone could not tell.
+    Found(&'a Finding),
     /// There is something new to do.
     Planned(&'a Plan),
     /// A unit is not what it was: its action, its health or what blocks it.
@@ -105,6 +107,7 @@ impl Progress for Log {
             Event::StartFailed { message } => tracing::warn!("failed to {message}; trying again"),
             Event::WaitingForLease { holder } => tracing::info!(holder, "waiting for the lease"),
             Event::Observed(_) => {}
+            Event::Found(finding) => log_finding(finding),
             Event::Planned(plan) => log_plan(plan),
             Event::Changed(unit) => log_unit(unit),
             Event::Gone(unit) => tracing::info!(%unit, "gone"),
@@ -126,6 +129,14 @@ fn log_invalid(revision: &Revision, findings: &[Finding], in_force: Option<&Revi
     for finding in findings {
         let place = &finding.place;
         tracing::error!(file = place.file, line = place.line, rule = finding.rule, "{}", finding.message);
+    }
+}
+
+fn log_finding(Finding { place, severity, rule, message, unit, .. }: &Finding) {
+    if *severity == Severity::Info {
+        tracing::info!(file = place.file, line = place.line, rule, unit, "{message}");
+    } else {
+        tracing::warn!(file = place.file, line = place.line, rule, unit, "{message}");
     }
 }
 

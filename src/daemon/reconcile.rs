@@ -21,9 +21,9 @@ use crate::plan::live::{LiveObject, Since};
 use crate::plan::outcome::Blocked;
 use crate::plan::write::Task;
 use crate::plan::{self, Action, Live, Plan, UnitPlan, Write};
-use crate::spec::Desired;
 use crate::spec::desired::Movement;
 use crate::spec::source::Revision;
+use crate::spec::{Desired, Finding};
 
 /// How long changes are gathered before they are planned for, at least and at most.
 const GATHER: Duration = Duration::from_millis(10);
@@ -136,6 +136,7 @@ struct Told {
     revision: Option<Revision>,
     actions: BTreeSet<(UnitKey, Action)>,
     units: BTreeMap<UnitKey, (Action, Health, Option<Blocked>)>,
+    findings: BTreeSet<Finding>,
     quiet: Option<Standing>,
 }
 
@@ -194,6 +195,7 @@ impl Reconciler {
         if !tasks.is_empty() || self.told.differs(&plan) {
             self.options.progress.tell(&Event::Observed(&live));
         }
+        self.tell_findings(&plan, desired);
         self.tell_plan(&plan);
         let mut round = Round {
             standing: Standing::default(),
@@ -367,6 +369,16 @@ impl Reconciler {
         metrics.planned(&round.plan, live, now);
         metrics.reconciled(round.took);
         metrics.watching(&self.watch.health());
+    }
+
+    /// Tells once what only the cluster could tell of Git.
+    fn tell_findings(&mut self, plan: &Plan, desired: &Desired) {
+        let found = plan.findings.iter().filter(|finding| !desired.findings.contains(finding));
+        let found: BTreeSet<Finding> = found.cloned().collect();
+        for news in found.difference(&self.told.findings) {
+            self.options.progress.tell(&Event::Found(news));
+        }
+        self.told.findings = found;
     }
 
     fn tell_plan(&mut self, plan: &Plan) {
