@@ -72,3 +72,50 @@ fn question(tag: Option<&HeaderValue>) -> Request<Body> {
     }
     request.body(Body::empty()).expect("a path and headers that are constant or came from a server")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use http::Response;
+    use kube::Client;
+
+    use super::*;
+
+    /// Answers as scripted; remembers by which tag it was asked.
+    fn cluster(answers: Vec<Response<Body>>) -> (Cluster, Arc<Mutex<Vec<Option<HeaderValue>>>>) {
+        let (asked, answers) = (Arc::<Mutex<Vec<_>>>::default(), Mutex::new(answers.into_iter()));
+        let tags = asked.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            assert_eq!(request.uri().path(), "/openapi/v3/apis/flink.apache.org/v1beta1");
+            tags.lock().unwrap().push(request.headers().get(IF_NONE_MATCH).cloned());
+            let answer = answers.lock().unwrap().next().expect("one answer more");
+            async { Ok::<_, std::io::Error>(answer) }
+        });
+        (Cluster::new(Client::new(service, "default"), "test"), asked)
+    }
+
+    fn answer(status: u16, text: &'static str) -> Response<Body> {
+        let response = Response::builder().status(status).header(ETAG, "\"tag\"");
+        response.body(Body::from(text.as_bytes().to_vec())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_is_read_once_and_then_only_asked_whether_it_changed() {
+        let (cluster, asked) = cluster(vec![answer(200, r#"{"components": {}}"#), answer(304, "")]);
+        let first = cluster.served().await.expect("a schema");
+        let second = cluster.clone().served().await.expect("the same");
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(*asked.lock().unwrap(), [None, Some(HeaderValue::from_static("\"tag\""))]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_said_and_whether_it_passes() {
+        let answers = vec![answer(403, "no"), answer(503, "later"), answer(200, "<html>")];
+        let (cluster, _) = cluster(answers);
+        let why = cluster.served().await.expect_err("forbidden");
+        assert_eq!((why.why.as_str(), why.passes), ("the API server answers 403 Forbidden", false));
+        assert!(cluster.served().await.expect_err("unavailable").passes);
+        assert!(matches!(cluster.schema().await, Schema::Unreadable(_)), "no JSON");
+    }
+}

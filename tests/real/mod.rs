@@ -9,6 +9,7 @@ mod cluster;
 mod daemon;
 mod deploy;
 mod operator;
+mod plans;
 mod rights;
 mod scene;
 mod server;
