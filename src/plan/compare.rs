@@ -190,13 +190,5 @@ fn together(mut changes: Vec<Change>) -> Vec<Change> {
 
 /// Whether policy leaves a field to someone else (S5), by its names or by its pointer.
 pub fn is_ignored_at(unit: &Unit, place: &Place<'_>) -> bool {
-    is_ignored(unit, &place.path) || is_ignored(unit, &place.pointer)
-}
-
-fn is_ignored(unit: &Unit, path: &str) -> bool {
-    unit.policy.ignore.iter().any(|rule| {
-        let named = rule.name.as_deref().is_none_or(|name| name == unit.key.name);
-        let below = path.strip_prefix(rule.path.as_str());
-        named && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    [&place.path, &place.pointer].iter().any(|path| unit.policy.ignores(&unit.key.name, path))
 }

@@ -64,9 +64,11 @@ impl<'a> Layer<'a> {
 
     fn items(self, under: &mut Vec<Node>, over: &[Node], key: &str) {
         for item in over {
-            let same = |known: &&mut Node| match (known.get(key), item.get(key)) {
-                (Some(known), Some(new)) => known.content == new.content,
-                _ => false,
+            let content = |node: &Node, key| node.get(key).map(|value| value.content.clone());
+            let same = |known: &&mut Node| {
+                let equal = |key| content(known, key) == content(item, key);
+                // Rules for two units do not become one.
+                known.get(key).is_some() && equal(key) && (self.list != "ignore" || equal("name"))
             };
             match under.iter_mut().find(same) {
                 Some(known) => Self { list: "", ..self }.lay(known, item),
@@ -186,6 +188,19 @@ mod tests {
                 "spec: {flinkConfiguration: {state.checkpoints.dir: b, s3: null, state: {backend: null}}}"
             ),
             json!({"spec": {"flinkConfiguration": {"state.checkpoints.dir": "b"}}})
+        );
+    }
+
+    #[test]
+    fn rules_of_a_policy_merge_by_path_and_unit() {
+        assert_eq!(
+            laid(
+                "policy: {ignore: [{path: /spec/image, reason: a}, {path: /spec/image, name: x, reason: b}]}",
+                "policy: {ignore: [{path: /spec/image, name: y, reason: c}, {path: /spec/image, reason: d}]}",
+            ),
+            json!({"policy": {"ignore": [
+                {"path": "/spec/image", "reason": "d"}, {"path": "/spec/image", "name": "x", "reason": "b"},
+                {"path": "/spec/image", "name": "y", "reason": "c"}]}})
         );
     }
 

@@ -10,6 +10,7 @@ use super::desired::{Companion, Desired, Movement, Unit, Unknown};
 use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
 use super::graph::{self, Edges, Names};
+use super::ignore;
 use super::node::{Mark, Node};
 use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
 use super::refusal::{self, Specs};
@@ -78,6 +79,15 @@ fn start<'a>(
     let each =
         |one: &Environment| (one.name.clone(), Loading::new(tree, &repository, one, &folders, &general));
     chosen.map(each).collect()
+}
+
+/// Rules of the environment that name no unit of the repository; not told where a name may be missing.
+fn idle_rules(environment: &Environment, folders: &[Folder]) -> Vec<Finding> {
+    if folders.iter().any(|folder| folder.names.is_empty() && has_error(&folder.findings)) {
+        return Vec::new();
+    }
+    let names = folders.iter().flat_map(|folder| &folder.names).map(String::as_str).collect();
+    ignore::names(environment.layer(Kind::FlinkDeployment).at(&["policy", "ignore"]), &names)
 }
 
 fn unknown_environment(repository: &Repository, name: &str) -> Option<Finding> {
@@ -154,9 +164,11 @@ impl<'a> Loading<'a> {
     ) -> Self {
         let mut loading = Self { tree, bare: bare(tree, repository, environment), folders: Vec::new() };
         loading.bare.findings = general.to_vec();
+        loading.bare.findings.append(&mut idle_rules(environment, folders));
         loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
         loading.duplicates();
         loading.refusals();
+        loading.autoscalers();
         loading.resolve();
         loading.cycles();
         loading
@@ -204,6 +216,23 @@ impl<'a> Loading<'a> {
             for finding in found {
                 folder.fail(finding);
             }
+        }
+    }
+
+    /// An autoscaler beside a job that flinkops would undo.
+    fn autoscalers(&mut self) {
+        let found: Vec<(usize, Finding)> = self
+            .folders
+            .iter()
+            .enumerate()
+            .flat_map(|(index, folder)| folder.rendered.companions.iter().map(move |one| (index, one)))
+            .flat_map(|(index, companion)| {
+                let units = self.folders.iter().flat_map(|folder| &folder.rendered.units);
+                units.filter_map(move |unit| Some((index, ignore::autoscaler(companion, unit)?)))
+            })
+            .collect();
+        for (index, finding) in found {
+            self.folders[index].fail(finding);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod desired;
 pub mod finding;
 mod folder;
 pub mod graph;
+mod ignore;
 mod layers;
 mod layout;
 pub mod load;

@@ -134,6 +134,8 @@ impl Renderer<'_> {
         let manifest = whole(job.kind, &job.name, namespace, &layers, &layers);
         self.out.findings.append(&mut annotations::reserved(&manifest, false));
         let (policy, mut findings) = repository::policy(layers.get("policy"));
+        // What flinkops.yaml adds to the policy is told of the environment.
+        findings.retain(|finding| finding.place.file != repository::FILE);
         self.out.findings.append(&mut findings);
         self.unit(RenderedUnit {
             key: UnitKey::new(namespace, job.kind, &job.name),

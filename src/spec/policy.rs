@@ -57,11 +57,15 @@ impl Default for Prune {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ignore {
-    /// A JSON pointer into the manifest; everything below it is meant too.
+    /// A JSON pointer into the manifest; everything below it is meant too. A configuration key is one name,
+    /// an entry of a list goes by its index or its key.
+    #[schemars(length(min = 1))]
     pub path: String,
     /// Why it is left alone.
+    #[schemars(length(min = 1))]
     pub reason: String,
     /// The one unit it applies to; absent: all of them.
+    #[schemars(length(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -96,6 +100,22 @@ pub struct Policy {
     pub adopt: Adopt,
     /// Fields left to someone else.
     pub ignore: Vec<Ignore>,
+}
+
+impl Ignore {
+    /// Whether it leaves this field of this unit to someone else.
+    pub fn covers(&self, unit: &str, path: &str) -> bool {
+        let below = path.strip_prefix(self.path.as_str());
+        self.name.as_deref().is_none_or(|name| name == unit)
+            && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Policy {
+    /// Whether a field of a unit is left to someone else (S5).
+    pub fn ignores(&self, unit: &str, path: &str) -> bool {
+        self.ignore.iter().any(|rule| rule.covers(unit, path))
+    }
 }
 
 impl Default for Policy {

@@ -7,7 +7,9 @@ use jiff::SignedDuration;
 use super::check::check;
 use super::companions::Allowed;
 use super::desired::RemovalConsent;
-use super::finding::{Finding, Place, Severity};
+use super::finding::{Finding, Place};
+use super::folder::has_error;
+use super::ignore;
 use super::layers;
 use super::names;
 use super::node::{Mark, Node};
@@ -69,7 +71,7 @@ pub fn read(tree: &SourceTree, limits: &Limits) -> (Option<Repository>, Vec<Find
         Err(finding) => return (None, vec![*finding]),
     };
     let mut findings = check(Form::Repository, &node);
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if has_error(&findings) {
         return (outline(&node), findings);
     }
     let repository = build(&node, &mut findings);
@@ -259,14 +261,8 @@ pub fn policy(node: Option<&Node>) -> (Policy, Vec<Finding>) {
             );
         }
     }
-    for path in node.get("ignore").map_or(&[][..], Node::items).iter().filter_map(|item| item.get("path")) {
-        if path.text().is_some_and(|text| !text.starts_with('/')) {
-            let message = "`path`: expected a JSON pointer into the manifest";
-            findings
-                .push(Finding::error("bad-value", path.mark.place(), message).hint("such as `/spec/image`"));
-        }
-    }
-    if !findings.is_empty() {
+    findings.append(&mut ignore::paths(node.get("ignore")));
+    if has_error(&findings) {
         return (Policy::default(), findings);
     }
     let Ok(policy) = serde_json::from_value(node.to_value()) else {

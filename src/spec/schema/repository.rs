@@ -100,7 +100,7 @@ pub struct Removed {
 }
 
 /// How flinkops may act. Set in `flinkops.yaml`, in an environment and in a job, weakest first; entries of
-/// `ignore` are merged by `path`.
+/// `ignore` are merged by `path` and `name`.
 #[derive(JsonSchema)]
 #[schemars(rename = "Policy")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
