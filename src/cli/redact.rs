@@ -63,10 +63,11 @@ impl Redactor {
 
     /// Learns the secrets of one value, such as an object of the embedded cluster.
     pub(super) fn add(&self, secrets: Secrets) {
-        if secrets.is_empty() {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // What is known already is what a daemon is told nearly always.
+        if secrets.is_part_of(&known) {
             return;
         }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut all = Secrets::clone(&known);
         all.extend(secrets);
         *known = Arc::new(all);

@@ -20,6 +20,7 @@ const WAITING: usize = 256;
 
 /// Writes Events, in order, in the background.
 pub struct Events {
+    cluster: Cluster,
     sender: mpsc::Sender<(Event, ObjectReference)>,
     writer: JoinHandle<()>,
 }
@@ -42,7 +43,7 @@ impl Cluster {
                 }
             }
         });
-        Events { sender, writer }
+        Events { cluster: self.clone(), sender, writer }
     }
 }
 
@@ -72,7 +73,8 @@ impl Events {
         let event = Event {
             type_,
             reason: task.reason.to_owned(),
-            note: Some(shortened(note)),
+            // Masked first: a secret that is cut in half is not found any more.
+            note: Some(shortened(&self.cluster.masked(note))),
             action: task.write.verb().to_owned(),
             secondary: None,
         };

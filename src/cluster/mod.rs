@@ -72,7 +72,7 @@ impl Cluster {
         &self.client
     }
 
-    /// Says how secrets are taken out of the API server's messages (S25); clones follow.
+    /// Says how secrets are taken out of the API server's messages and out of Events (S25); clones follow.
     pub fn set_mask(&self, mask: Mask) {
         *self.mask.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(mask);
     }
@@ -84,7 +84,7 @@ impl Cluster {
     }
 
     /// Takes out of a text what is secret.
-    fn masked(&self, text: &str) -> String {
+    pub(crate) fn masked(&self, text: &str) -> String {
         let mask = self.mask.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         mask.map_or_else(|| text.to_owned(), |mask| mask(text))
     }

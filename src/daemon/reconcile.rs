@@ -360,6 +360,8 @@ impl Reconciler {
         let fresh = judge.wake().map(|at| self.options.clock.instant(at));
         round.wake = round.wake.into_iter().chain(self.refusals.next()).chain(fresh).min();
         if round.standing.is_quiet() && !round.again && self.told.quiet.as_ref() != Some(&round.standing) {
+            // It may quote a status that was no reason to tell anything before.
+            self.options.progress.tell(&Event::Observed(live));
             self.options.progress.tell(&Event::Quiet(&round.standing));
             self.told.quiet = Some(round.standing.clone());
         } else if !round.standing.is_quiet() {

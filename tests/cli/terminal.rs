@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
+use flinkops::sim::LoggedRequest;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -61,7 +62,7 @@ fn any_other_answer_does_nothing() {
         let world = world();
         let ran = at_terminal(&world, &["apply", "--timeout", "60s"], keys).expect(1);
         assert!(ran.stderr.contains(QUESTION) && ran.stderr.contains("Nothing was done."), "{ran}");
-        let writes: Vec<_> = world.sim.requests().into_iter().filter(|request| request.is_write()).collect();
+        let writes: Vec<_> = world.sim.requests().into_iter().filter(LoggedRequest::is_write).collect();
         assert!(writes.is_empty(), "{writes:?}");
     }
 }

@@ -228,3 +228,15 @@ async fn every_action_leaves_an_event_on_its_object() {
     let events = world.sim.requests().into_iter().filter(|request| request.path.ends_with("/events"));
     assert_eq!(events.count(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn s25_what_an_event_says_passes_the_mask_before_it_is_cut() {
+    let world = World::new();
+    world.settle(&chain("r1", "ingest:1")).await;
+    world.cluster.set_mask(Arc::new(|text| text.replace("image", "(secret)")));
+    world.settle(&chain("r2", "ingest:2")).await;
+    let (events, _) = world.sim.store().list(&flinkops::sim::api::resource::CORE_EVENT, None);
+    let ours = events.iter().filter(|event| event["reportingComponent"] == "flinkops");
+    let said: Vec<&str> = ours.filter_map(|event| event["message"].as_str()).collect();
+    assert!(said.contains(&"upgrades from savepoint: spec.(secret) changed"), "{said:?}");
+}

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::key::{is_secret_field, is_secret_key};
+use super::key::{FURTHER_KEYS, is_secret_field, is_secret_key};
 use super::text::{self, Reading};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -76,6 +76,19 @@ impl Area {
     }
 }
 
+/// The words, in lower case, that a Flink configuration itself says promise a secret.
+fn further_keys(area: &Area, fields: &Map<String, Value>) -> Vec<String> {
+    let text = match (area, fields.get(FURTHER_KEYS)) {
+        (Area::Keys(prefix), Some(Value::String(text))) if prefix.is_empty() => text.clone(),
+        (Area::Keys(prefix), Some(Value::Array(words))) if prefix.is_empty() => {
+            words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+        }
+        _ => return Vec::new(),
+    };
+    let words = text.split([',', ';']).map(|word| word.trim().to_lowercase());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
 /// A variable known only by its index may be any.
 fn hides(name: &str) -> bool {
     is_secret_key(name) || name.bytes().all(|letter| letter.is_ascii_digit())
@@ -128,19 +141,27 @@ impl<'f> Finder<'f> {
     }
 
     fn below(&mut self, key: &str, area: &Area, value: &Value) {
+        let length = self.push(key);
+        self.walk(area, value);
+        self.pointer.truncate(length);
+    }
+
+    /// Goes one step down; answers how long the pointer was.
+    fn push(&mut self, key: &str) -> usize {
         let length = self.pointer.len();
         self.pointer.push('/');
         self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-        self.walk(area, value);
-        self.pointer.truncate(length);
+        length
     }
 
     fn object(&mut self, area: &Area, fields: &Map<String, Value>) {
         let secret = fields.get("kind").is_some_and(|kind| kind == "Secret");
         let named = fields.get("name").and_then(Value::as_str).map(|name| Area::Variable(name.to_owned()));
+        let further = further_keys(area, fields);
         for (key, value) in fields {
             let within = match (key.as_str(), &named) {
                 ("data" | "binaryData", _) if secret => Area::Encoded,
+                _ if further.iter().any(|word| key.to_lowercase().contains(word)) => Area::Secret,
                 ("value", Some(variable)) if !area.is_secret() => variable.enter(key, Some(value)),
                 _ => area.enter(key, Some(value)),
             };
@@ -153,10 +174,19 @@ impl<'f> Finder<'f> {
         let area = if *area == Area::Variables { &Area::Typed } else { area };
         let mut option = false;
         for (index, entry) in entries.iter().enumerate() {
-            let text = entry.as_str();
-            let secret = option && text.is_some_and(|text| !text.starts_with("--"));
-            self.below(&index.to_string(), if secret { &Area::Secret } else { area }, entry);
-            option = text.is_some_and(|text| text.starts_with('-') && is_secret_key(text));
+            let text = entry.as_str().unwrap_or_default();
+            let secret = option && !text.starts_with("--");
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            option = name.starts_with('-') && !name.contains(char::is_whitespace) && is_secret_key(name);
+            let length = self.push(&index.to_string());
+            if option && !value.is_empty() && !area.is_secret() {
+                let rest = std::iter::once(name.len() + 1..text.len());
+                self.report(Leaf::Parts(text, rest.collect()));
+            } else {
+                self.walk(if secret { &Area::Secret } else { area }, entry);
+            }
+            self.pointer.truncate(length);
+            option &= name.len() == text.len();
         }
     }
 
@@ -173,7 +203,7 @@ impl<'f> Finder<'f> {
     /// Reports the secrets inside a text that is a JSON document, such as `lastReconciledSpec`.
     /// Whether there were any.
     fn document(&mut self, text: &str) -> bool {
-        if self.nesting == NESTING || !text.trim_start().starts_with('{') {
+        if self.nesting == NESTING || !text.trim_start().starts_with(['{', '[']) {
             return false;
         }
         let Ok(value) = serde_json::from_str::<Value>(text) else { return false };

@@ -1,44 +1,50 @@
 //! Which names of keys, variables and options promise a secret value.
 
-/// Flink's own rule (`GlobalConfiguration.SENSITIVE_KEYS`): a key that contains one of these is
-/// hidden wherever Flink prints its configuration. Separators are written as `.` here.
+/// Flink's own rule (`GlobalConfiguration.SENSITIVE_KEYS`, as of FLINK-39561): a key that contains one of
+/// these is hidden wherever Flink prints its configuration. Separators are left out here, so that
+/// `apiKey`, `api-key` and `API_KEY` are one; Flink itself has `fs.azure.account.key` for `accountkey`.
 const FLINK: [&str; 11] = [
     "password",
     "secret",
-    "account.key",
+    "accountkey",
     "apikey",
-    "api.key",
-    "auth.params",
-    "service.key",
+    "authparam",
+    "servicekey",
     "token",
-    "basic.auth",
-    "jaas.config",
-    "http.headers",
+    "basicauth",
+    "jaasconfig",
+    "httpheaders",
+    "accesskey",
 ];
 
 /// What Flink shows and should not.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "passwd",
     "passphrase",
     "credential",
-    "access.key",
-    "accesskey",
-    "accountkey",
-    "private.key",
     "privatekey",
-    "encryption.key",
-    "signing.key",
+    "encryptionkey",
+    "signingkey",
+    "masterkey",
+    "licensekey",
+    // A PEM text with the private key in it, to Kafka.
+    "keystorekey",
     "authorization",
-    "auth.header",
-    "connection.string",
+    "authheader",
     "connectionstring",
+    "sharedaccesssignature",
+    "amzsignature",
+    "cookie",
 ];
 
 /// Words that are secret only as a whole segment: `sas`, but not `sasl`.
-const SEGMENTS: [&str; 4] = ["sas", "sig", "pwd", "pass"];
+const SEGMENTS: [&str; 5] = ["sas", "sig", "pwd", "pass", "bearer"];
+
+/// The same, as the last segment only: `REDIS_AUTH`, but not `auth.type`.
+const LAST: [&str; 2] = ["auth", "dsn"];
 
 /// Endings of keys of [`OURS`] that speak of a secret without holding one.
-const ABOUT: [&str; 12] = [
+const ABOUT: [&str; 14] = [
     "provider",
     "providers",
     "enabled",
@@ -51,18 +57,25 @@ const ABOUT: [&str; 12] = [
     "name",
     "ref",
     "mode",
+    "algorithm",
+    "through",
 ];
 
 /// Whether a configuration key, an environment variable or an option of this name has a secret value.
 ///
 /// Upper and lower case, and `-`, `_` and `.`, are the same.
 pub fn is_secret_key(key: &str) -> bool {
-    let key = normal(key);
-    if FLINK.iter().any(|word| key.contains(word)) {
+    let lower = key.to_ascii_lowercase();
+    let segments = || lower.split(['.', '-', '_', '/', ' ']);
+    let joined: String = segments().collect();
+    if FLINK.iter().any(|word| joined.contains(word)) {
         return true;
     }
-    !is_about(&key)
-        && (OURS.iter().any(|word| key.contains(word)) || key.split('.').any(|part| SEGMENTS.contains(&part)))
+    let last = segments().next_back().unwrap_or_default();
+    !ABOUT.contains(&last)
+        && (OURS.iter().any(|word| joined.contains(word))
+            || segments().any(|segment| SEGMENTS.contains(&segment))
+            || LAST.contains(&last))
 }
 
 /// Whether a field of a typed Kubernetes object, with a string in it, is secret by its name.
@@ -75,15 +88,5 @@ pub(super) fn is_secret_field(key: &str) -> bool {
     lower != "secret" && !LEADS_TO.iter().any(|end| lower.ends_with(end)) && is_secret_key(key)
 }
 
-fn is_about(key: &str) -> bool {
-    key.rsplit('.').next().is_some_and(|last| ABOUT.contains(&last))
-}
-
-fn normal(key: &str) -> String {
-    key.chars()
-        .map(|letter| match letter {
-            '-' | '_' | '/' | ' ' => '.',
-            other => other.to_ascii_lowercase(),
-        })
-        .collect()
-}
+/// The configuration key by which Flink (as of FLINK-39561) is told of further words that promise a secret.
+pub(super) const FURTHER_KEYS: &str = "security.redaction.additional-keys";

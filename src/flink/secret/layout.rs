@@ -9,10 +9,15 @@ use std::ops::Range;
 use super::key::{is_secret_field, is_secret_key};
 use super::text::{self, Reading};
 
+/// How a value begins that goes on below.
+const OPENING: [char; 6] = ['|', '>', '[', '{', '"', '\''];
+
 /// The secret parts of a YAML text, in order.
 pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
     let mut found: Vec<_> =
         text::parts(source, Reading::Value).into_iter().map(|part| whole(source, part)).collect();
+    let kubernetes_secret =
+        source.lines().any(|line| line.trim_end().trim_start_matches("- ") == "kind: Secret");
     let mut above = Line::default();
     let mut block = None;
     let mut start = 0;
@@ -27,7 +32,8 @@ pub(super) fn secrets(source: &str) -> Vec<Range<usize>> {
             found.push(above.range());
         }
         found.extend(flow_variable(full).map(|value| start + value.start..start + value.end));
-        if line.opens_secret_block() {
+        if block.is_none() && line.opens_secret_block(kubernetes_secret) {
+            found.push(line.range());
             block = Some(line.indent);
         }
         start += full.len();
@@ -103,8 +109,13 @@ impl<'s> Line<'s> {
         variable || (argument && !other.text.contains('=') && is_secret_key(other.text))
     }
 
-    fn opens_secret_block(&self) -> bool {
-        let open = self.text.is_empty() || self.text.starts_with(['|', '>']);
-        open && !self.key.is_empty() && is_secret_field(self.key)
+    /// Whether this line's value, and what is indented below it, is secret.
+    fn opens_secret_block(&self, kubernetes_secret: bool) -> bool {
+        match self.key {
+            "" => false,
+            "stringData" => true,
+            "data" | "binaryData" => kubernetes_secret,
+            key => is_secret_field(key) && (self.text.is_empty() || self.text.starts_with(OPENING)),
+        }
     }
 }

@@ -63,9 +63,9 @@ impl Secrets {
         self.machine = OnceLock::new();
     }
 
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+    /// Whether another set knows all of it.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        self.values.is_subset(&other.values)
     }
 
     /// Adds a secret from elsewhere, such as a Git token.

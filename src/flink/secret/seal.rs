@@ -145,7 +145,10 @@ fn rewrite(object: &Value, known: &Secrets, with: With<'_>) -> Value {
                 Err(_) => with(text).into(),
             },
             Leaf::Document(text) => with(text).into(),
-            Leaf::Parts(text, _) => rewrite_text(text, known, with).into(),
+            Leaf::Parts(text, mut parts) => {
+                parts.extend(known.occurrences(text));
+                replace_open(text, parts, with).into()
+            }
         };
     };
     Finder::new(&mut change).walk(&Area::Typed, object);

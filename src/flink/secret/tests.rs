@@ -18,6 +18,19 @@ fn keys_that_promise_a_secret() {
         "GOOGLE_APPLICATION_CREDENTIALS",
         "--kafka.password",
         "Authorization",
+        "pulsar.client.authParams",
+        "spring.datasource.apiKey",
+        "serviceKey",
+        "fs.oss.accessKeyId",
+        "fs.s3a.access.key",
+        "basicAuth",
+        "properties.ssl.keystore.key",
+        "MYSQL_PWD",
+        "REDIS_AUTH",
+        "SENTRY_DSN",
+        "X-Amz-Signature",
+        "SharedAccessSignature",
+        "--oauth2-bearer",
     ] {
         assert!(is_secret_key(key), "{key}");
     }
@@ -28,6 +41,12 @@ fn keys_that_promise_a_secret() {
         "state.checkpoints.dir",
         "PASSENGERS",
         "keyed.state",
+        "properties.sasl.jaas",
+        "sasl.mechanism.oauthbearer",
+        "author",
+        "rest.auth.type",
+        "signature.algorithm",
+        "security.ssl.rest.keystore",
     ] {
         assert!(!is_secret_key(key), "{key}");
     }
@@ -130,7 +149,18 @@ fn options_in_files_and_statements_are_masked() {
         shown("WITH ('connector' = 'jdbc', 'password' = 'hunter two')"),
         "WITH ('connector' = 'jdbc', 'password' = '(secret)')"
     );
-    assert_eq!(shown("user: a\npassword: b c\n"), "user: a\npassword: (secret) c\n");
+    assert_eq!(shown("user: a\npassword: b c\n"), "user: a\npassword: (secret)\n");
+    assert_eq!(shown("a=1\n  db.password = b c; d\r\nx=y"), "a=1\n  db.password = (secret)\r\nx=y");
+    assert_eq!(shown("- password: 'it''s b'\n- x"), "- password: '(secret)'\n- x");
+    assert_eq!(
+        shown(r#"{"x": {"password": "a\"b", "y": 1}}x"#),
+        r#"{"x": {"password": "(secret)", "y": 1}}x"#
+    );
+    assert_eq!(
+        shown("'properties.sasl.jaas.config' = 'X required password=''p q'';', 'a' = 'b'"),
+        "'properties.sasl.jaas.config' = '(secret)', 'a' = 'b'"
+    );
+    assert_eq!(shown("host=h user=u password=p sslmode=x"), "host=h user=u password=(secret) sslmode=x");
     assert_eq!(
         shown(r#"PlainLoginModule required username="u" password="p w";"#),
         r#"PlainLoginModule required username="u" password="(secret)";"#
@@ -142,6 +172,56 @@ fn options_in_files_and_statements_are_masked() {
 }
 
 #[test]
+fn commands_and_arguments_are_masked() {
+    let shown = |value: serde_json::Value| mask("/spec/podTemplate/spec/containers/0/args", &value);
+    let command = |text: &str| shown(json!([text]))[0].as_str().unwrap().to_owned();
+    for (text, masked) in [
+        ("run --db-password hunter2 --verbose", "run --db-password (secret) --verbose"),
+        ("run --password 'a b' --verbose", "run --password '(secret)' --verbose"),
+        ("-Xmx1g -Ds3.secret-key=abc -Dx=y", "-Xmx1g -Ds3.secret-key=(secret) -Dx=y"),
+        ("curl -u svc:abc https://h", "curl -u svc:(secret) https://h"),
+        ("chown -u 1000 x", "chown -u 1000 x"),
+        ("curl -H \"Authorization: Bearer abc\" x", "curl -H \"Authorization: Bearer (secret)\" x"),
+        ("curl -H Authorization:Basic\\ abc x", "curl -H Authorization:Basic\\ (secret) x"),
+        ("--password --verbose x", "--password --verbose x"),
+        ("java -jar x.jar --passwordless-login yes", "java -jar x.jar --passwordless-login (secret)"),
+    ] {
+        assert_eq!(command(text), masked);
+    }
+    assert_eq!(
+        shown(json!(["--password=a b c", "-Dx.token=d e", "--token", "f g", "--sasl", "plain", "h"])),
+        json!(["--password=(secret)", "-Dx.token=(secret)", "--token", MASK, "--sasl", "plain", "h"])
+    );
+    assert_eq!(command(r#"["--password", "abc", "x"]"#), MASK, "a list in a text");
+}
+
+#[test]
+fn a_private_key_is_known_by_its_frame() {
+    let shown = |text: &str| mask("/data/tls.pem", &json!(text)).as_str().unwrap().to_owned();
+    let pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----\n";
+    assert_eq!(shown(pem), "-----BEGIN EC PRIVATE KEY-----(secret)-----END EC PRIVATE KEY-----\n");
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    assert_eq!(shown(certificate), certificate);
+    assert_eq!(shown("no PRIVATE KEY----- here"), "no PRIVATE KEY----- here");
+}
+
+/// FLINK-39561: a configuration may name further words.
+#[test]
+fn a_configuration_may_say_itself_what_is_secret() {
+    let manifest = json!({"spec": {"flinkConfiguration": {
+        "security.redaction.additional-keys": "Vault.Path, house", "my.vault.path.x": "kv/1", "warehouse": "s3://b",
+        "other": "x"}}});
+    let shown = mask("", &manifest);
+    let configuration = &shown["spec"]["flinkConfiguration"];
+    assert_eq!(
+        (&configuration["my.vault.path.x"], &configuration["warehouse"]),
+        (&json!(MASK), &json!(MASK))
+    );
+    assert_eq!(configuration["other"], "x");
+    assert_eq!(Secrets::collect([&manifest]).scrub("at s3://b"), "at (secret)");
+}
+
+#[test]
 fn urls_lose_their_credentials_and_keep_their_host() {
     assert_eq!(
         scrub_credentials("clone https://u:p@w@example.com/a.git"),
@@ -150,6 +230,22 @@ fn urls_lose_their_credentials_and_keep_their_host() {
     assert_eq!(scrub_credentials("https://ghp_token@example.com/a"), "https://(secret)@example.com/a");
     assert_eq!(scrub_credentials("ssh://git@example.com/a@b"), "ssh://git@example.com/a@b");
     assert_eq!(scrub_credentials("token: expected a string"), "token: expected a string");
+    let shown = |text: &str| mask("/data/url", &json!(text)).as_str().unwrap().to_owned();
+    assert_eq!(
+        shown("jdbc:oracle:thin:scott/tiger@h:1521:orcl"),
+        "jdbc:oracle:thin:scott/(secret)@h:1521:orcl"
+    );
+    assert_eq!(shown("jdbc:oracle:thin:@h:1521/a b@c"), "jdbc:oracle:thin:@h:1521/a b@c");
+    assert_eq!(shown("redis://:p@h/0"), "redis://(secret)@h/0");
+    assert_eq!(
+        shown("jdbc:sqlserver://h;user=u;password=p;x=y"),
+        "jdbc:sqlserver://h;user=u;password=(secret);x=y"
+    );
+    assert_eq!(shown("https://a.blob/x?sv=1&sig=abc%3D&se=2"), "https://a.blob/x?sv=1&sig=(secret)&se=2");
+    assert_eq!(
+        shown("AccountName=a;AccountKey=Zm9v==;EndpointSuffix=e"),
+        "AccountName=a;AccountKey=(secret);EndpointSuffix=e"
+    );
 }
 
 #[test]
@@ -186,6 +282,25 @@ fn hostile_text_takes_linear_time() {
     let text = "password=".repeat(200_000) + &"://a:".repeat(200_000) + &"{".repeat(200_000);
     let shown = mask("/data/x", &json!(text));
     assert!(shown.as_str().unwrap().len() < text.len());
+    let parts = [
+        "a password=",
+        "x: password=\"\\",
+        "-u ",
+        "-u \"",
+        "--token '",
+        "password: bearer ",
+        "jdbc:oracle:",
+        "-----BEGIN PRIVATE KEY-----",
+        "PRIVATE KEY-----",
+        "token=''",
+        "[",
+        "\n-token: ",
+    ];
+    for part in parts {
+        let text = part.repeat(20_000);
+        mask("/data/x", &json!(text));
+        scrub_credentials(&text);
+    }
 }
 
 #[test]
@@ -214,6 +329,14 @@ spec:
     - name: ZONE
       value: shown-two
       valueFrom: {secretKeyRef: {name: shown-three}
+stringData: {a: canary-ten}
+stringData:
+  b: canary-eleven
+token: \"canary-twelve
+  canary-thirteen\"
+password: [
+  canary-fourteen
+]
 ";
     let mut secrets = Secrets::default();
     secrets.read_source(source);
@@ -221,6 +344,19 @@ spec:
     assert!(!shown.contains("canary"), "{shown}");
     for word in ["8081", "shown-one", "shown-two", "shown-three"] {
         assert!(shown.contains(word), "{word} in {shown}");
+    }
+}
+
+#[test]
+fn the_data_of_a_secret_that_does_not_parse_is_hidden() {
+    let rest = "data: {a: Y2FuYXJ5LW9uZQ==}\ndata:\n  b: Y2FuYXJ5LXR3bw==\nmetadata: {name: shown}\n: [";
+    for (kind, hidden) in [("Secret", true), ("ConfigMap", false)] {
+        let source = format!("kind: {kind}\n{rest}");
+        let mut secrets = Secrets::default();
+        secrets.read_source(&source);
+        let shown = secrets.scrub(&source);
+        assert_eq!(shown.contains("Y2FuYXJ5"), !hidden, "{shown}");
+        assert!(shown.contains("shown"), "{shown}");
     }
 }
 
