@@ -56,6 +56,9 @@ pub fn differences<'l>(
     left: &'l Leaves,
     right: &'l Leaves,
 ) -> Vec<(&'l str, Option<&'l Value>, Option<&'l Value>)> {
+    if left == right {
+        return Vec::new();
+    }
     let mut paths: Vec<&'l String> = left.keys().chain(right.keys()).collect();
     paths.sort_unstable();
     paths.dedup();

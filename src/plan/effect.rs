@@ -122,7 +122,7 @@ impl<'a> Effects<'a> {
                 "no effect on a job that has run: it counts at the first start, or with a new savepointRedeployNonce",
             ),
             "/spec/job/upgradeMode" | "/spec/job/allowNonRestoredState" => {
-                Some("counts from the next restart on")
+                Some("counts when the job is restarted")
             }
             "/spec/job/autoscalerResetNonce" if after.is_none() => Some(NONCE_GONE),
             "/spec/job/autoscalerResetNonce" => Some("the autoscaler forgets what it has learnt"),

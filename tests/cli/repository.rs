@@ -162,7 +162,7 @@ fn a_plan_between_two_revisions_needs_no_cluster() {
             - registry.example.com/job:1
             + registry.example.com/job:2
           spec.job.upgradeMode  savepoint → stateless
-            counts from the next restart on
+            counts when the job is restarted
       - gone      delete  is removed                 state unknown
           left Git
           steps: suspend gone; wait for the savepoint of gone; record the
