@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flinkops::flink::kind::ObjectKey;
+use flinkops::sim::LoggedRequest;
 use flinkops::sim::api::store::WriteOptions;
 use flinkops::spec::desired::Unknown;
 use flinkops::spec::policy::Mode;
@@ -25,6 +26,27 @@ async fn each_revision_is_followed_and_the_end_is_clean() {
     let lease = world.sim.store().get(&lease).expect("a lease");
     assert_eq!(lease["spec"]["holderIdentity"], "", "the lease is given back");
     assert_eq!(world.unit(&deployment("ingest")).expect("ingest").spec()["image"], "ingest:2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_clusters_operator_refuses_is_told_once_and_holds_back_no_other_job() {
+    let running = Running::start(Some(chain("r1", "ingest:1")), Mode::Enforce).await;
+    running.told("quiet: 2 settled").await;
+    running.world.sim.clear_requests();
+    let mut refused = chain("r2", "ingest:2");
+    let enrich = refused.units.get_mut(&deployment("enrich")).expect("a unit");
+    enrich.manifest["spec"]["flinkVersion"] = json!("v2_4");
+    running.shelf.push(refused);
+    running.told("wrote patch flink/FlinkDeployment/ingest").await;
+    running.told("[refused by this cluster's operator").await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let told = running.world.progress.count("found refused-value: refused by this cluster's operator");
+    assert_eq!(told, 1, "{}", running.world.progress.text());
+    let world = running.stop().await;
+    assert_eq!(world.unit(&deployment("enrich")).expect("enrich").spec()["flinkVersion"], "v1_20");
+    let schema = |request: &LoggedRequest| request.path.starts_with("/openapi/");
+    let asked = world.sim.requests().iter().filter(|request| schema(request)).count();
+    assert_eq!(asked, 1, "again for a revision, and never while nothing changes");
 }
 
 #[tokio::test(start_paused = true)]

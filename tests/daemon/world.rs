@@ -112,6 +112,7 @@ impl Lines {
 impl Progress for Lines {
     fn tell(&self, event: &Event<'_>) {
         let line = match event {
+            Event::Found(finding) => format!("found {}: {}", finding.rule, finding.message),
             Event::Planned(plan) => format!("planned {}", plan.revision),
             Event::Changed(unit) => {
                 let blocked = unit.blocked.as_ref().map(|blocked| format!(" [{}]", blocked.message));
