@@ -1,9 +1,9 @@
 //! Reads the cluster once: every list in parallel, page by page.
 
-use futures::future::try_join_all;
 use kube::core::params::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
@@ -33,17 +33,17 @@ impl Cluster {
     ///
     /// `Live::since` is left empty: one look cannot tell how long anything has been so.
     pub async fn observe(&self, scope: &Scope) -> Result<Live, ClusterError> {
-        let feeds = scope.feeds();
-        let lists = try_join_all(feeds.iter().map(|feed| self.list(feed, scope)));
-        let (lists, schema) = futures::join!(lists, self.schema());
-        let objects = feeds
-            .iter()
-            .zip(lists?)
-            .flat_map(|(feed, objects)| objects.into_iter().map(move |object| with_kind(object, feed)));
-        Ok(Live { schema, ..gather(scope, &self.name, objects) })
+        // Each list is a task of its own, so that reading one page does not keep the next from coming in.
+        let mut lists = JoinSet::new();
+        for feed in scope.feeds() {
+            let (cluster, scope) = (self.clone(), scope.clone());
+            lists.spawn(async move { cluster.list(&feed, &scope).await });
+        }
+        let (objects, schema) = futures::join!(all(lists), self.schema());
+        Ok(Live { schema, ..gather(scope, &self.name, objects?) })
     }
 
-    async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<Value>, ClusterError> {
+    async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<LiveObject>, ClusterError> {
         let resource = self.resource(&feed.api_version, &feed.kind).await?;
         let mut parameters =
             ListParams { label_selector: scope.selector(feed), ..ListParams::default() }.limit(PAGE);
@@ -62,7 +62,7 @@ impl Cluster {
                     page.map_err(|error| ClusterError::of(self, "list", &resource, &feed.namespace, &error))?
                 }
             };
-            objects.extend(page.items.unwrap_or_default());
+            objects.extend(page.items.into_iter().flatten().map(|object| with_kind(object, feed)));
             parameters.continue_token = page.metadata.next.filter(|token| !token.is_empty());
             if parameters.continue_token.is_none() {
                 return Ok(objects);
@@ -78,6 +78,17 @@ impl Cluster {
     ) -> Result<Page, kube::Error> {
         self.request(feed.path(resource), |request| request.list(parameters)).await
     }
+}
+
+/// Everything that was listed. The first failure ends the others.
+async fn all(
+    mut lists: JoinSet<Result<Vec<LiveObject>, ClusterError>>,
+) -> Result<Vec<LiveObject>, ClusterError> {
+    let mut objects = Vec::new();
+    while let Some(list) = lists.join_next().await {
+        objects.append(&mut list.expect("a list neither panics nor is cancelled")?);
+    }
+    Ok(objects)
 }
 
 /// What objects mean within a scope, whoever listed them; those out of it are left out.

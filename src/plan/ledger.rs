@@ -168,7 +168,8 @@ impl Ledger {
 
     /// The ConfigMap to write.
     pub fn to_config_map(&self, repository: &str, environment: &str, unit: &UnitKey) -> Value {
-        let text = serde_yaml::to_string(self).expect("a ledger holds only strings, numbers and lists");
+        let text =
+            serde_json::to_string_pretty(self).expect("a ledger holds only strings, numbers and lists");
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -191,7 +192,10 @@ impl Ledger {
         let data = object.value().get("data")?;
         let text = |key: &str| data.get(key).and_then(Value::as_str);
         let key = UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?);
-        let mut ledger: Self = serde_saphyr::from_str(text(Self::KEY)?).ok()?;
+        let text = text(Self::KEY)?;
+        // Written as JSON, of which a thousand are read in no time; a person may have made YAML of it.
+        let json = serde_json::from_str(text).ok();
+        let mut ledger: Self = json.or_else(|| serde_saphyr::from_str(text).ok())?;
         object.resource_version().clone_into(&mut ledger.resource_version);
         Some((key, ledger))
     }
