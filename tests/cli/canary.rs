@@ -174,6 +174,7 @@ fn fail(world: &World, when: &str, secret: &str) {
     let mut object = world.live("a").unwrap();
     let applied = json!({"spec": {"flinkConfiguration": {"s3.secret-key": secret}}}).to_string();
     object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = json!(applied);
+    object["status"]["observedGeneration"] = object["metadata"]["generation"].clone();
     object["status"]["lifecycleState"] = json!("FAILED");
     object["status"]["jobStatus"]["state"] = json!("FAILED");
     object["status"]["error"] = json!(format!("{when}: invalid key {secret}"));
