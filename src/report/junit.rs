@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::document::{FindingDocument, FindingsDocument};
+use super::visible::visible;
 use crate::spec::Severity;
 
 /// The document as text. An error is a failure; a warning is output of a test that passed.
@@ -58,22 +59,24 @@ fn is_error(finding: &FindingDocument) -> bool {
     finding.severity == Severity::Error
 }
 
-/// Escapes XML, and drops the control characters that XML 1.0 cannot hold.
+/// Escapes XML; what XML 1.0 cannot hold, not even as a reference, is shown in letters.
 fn escape(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).fold(
-        String::with_capacity(text.len()),
-        |mut escaped, letter| {
+    let mut escaped = String::with_capacity(text.len());
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            escaped.push_str("&#10;");
+        }
+        for letter in visible(line).chars() {
             match letter {
                 '&' => escaped.push_str("&amp;"),
                 '<' => escaped.push_str("&lt;"),
                 '>' => escaped.push_str("&gt;"),
                 '"' => escaped.push_str("&quot;"),
-                '\n' => escaped.push_str("&#10;"),
                 other => escaped.push(other),
             }
-            escaped
-        },
-    )
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -88,14 +91,14 @@ mod tests {
 
     #[test]
     fn an_error_is_a_failure_and_a_warning_is_output() {
-        let warning = Finding::warning("odd", Place::file("a<b>.yaml"), "odd \u{1} & \"quoted\"");
+        let warning = Finding::warning("odd", Place::file("a<b>.yaml"), "odd \u{1}\u{ffff} ]]> & \"quoted\"");
         let document = FindingsDocument::new(&[warning, sample::finding()], 2, &Secrets::default());
         assert_snapshot!(super::findings(&document), @r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites>
           <testsuite name="flinkops validate" tests="2" failures="1" errors="0">
             <testcase classname="flinkops" name="a&lt;b&gt;.yaml" file="a&lt;b&gt;.yaml">
-              <system-out>a&lt;b&gt;.yaml: warning: odd  &amp; &quot;quoted&quot;</system-out>
+              <system-out>a&lt;b&gt;.yaml: warning: odd \u{1}\u{ffff} ]]&gt; &amp; &quot;quoted&quot;</system-out>
             </testcase>
             <testcase classname="flinkops" name="jobs/broken/job.yaml" file="jobs/broken/job.yaml">
               <failure type="unknown-field" message="unknown field `paralelism`">jobs/broken/job.yaml:2:3: error: unknown field `paralelism` (did you mean `parallelism`?)</failure>

@@ -20,6 +20,8 @@ pub mod markdown;
 #[cfg(test)]
 mod sample;
 pub mod sarif;
+#[cfg(test)]
+mod secrets;
 pub mod text;
 pub mod visible;
 pub mod words;

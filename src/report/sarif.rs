@@ -1,17 +1,29 @@
 //! Findings as SARIF 2.1.0, which code hosts show beside the line.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::document::{FindingDocument, FindingsDocument};
+use super::visible::clean;
 use crate::spec::Severity;
 
 /// The document as text.
 pub fn findings(document: &FindingsDocument) -> String {
-    let rules: BTreeSet<&str> = document.findings.iter().map(|finding| finding.rule.as_str()).collect();
-    let rules: Vec<Value> = rules.into_iter().map(|rule| json!({"id": rule})).collect();
-    let results: Vec<Value> = document.findings.iter().map(result).collect();
+    let mut rules: BTreeMap<&str, Severity> = BTreeMap::new();
+    for finding in &document.findings {
+        let worst = rules.entry(&finding.rule).or_insert(finding.severity);
+        *worst = (*worst).max(finding.severity);
+    }
+    let index: BTreeMap<&str, usize> = rules.keys().copied().zip(0..).collect();
+    let mut seen = BTreeMap::new();
+    let results: Vec<Value> = document
+        .findings
+        .iter()
+        .map(|finding| result(finding, index[finding.rule.as_str()], &fingerprint(finding, &mut seen)))
+        .collect();
+    let rules: Vec<Value> = rules.into_iter().map(|(id, worst)| rule(id, worst)).collect();
     super::json(&json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -23,13 +35,41 @@ pub fn findings(document: &FindingsDocument) -> String {
     }))
 }
 
-fn result(finding: &FindingDocument) -> Value {
+/// What a rule is called; code hosts ask for each of these texts.
+fn rule(id: &str, worst: Severity) -> Value {
+    let words = id.replace('-', " ");
+    json!({
+        "id": id,
+        "shortDescription": {"text": words},
+        "fullDescription": {"text": format!("{words}, found by flinkops validate")},
+        "help": {"text": "Each result says what is wrong at its place and, where it can be told, what to do about it."},
+        "defaultConfiguration": {"level": level(worst)},
+    })
+}
+
+fn result(finding: &FindingDocument, rule: usize, fingerprint: &str) -> Value {
     json!({
         "ruleId": finding.rule,
+        "ruleIndex": rule,
         "level": level(finding.severity),
         "message": {"text": message(finding)},
         "locations": [{"physicalLocation": location(finding)}],
+        "partialFingerprints": {"flinkops/v1": fingerprint},
     })
+}
+
+/// What tells a finding from all others and stays the same when lines above it come and go.
+fn fingerprint<'d>(finding: &'d FindingDocument, seen: &mut BTreeMap<[&'d str; 3], usize>) -> String {
+    let what = [finding.rule.as_str(), finding.file.as_str(), finding.message.as_str()];
+    let times = seen.entry(what).or_default();
+    *times += 1;
+    let mut hasher = Sha256::new();
+    for part in what {
+        hasher.update(part);
+        hasher.update([0]);
+    }
+    hasher.update(times.to_string());
+    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -40,10 +80,16 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
+/// A plain text; only a link has brackets that mean something (SARIF 2.1.0, section 3.11.6).
 fn message(finding: &FindingDocument) -> String {
-    match &finding.hint {
-        Some(hint) => format!("{}. {hint}", finding.message),
-        None => finding.message.clone(),
+    let text = match &finding.hint {
+        Some(hint) => clean(&format!("{}. {hint}", finding.message)),
+        None => clean(&finding.message),
+    };
+    if text.contains("](") {
+        text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
+    } else {
+        text
     }
 }
 
@@ -79,6 +125,8 @@ mod tests {
     use super::*;
     use crate::flink::secret::Secrets;
     use crate::report::sample;
+    use crate::spec::Finding;
+    use crate::spec::finding::Place;
 
     #[test]
     fn a_finding_is_a_result_with_a_region() {
@@ -105,10 +153,57 @@ mod tests {
             "message": {
               "text": "unknown field `paralelism`. did you mean `parallelism`?"
             },
-            "ruleId": "unknown-field"
+            "partialFingerprints": {
+              "flinkops/v1": "5977cc3f74f493a3aca51190f30e71f7"
+            },
+            "ruleId": "unknown-field",
+            "ruleIndex": 0
           }
         ]
         "#);
+    }
+
+    #[test]
+    fn every_result_has_a_rule_and_a_fingerprint_that_lines_do_not_move() {
+        let moved = |line: usize| {
+            let mut finding = sample::finding();
+            finding.place.line = line;
+            finding
+        };
+        let warning = Finding::warning(
+            "odd",
+            Place::file("a:b/ö [x](y).yaml"),
+            "see [x](http://evil.example)\u{1b}[2J",
+        );
+        let of = |findings: &[Finding]| -> Value {
+            let document = FindingsDocument::new(findings, 1, &Secrets::default());
+            serde_json::from_str(&super::findings(&document)).unwrap()
+        };
+        let sarif = of(&[moved(2), warning, moved(9)]);
+        assert_eq!(sarif["version"], "2.1.0");
+        let run = &sarif["runs"][0];
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        let print =
+            |at: usize| run["results"][at]["partialFingerprints"]["flinkops/v1"].as_str().unwrap().to_owned();
+        for result in run["results"].as_array().unwrap() {
+            let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
+            assert_eq!(rule["id"], result["ruleId"]);
+            for text in ["shortDescription", "fullDescription", "help"] {
+                assert!(!rule[text]["text"].as_str().unwrap().is_empty(), "{rule}");
+            }
+            assert!(
+                ["error", "warning", "note"]
+                    .contains(&rule["defaultConfiguration"]["level"].as_str().unwrap())
+            );
+            let place = &result["locations"][0]["physicalLocation"];
+            let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+            assert!(uri.is_ascii() && !uri.contains([' ', ':', '[', '(']), "{uri}");
+            assert!(place["region"].is_null() || place["region"]["startLine"].as_u64() >= Some(1), "{place}");
+        }
+        assert_ne!(print(0), print(2), "the same mistake twice is two");
+        let elsewhere = of(&[moved(7)]);
+        assert_eq!(elsewhere["runs"][0]["results"][0]["partialFingerprints"]["flinkops/v1"], print(0));
+        assert_eq!(run["results"][1]["message"]["text"], "see \\[x\\](http://evil.example)\\\\u{1b}\\[2J");
     }
 
     #[test]

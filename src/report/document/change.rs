@@ -73,10 +73,10 @@ impl ChangeDocument {
             effect: change.effect,
             note: change.note.as_ref().map(|note| secrets.scrub(note).into_owned()),
             cause: change.cause,
-            owner: change
-                .owner
-                .as_ref()
-                .map(|owner| OwnerDocument { manager: owner.manager.clone(), time: owner.time }),
+            owner: change.owner.as_ref().map(|owner| OwnerDocument {
+                manager: secrets.scrub(&owner.manager).into_owned(),
+                time: owner.time,
+            }),
         }
     }
 }
