@@ -77,6 +77,26 @@ pub fn first<'a>(flat: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&
     names.iter().find_map(|name| flat.get(*name)).map(String::as_str).filter(|value| !value.is_empty())
 }
 
+/// The configuration a job runs with: the operator's own, under its cluster's, under its own.
+pub fn layered(
+    operator: &BTreeMap<String, String>,
+    cluster: Option<&Value>,
+    own: &Value,
+) -> BTreeMap<String, String> {
+    let mut flat = operator.clone();
+    flat.extend(effective(cluster, own));
+    flat
+}
+
+/// Whether a job with this spec and configuration keeps checkpoints or savepoints.
+pub fn keeps_state(spec: &Value, flat: &BTreeMap<String, String>) -> bool {
+    let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str);
+    matches!(mode, Some("savepoint" | "last-state"))
+        || flat.contains_key(CHECKPOINT_INTERVAL)
+        || first(flat, &CHECKPOINT_DIR).is_some()
+        || first(flat, &SAVEPOINT_DIR).is_some()
+}
+
 /// The configuration a job runs with: its cluster's, overridden by its own.
 pub fn effective(cluster: Option<&Value>, own: &Value) -> BTreeMap<String, String> {
     let of = |spec: &Value| spec.get("flinkConfiguration").map(flatten).unwrap_or_default();

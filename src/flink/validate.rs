@@ -72,8 +72,7 @@ struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     fn of(proposal: &'a Proposal<'a>) -> Self {
-        let mut configuration = proposal.operator.clone();
-        configuration.extend(config::effective(proposal.cluster, proposal.spec));
+        let configuration = config::layered(proposal.operator, proposal.cluster, proposal.spec);
         Self { proposal, configuration }
     }
 

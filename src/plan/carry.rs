@@ -1,8 +1,6 @@
 //! A session cluster's change takes its jobs with it, so they are carried over: stopped with a
 //! savepoint, written down, and started again when the cluster is ready (S8, S9, S12 to S14).
 
-use std::collections::BTreeMap;
-
 use super::guard;
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
@@ -129,7 +127,7 @@ fn refusal(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
             name: &subject.key.name,
             spec: subject.unit?.spec(),
             previous: Some(subject.live_spec()).filter(|_| subject.ever_ran()),
-            operator: &BTreeMap::new(),
+            operator: subject.operator,
             cluster: wanted.filter(|_| subject.role == Role::SessionJob),
         };
         let violation = validate(&proposal).into_iter().next()?;

@@ -7,7 +7,7 @@ use super::fleet::Fleet;
 use super::live::Schema;
 use super::subject::{Subject, World};
 use crate::spec::finding::Place;
-use crate::spec::{FILE, Finding};
+use crate::spec::{FILE, Finding, refusal};
 
 impl Subject<'_> {
     /// Says what Git wants of the unit, without what the cluster would drop: it could never become equal, and
@@ -30,6 +30,7 @@ impl Subject<'_> {
 
     /// Says what the cluster would refuse of what is to be written. What it holds already was taken once.
     pub(super) fn refuse(&mut self, world: World<'_>) {
+        self.refuse_on_cluster(world);
         let (Some(unit), Some(served)) = (self.unit, world.live.schema.served()) else { return };
         let is_written = |pointer: &str| {
             let path = path(pointer);
@@ -37,6 +38,19 @@ impl Subject<'_> {
         };
         if self.live.is_none() || !self.changes.is_empty() {
             self.findings.append(&mut served.refuse(unit, is_written));
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// A session job whose cluster is not in Git was not judged with it when it was read.
+    fn refuse_on_cluster(&mut self, world: World<'_>) {
+        let (Some(unit), Some(cluster)) = (self.unit, self.cluster_spec) else { return };
+        let in_git = self.key.cluster(unit.spec()).is_some_and(|key| world.desired.units.contains_key(&key));
+        if !in_git && cluster.is_object() {
+            let found =
+                refusal::findings(world.desired, &self.key, &unit.written, unit.spec(), Some(cluster));
+            self.findings.extend(found);
         }
     }
 }
@@ -65,6 +79,7 @@ pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
         findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
     }
     findings.sort();
+    findings.dedup();
     findings
 }
 

@@ -11,7 +11,7 @@ use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledg
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step};
-use crate::flink::config::{self, CHECKPOINT_DIR, CHECKPOINT_INTERVAL, SAVEPOINT_DIR};
+use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
 use crate::flink::status::Status;
@@ -120,6 +120,8 @@ pub struct Subject<'a> {
     pub findings: Vec<Finding>,
     /// The cluster of a session job, in Git where it is there, else live.
     pub cluster_spec: Option<&'a Value>,
+    /// What the operator is configured with, as far as Git states it.
+    pub operator: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Subject<'a> {
@@ -146,6 +148,7 @@ impl<'a> Subject<'a> {
             changes: Vec::new(),
             findings: Vec::new(),
             cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
+            operator: &world.desired.operator,
         };
         subject.want(world);
         subject.changes = subject.compare();
@@ -212,23 +215,21 @@ impl<'a> Subject<'a> {
     /// Whether the job keeps checkpoints or savepoints: by its upgrade mode or its configuration.
     pub fn keeps_state(&self) -> bool {
         let spec = self.running_spec();
-        let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str);
-        let flat = config::effective(self.cluster_spec, spec);
-        matches!(mode, Some("savepoint" | "last-state"))
-            || flat.contains_key(CHECKPOINT_INTERVAL)
-            || config::first(&flat, &CHECKPOINT_DIR).is_some()
-            || config::first(&flat, &SAVEPOINT_DIR).is_some()
+        config::keeps_state(spec, &self.effective(spec))
     }
 
     /// Whether a savepoint has somewhere to go.
     pub fn has_savepoint_dir(&self) -> bool {
-        let flat = config::effective(self.cluster_spec, self.running_spec());
-        config::first(&flat, &SAVEPOINT_DIR).is_some()
+        config::first(&self.effective(self.running_spec()), &SAVEPOINT_DIR).is_some()
     }
 
     /// What the job runs with once Git's wish is done.
     pub fn configuration(&self) -> BTreeMap<String, String> {
-        config::effective(self.cluster_spec, self.unit.map_or(self.live_spec(), Unit::spec))
+        self.effective(self.unit.map_or(self.live_spec(), Unit::spec))
+    }
+
+    fn effective(&self, spec: &Value) -> BTreeMap<String, String> {
+        config::layered(self.operator, self.cluster_spec, spec)
     }
 
     /// Whether the live job ever ran, as far as its status tells.

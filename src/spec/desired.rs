@@ -147,6 +147,9 @@ pub struct Desired {
     pub confirm_deletes: Option<usize>,
     /// The environment's policy, for what is not in Git any more.
     pub policy: Policy,
+    /// What the operator of this environment is configured with, as far as Git states it: it lies under the
+    /// configuration of every unit.
+    pub operator: BTreeMap<String, String>,
     /// How the revision relates to the one applied last. The loader says forward; whoever holds the
     /// repository and the cluster's marker corrects it.
     pub movement: Movement,

@@ -13,7 +13,7 @@ use super::graph::{self, Edges, Names};
 use super::ignore;
 use super::node::{Mark, Node};
 use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
-use super::refusal::{self, Specs};
+use super::refusal;
 use super::repository::{self, Environment, FILE, Repository};
 use super::source::{Limits, SourceTree};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
@@ -209,10 +209,15 @@ impl<'a> Loading<'a> {
     /// what was meant.
     fn refusals(&mut self) {
         let sound = self.folders.iter().filter(|folder| !folder.broken);
-        let specs: Specs = sound.flat_map(LoadedFolder::specs).collect();
+        let specs: BTreeMap<UnitKey, Value> = sound.flat_map(LoadedFolder::specs).collect();
         for folder in self.folders.iter_mut().filter(|folder| !folder.broken) {
             let units = folder.rendered.units.iter();
-            let found: Vec<Finding> = units.flat_map(|unit| refusal::findings(unit, &specs)).collect();
+            let judge = |unit: &RenderedUnit| {
+                let (spec, written) = (specs.get(&unit.key)?, &unit.manifest);
+                let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
+                Some(refusal::findings(&self.bare, &unit.key, written, spec, cluster))
+            };
+            let found: Vec<Finding> = units.filter_map(judge).flatten().collect();
             for finding in found {
                 folder.fail(finding);
             }
@@ -386,6 +391,7 @@ fn bare(tree: &SourceTree, repository: &Repository, environment: &Environment) -
         removed: repository.removed.clone(),
         confirm_deletes: repository.confirm,
         policy: environment.policy.clone(),
+        operator: environment.operator.clone(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),
         findings: Vec::new(),

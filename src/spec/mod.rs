@@ -21,7 +21,7 @@ mod names;
 pub mod node;
 mod object;
 pub mod policy;
-mod refusal;
+pub mod refusal;
 mod render;
 mod repository;
 pub mod schema;

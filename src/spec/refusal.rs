@@ -1,53 +1,88 @@
-//! What the operator would refuse, said at the line in Git that causes it.
-
-use std::collections::BTreeMap;
+//! What the operator would refuse, and what could not be stopped with its state kept, said at the line in Git
+//! that causes it.
 
 use serde_json::Value;
 
+use super::desired::Desired;
 use super::finding::Finding;
-use super::object::RenderedUnit;
-use crate::flink::kind::UnitKey;
+use super::node::Node;
+use crate::flink::config::{self, SAVEPOINT_DIR};
+use crate::flink::kind::{Kind, UnitKey};
 use crate::flink::validate::{Proposal, Violation, validate};
 
-/// Rules that the operator's own configuration can satisfy: it lies under that of every resource.
-const CONFIGURABLE: [&str; 9] = [
+/// Rules that the operator's own configuration can satisfy, and that keep no job from being stopped with a
+/// savepoint: they are only warned of, as it need not be stated in Git.
+const CONFIGURABLE: [&str; 4] = ["jar-uri", "memory", "rollback-without-ha", "standby-without-ha"];
+
+/// Rules about the folders of checkpoints and savepoints, without which a job could not be stopped with its
+/// state kept: where the operator's own configuration has them, `operatorDefaults` says so.
+const DIRECTORIES: [&str; 5] = [
     "checkpoint-directory",
-    "jar-uri",
-    "memory",
-    "rollback-without-ha",
     "savepoint-directory",
     "savepoint-directory-for-max-age",
     "savepoint-directory-for-nonce",
     "savepoint-directory-for-periodic",
-    "standby-without-ha",
 ];
 
-/// The spec of each unit of an environment that is known so far.
-pub type Specs = BTreeMap<UnitKey, Value>;
+/// Our own rule: the operator takes such a job.
+const UNSTOPPABLE: &str = "unstoppable";
 
-/// Everything for which the operator would refuse a unit if it were new.
-pub fn findings(unit: &RenderedUnit, specs: &Specs) -> Vec<Finding> {
-    let Some(spec) = specs.get(&unit.key) else { return Vec::new() };
-    let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
-    let proposal = Proposal {
-        kind: unit.key.kind,
-        name: &unit.key.name,
-        spec,
-        previous: None,
-        operator: &BTreeMap::new(),
-        cluster,
+/// Everything for which the operator would refuse a unit if it were new, and what keeps flinkops from ever
+/// stopping its job with a savepoint. `cluster` is the spec of a session job's cluster, where it is known.
+pub fn findings(
+    desired: &Desired,
+    key: &UnitKey,
+    written: &Node,
+    spec: &Value,
+    cluster: Option<&Value>,
+) -> Vec<Finding> {
+    let operator = &desired.operator;
+    let proposal = Proposal { kind: key.kind, name: &key.name, spec, previous: None, operator, cluster };
+    let mut violations = validate(&proposal);
+    if !violations.iter().any(|violation| violation.rule.starts_with("savepoint-directory")) {
+        violations.extend(unstoppable(&proposal));
+    }
+    let finding = |violation: &Violation| {
+        let finding = finding(violation, written, &desired.environment);
+        finding.unit(&key.name)
     };
-    validate(&proposal).iter().map(|violation| finding(unit, violation)).collect()
+    violations.iter().map(finding).collect()
 }
 
-fn finding(unit: &RenderedUnit, violation: &Violation) -> Finding {
+/// A job that keeps state but has nowhere to put a savepoint: the operator takes it, and flinkops could neither
+/// delete it nor carry it over. The file's own word `stateless` is consent to do without.
+fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
+    let mode = proposal.spec.pointer("/job/upgradeMode").and_then(Value::as_str);
+    let judged = proposal.kind == Kind::FlinkDeployment || proposal.cluster.is_some();
+    if !judged || proposal.spec.get("job").is_none() || mode == Some("stateless") {
+        return None;
+    }
+    let flat = config::layered(proposal.operator, proposal.cluster, proposal.spec);
+    let lacks = config::keeps_state(proposal.spec, &flat) && config::first(&flat, &SAVEPOINT_DIR).is_none();
+    lacks.then(|| Violation {
+        rule: UNSTOPPABLE,
+        pointer: "/spec/flinkConfiguration".into(),
+        message: format!(
+            "the job keeps state, and could not be stopped with a savepoint: {} is not set",
+            SAVEPOINT_DIR[0]
+        ),
+        hint: "set the savepoint directory in flinkConfiguration, or upgradeMode: stateless for a job whose state may be lost",
+    })
+}
+
+fn finding(violation: &Violation, written: &Node, environment: &str) -> Finding {
     let Violation { rule, pointer, message, hint } = violation;
-    let place = unit.manifest.place_of(pointer);
-    let finding = if CONFIGURABLE.contains(rule) {
+    let place = written.place_of(pointer);
+    let stated = format!(
+        "{hint}; where the operator itself is configured so, state it in environments.{environment}.operatorDefaults"
+    );
+    if CONFIGURABLE.contains(rule) {
         let message = format!("refused unless the operator's own configuration says otherwise: {message}");
-        Finding::warning(rule, place, message)
-    } else {
-        Finding::error(rule, place, format!("refused by the operator: {message}"))
-    };
-    finding.hint(*hint).unit(&unit.key.name)
+        return Finding::warning(rule, place, message).hint(stated);
+    }
+    if *rule == UNSTOPPABLE {
+        return Finding::error(rule, place, message).hint(stated);
+    }
+    let hint = if DIRECTORIES.contains(rule) { stated } else { (*hint).to_owned() };
+    Finding::error(rule, place, format!("refused by the operator: {message}")).hint(hint)
 }

@@ -17,6 +17,7 @@ use super::policy::Policy;
 use super::schema::Form;
 use super::source::{Limits, SourceTree};
 use super::yaml;
+use crate::flink::config;
 use crate::flink::kind::Kind;
 
 /// The file's path.
@@ -54,6 +55,8 @@ pub struct Environment {
     pub context: Option<String>,
     /// The policy for what is not in Git any more.
     pub policy: Policy,
+    /// What its operator is configured with, as far as it is stated.
+    pub operator: BTreeMap<String, String>,
     layers: BTreeMap<Kind, Node>,
 }
 
@@ -214,7 +217,17 @@ fn environment(
     let (policy, mut refused) = policy(layers[&Kind::FlinkDeployment].get("policy"));
     findings.append(&mut refused);
     let context = node.get("context").and_then(Node::text).map(str::to_owned);
-    Environment { name: name.to_owned(), mark: mark.clone(), namespace, namespaces, context, policy, layers }
+    let operator = node.get("operatorDefaults").map(|stated| config::flatten(&stated.to_value()));
+    Environment {
+        name: name.to_owned(),
+        mark: mark.clone(),
+        namespace,
+        namespaces,
+        context,
+        policy,
+        operator: operator.unwrap_or_default(),
+        layers,
+    }
 }
 
 /// `defaults` and `policy` of the repository and the environment as one layer under a job of this kind.

@@ -216,6 +216,7 @@ pub fn repository(revision: &str, units: &[(UnitKey, Value, Vec<UnitKey>)]) -> D
         removed: Vec::new(),
         confirm_deletes: None,
         policy,
+        operator: BTreeMap::new(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),
         findings: Vec::new(),

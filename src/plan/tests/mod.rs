@@ -4,6 +4,7 @@ mod dice;
 mod properties;
 mod recall;
 pub mod scene;
+mod stated;
 mod unread;
 
 use std::collections::BTreeMap;

@@ -85,6 +85,7 @@ impl Scene {
             removed: Vec::new(),
             confirm_deletes: None,
             policy: Policy::default(),
+            operator: BTreeMap::new(),
             movement: Movement::Forward,
             carried: BTreeSet::new(),
             findings: Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde_json::Value;
 
 use super::job::Allow;
 use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
@@ -51,6 +52,10 @@ pub struct EnvironmentFile {
     pub context: Option<String>,
     /// Laid over the repository's defaults, under every job.
     pub defaults: Option<Defaults>,
+    /// What the operator that serves this environment is configured with, and every resource so has without
+    /// writing it: such as `state.savepoints.dir`, or `kubernetes.operator.user.artifacts.allowed-schemes`. Only
+    /// stated here, never written to the cluster; keys may be flat or nested.
+    pub operator_defaults: Option<BTreeMap<String, Value>>,
     /// How flinkops may act here.
     pub policy: Option<PolicyLayer>,
 }
