@@ -11,8 +11,10 @@ use super::only::{self, Chosen};
 use super::redact::Redactor;
 use super::snapshot;
 use crate::cluster::{Cluster, ClusterError, Scope};
-use crate::plan::{self, Live, Plan};
+use crate::plan::forecast::{self, Forecast};
+use crate::plan::{self, Action, Live, Plan, UnitPlan};
 use crate::report::document::AgainstKind;
+use crate::sim::Rehearsal;
 use crate::spec::Desired;
 
 /// Which cluster.
@@ -63,6 +65,26 @@ pub(super) struct Look {
     pub(super) plan: Plan,
     /// Which those are; `None` where it is all of them.
     pub(super) chosen: Option<Chosen>,
+    /// When it was read.
+    pub(super) time: Timestamp,
+}
+
+impl Look {
+    /// What happens if the plan is carried out, on a model of the operator; `None` where there is nothing to do.
+    pub(super) fn forecast(&self, desired: &Desired) -> Option<Forecast> {
+        let quiet = |unit: &UnitPlan| unit.action == Action::Keep && unit.next.is_empty();
+        let nothing = self.plan.units.iter().all(quiet)
+            && self.plan.companions.iter().all(|companion| companion.action == Action::Keep);
+        if nothing {
+            return None;
+        }
+        let narrow = |plan: Plan| match &self.chosen {
+            Some(chosen) => chosen.restrict(plan),
+            None => plan,
+        };
+        let (desired, live) = forecast::concern(desired, &self.live, &self.plan);
+        Some(forecast::forecast(&desired, &mut Rehearsal::new(&live, self.time), &narrow))
+    }
 }
 
 impl Flags {
@@ -126,7 +148,7 @@ impl Target {
             desired.carried.clone_from(&chosen.carried);
             plan = chosen.restrict(plan::plan(desired, &live, time));
         }
-        Ok(Look { cluster: None, against, live, plan, chosen })
+        Ok(Look { cluster: None, against, live, plan, chosen, time })
     }
 }
 

@@ -35,10 +35,8 @@ enum FailOn {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some(document) = plan::document(&flags.target, None, flags.format, redactor).await? else {
-        return Ok(Exit::Failed);
-    };
-    let document = document.into_drift();
+    let Some(seen) = plan::look(&flags.target, None, redactor).await? else { return Ok(Exit::Failed) };
+    let document = seen.document(flags.format, redactor).into_drift();
     flags.output.write(&match flags.format {
         Format::Text => text::drift(&document, flags.output.width()),
         Format::Json => report::json(&document),

@@ -4,15 +4,16 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::cluster::ReadTarget;
+use super::cluster::{Look, ReadTarget};
 use super::dry_run::{self, DryRun};
 use super::exit::Exit;
 use super::load::Reading;
 use super::output::{self, Format};
 use super::redact::Redactor;
-use crate::plan::{self, Plan};
+use crate::plan::base;
 use crate::report::document::{AgainstKind, PlanDocument};
 use crate::report::{self, markdown, text};
+use crate::spec::Desired;
 
 /// What was typed.
 #[derive(Debug, Args)]
@@ -35,11 +36,15 @@ pub(super) struct Flags {
 
 /// Prints the plan.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let document = match &flags.base {
+    let seen = match &flags.base {
         Some(base) => compare(flags, base, redactor)?,
-        None => document(&flags.target, flags.dry_run, flags.format, redactor).await?,
+        None => look(&flags.target, flags.dry_run, redactor).await?,
     };
-    let Some(document) = document else { return Ok(Exit::Failed) };
+    let Some(seen) = seen else { return Ok(Exit::Failed) };
+    let mut document = seen.document(flags.format, redactor);
+    if let Some(forecast) = seen.look.forecast(&seen.desired) {
+        document = document.with_forecast(&forecast, &seen.look.plan, &redactor.secrets());
+    }
     flags.output.write(&match flags.format {
         Format::Text => text::plan(&document, flags.output.width()),
         Format::Json => report::json(&document),
@@ -54,13 +59,19 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     })
 }
 
-/// The plan as a document; `None` where the repository is too broken, after saying why.
-pub(super) async fn document(
+/// Both sides, as they were read.
+pub(super) struct Seen {
+    reading: Reading,
+    desired: Desired,
+    look: Look,
+}
+
+/// Reads both sides and plans; `None` where the repository is too broken, after saying why.
+pub(super) async fn look(
     target: &ReadTarget,
     dry_run: Option<DryRun>,
-    format: Format,
     redactor: &Redactor,
-) -> anyhow::Result<Option<PlanDocument>> {
+) -> anyhow::Result<Option<Seen>> {
     let Some((reading, mut desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
     let mut look = target.look(&reading, &mut desired, redactor).await?;
     if let (Some(_), Some(cluster)) = (dry_run, &look.cluster) {
@@ -68,28 +79,32 @@ pub(super) async fn document(
         look.plan.findings.append(&mut said);
         look.plan.findings.sort();
     }
-    Ok(Some(shown(&look.plan, look.against, &reading, format, redactor)))
+    Ok(Some(Seen { reading, desired, look }))
 }
 
-/// The plan from one revision to another.
-fn compare(flags: &Flags, base: &str, redactor: &Redactor) -> anyhow::Result<Option<PlanDocument>> {
+/// The same from one revision to another.
+fn compare(flags: &Flags, revision: &str, redactor: &Redactor) -> anyhow::Result<Option<Seen>> {
     let target = &flags.target;
     let Some((reading, desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
-    let Some(base) = reading.base(base, &desired, redactor)? else { return Ok(None) };
-    let plan = target.only().narrow(plan::base::plan(&desired, &base, Timestamp::now()), &desired)?;
-    Ok(Some(shown(&plan, AgainstKind::Revision, &reading, flags.format, redactor)))
+    let Some(from) = reading.base(revision, &desired, redactor)? else { return Ok(None) };
+    let time = Timestamp::now();
+    let live = base::before(&desired, &from, time);
+    let plan = base::plan(&desired, &live, time);
+    let chosen = target.only().choose(&plan, &desired)?;
+    let plan = match &chosen {
+        Some(chosen) => chosen.restrict(plan),
+        None => plan,
+    };
+    let look = Look { cluster: None, against: AgainstKind::Revision, live, plan, chosen, time };
+    Ok(Some(Seen { reading, desired, look }))
 }
 
-/// What is shown of a plan, and said beside it.
-fn shown(
-    plan: &Plan,
-    against: AgainstKind,
-    reading: &Reading,
-    format: Format,
-    redactor: &Redactor,
-) -> PlanDocument {
-    if format == Format::Text {
-        reading.say(&plan.findings, redactor);
+impl Seen {
+    /// The plan as a document; for a terminal its findings are said beside it.
+    pub(super) fn document(&self, format: Format, redactor: &Redactor) -> PlanDocument {
+        if format == Format::Text {
+            self.reading.say(&self.look.plan.findings, redactor);
+        }
+        PlanDocument::new(&self.look.plan, self.look.against, &redactor.secrets())
     }
-    PlanDocument::new(plan, against, &redactor.secrets())
 }

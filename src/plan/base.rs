@@ -11,18 +11,23 @@ use super::subject::World;
 use super::{companion, observe_once, patch};
 use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
-use crate::flink::kind::{API_VERSION, UnitKey};
+use crate::flink::kind::{API_VERSION, GROUP, UnitKey};
 use crate::spec::{Desired, Unit};
 
-/// Says what going from `base` to `desired` does, as far as Git can tell: what becomes of a state that only
-/// Flink knows is unknown.
-pub fn plan(desired: &Desired, base: &Desired, now: Timestamp) -> Plan {
+/// The cluster that going from `base` to `desired` begins with: it holds what `base` says, all of it settled.
+pub fn before(desired: &Desired, base: &Desired, now: Timestamp) -> Live {
     let mut live = live(base, now);
     for key in elsewhere(desired, base) {
         live.units.entry(key.clone()).or_insert_with(|| settled(key, json!({}), &Value::Null));
     }
     live.since = observe_once(&live);
-    let mut plan = super::plan(desired, &live, now);
+    live
+}
+
+/// Says what going to `desired` from such a cluster does, as far as Git can tell: what becomes of a state that
+/// only Flink knows is unknown.
+pub fn plan(desired: &Desired, before: &Live, now: Timestamp) -> Plan {
+    let mut plan = super::plan(desired, before, now);
     for unit in plan.units.iter_mut().filter(|unit| is_for_flink_to_tell(unit)) {
         unit.state = State::Unknown;
     }
@@ -98,6 +103,8 @@ fn settled(key: &UnitKey, mut object: Value, spec: &Value) -> LiveObject {
     object["metadata"]["namespace"] = json!(key.namespace);
     object["metadata"]["name"] = json!(key.name);
     object["spec"] = spec.clone();
+    let finalizer = format!("{}s.{GROUP}/finalizer", key.kind.as_str().to_lowercase());
+    object["metadata"]["finalizers"] = json!([finalizer]);
     LiveObject::new(in_cluster(object, settled_status(spec, 1)))
 }
 
@@ -119,12 +126,17 @@ pub fn settled_status(spec: &Value, generation: i64) -> Value {
     let suspended = is_suspended(spec);
     let state = if suspended { "suspended" } else { "running" };
     let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
-    let last = json!({"spec": {"job": {"state": state, "upgradeMode": mode}}}).to_string();
+    let mut last = json!({"spec": spec});
+    if spec.get("job").is_some_and(Value::is_object) {
+        last["spec"]["job"]["state"] = json!(state);
+        last["spec"]["job"]["upgradeMode"] = json!(mode);
+    }
+    let last = last.to_string();
     json!({
         "observedGeneration": generation,
         "lifecycleState": if suspended { "SUSPENDED" } else { "STABLE" },
         "jobManagerDeploymentStatus": "READY",
         "jobStatus": {"state": if suspended { "FINISHED" } else { "RUNNING" }},
-        "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": last},
+        "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": last, "lastStableSpec": last},
     })
 }

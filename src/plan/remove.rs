@@ -118,7 +118,7 @@ fn steps(subject: &Subject<'_>, stage: &Stage) -> Vec<Step> {
             StepKind::WaitGone,
         ],
         Stage::Stopping => &[StepKind::WaitSavepoint, StepKind::Record, StepKind::Delete, StepKind::WaitGone],
-        Stage::Stopped(path) if !subject.ledger.is_some_and(|ledger| ledger.is_final(&path)) => {
+        Stage::Stopped(path) if !subject.ledger.is_some_and(|ledger| ledger.is_final(path)) => {
             &[StepKind::Record, StepKind::Delete, StepKind::WaitGone]
         }
         Stage::Stopped(_) | Stage::Disposable | Stage::Stuck(_) => &[StepKind::Delete, StepKind::WaitGone],

@@ -14,6 +14,7 @@ mod difference;
 mod digest;
 pub mod document;
 mod emphasis;
+mod forecast;
 pub mod graphs;
 pub mod junit;
 pub mod markdown;

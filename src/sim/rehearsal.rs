@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::api::patch::Patch;
+use super::api::resource::Resource;
 use super::api::status::StatusError;
 use super::api::store::{DeleteOptions, Store, WriteOptions};
 use super::clock::{Clock, Hand};
@@ -98,6 +99,13 @@ impl Rehearsal {
             Write::Create { object } => drop(self.store.create(&key, object.clone(), &by)?),
             Write::Replace { object } => drop(self.store.replace(&key, object.clone(), &by)?),
             Write::Patch { patch, .. } => drop(self.store.patch(&key, &Patch::Merge(patch.clone()), &by)?),
+            // Of companions that the embedded API does not know, it is enough that they are there.
+            Write::Apply { object, .. } if Resource::by_kind(&key.api_version, &key.kind).is_none() => {
+                self.live.companions.insert(key, LiveObject::new(object.clone()));
+            }
+            Write::Delete { .. } if Resource::by_kind(&key.api_version, &key.kind).is_none() => {
+                self.live.companions.remove(&key);
+            }
             Write::Apply { object, force } => {
                 let patch = Patch::Apply { config: object.clone(), force: *force };
                 let written = self.store.patch(&key, &patch, &by)?;
@@ -120,7 +128,9 @@ impl Rehearsal {
         let pending = deployments::pending(&self.store);
         let now = self.store.now();
         if self.started.is_some_and(|at| at <= now) {
-            pending.iter().for_each(|object| deployments::make_available(&self.store, object));
+            for object in &pending {
+                deployments::make_available(&self.store, object);
+            }
             self.started = None;
         } else if !pending.is_empty() {
             self.started.get_or_insert(now + deployments::STARTUP);

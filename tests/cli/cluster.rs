@@ -41,6 +41,11 @@ fn from_plan_to_apply_to_nothing_to_do() {
 
     Wave 2
       + sink  create  starts for the first time
+
+    Forecast
+       1. ingest: created, started
+       2. sink: created, started
+      nothing restarts, no savepoint is taken
     --- stderr
     "#);
     let applied = world.apply();

@@ -170,6 +170,14 @@ fn a_plan_between_two_revisions_needs_no_cluster() {
       ~ upgraded  update  restarts from a savepoint  state unknown
           spec.image  registry.example.com/job:1 → registry.example.com/job:2
       + new       create  starts for the first time
+
+    Forecast
+       1. gone: stopped with a savepoint
+       2. loses: changed, restarted from nothing
+       3. upgraded: changed, savepoint taken, restarted with its state
+       4. new: created, started
+       5. gone: deleted
+      2 units restart, once each, 2 savepoints are taken
     --- stderr
     "#);
     let plan = repository.run(&["plan", "--base", "base", "--format", "json"]).expect(2).json();

@@ -1,7 +1,7 @@
 //! Whole flows on the embedded cluster: from a commit to counting jobs, state kept all along.
 
 mod properties;
-mod world;
+pub mod world;
 
 use flinkops::flink::kind::Kind;
 use flinkops::plan::ledger::Reason;

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{End, Ending, Forecast, Happening, Span, UnitForecast, What, is_bad};
 use crate::flink::kind::{ObjectKey, Role, UnitKey};
 use crate::plan::Live;
-use crate::plan::live::LiveObject;
 use crate::plan::outcome::{Action, BlockedBy, Plan, UnitPlan};
 use crate::plan::write::{Task, Write};
 
@@ -17,6 +16,10 @@ pub struct Account {
     begun: Timestamp,
     steps: Vec<Happening>,
     units: BTreeMap<UnitKey, Tally>,
+    /// What was last seen in the cluster.
+    live: BTreeSet<UnitKey>,
+    /// The session clusters; an application's own cluster is not worth a word beside its job.
+    sessions: BTreeSet<UnitKey>,
 }
 
 /// One unit so far.
@@ -30,8 +33,6 @@ struct Tally {
     touched: bool,
     /// Whether something happened to it since it was settled last.
     stirred: bool,
-    /// Whether it was last seen in the cluster.
-    live: bool,
     /// Whether it was last seen in a bad way.
     bad: bool,
 }
@@ -54,7 +55,8 @@ impl Tally {
 impl Account {
     /// An empty account.
     pub fn beginning(begun: Timestamp) -> Self {
-        Self { begun, steps: Vec::new(), units: BTreeMap::new() }
+        let (live, sessions) = (BTreeSet::new(), BTreeSet::new());
+        Self { begun, steps: Vec::new(), units: BTreeMap::new(), live, sessions }
     }
 
     fn add(&mut self, now: Timestamp, object: ObjectKey, unit: Option<&UnitKey>, what: What, why: &str) {
@@ -72,22 +74,25 @@ impl Account {
         for unit in &plan.units {
             self.observe_unit(unit, plan, live, now, first);
         }
-        let gone = |(key, tally): (&UnitKey, &Tally)| {
-            (tally.live && !live.units.contains_key(key)).then(|| key.clone())
-        };
-        let gone: Vec<UnitKey> = self.units.iter().filter_map(gone).collect();
+        let gone: Vec<UnitKey> =
+            self.live.iter().filter(|key| !live.units.contains_key(*key)).cloned().collect();
         for key in gone {
             self.add(now, (&key).into(), Some(&key), What::Gone, "");
-            let tally = self.tally(&key);
-            (tally.live, tally.touched) = (false, true);
+            self.tally(&key).touched = true;
+            self.live.remove(&key);
         }
     }
 
     fn observe_unit(&mut self, unit: &UnitPlan, plan: &Plan, live: &Live, now: Timestamp, first: bool) {
         let waits_for = waits_for(unit, plan);
         let bad = is_bad(unit.health);
+        if live.units.contains_key(&unit.key) {
+            self.live.insert(unit.key.clone());
+        }
+        if unit.role == Role::SessionCluster {
+            self.sessions.insert(unit.key.clone());
+        }
         let tally = self.tally(&unit.key);
-        tally.live |= live.units.contains_key(&unit.key);
         if !tally.touched {
             tally.waits_for.extend(waits_for);
         }
@@ -96,7 +101,9 @@ impl Account {
         tally.bad = bad || (tally.bad && !unit.settled);
         tally.stirred &= !settled;
         if failed {
-            self.add(now, (&unit.key).into(), Some(&unit.key), What::Failed, &unit.health_message);
+            let words =
+                unit.health_message.rsplit_once(" since ").map_or(unit.health_message.as_str(), |it| it.0);
+            self.add(now, (&unit.key).into(), Some(&unit.key), What::Failed, words);
         } else if settled {
             self.add(now, (&unit.key).into(), Some(&unit.key), What::Settled, "");
         }
@@ -119,10 +126,9 @@ impl Account {
         }
     }
 
-    /// Notes what Flink did. An application's cluster is not worth a word beside its job.
-    pub fn did(&mut self, unit: &UnitKey, what: What, live: Option<&LiveObject>, now: Timestamp) {
-        let session = live.is_none_or(|live| Role::of(unit.kind, live.spec()) == Role::SessionCluster);
-        if matches!(what, What::ClusterStopped | What::ClusterStarted) && !session {
+    /// Notes what Flink did.
+    pub fn did(&mut self, unit: &UnitKey, what: What, now: Timestamp) {
+        if matches!(what, What::ClusterStopped | What::ClusterStarted) && !self.sessions.contains(unit) {
             return;
         }
         self.add(now, unit.into(), Some(unit), what, "");
@@ -136,15 +142,15 @@ impl Account {
         }
     }
 
-    /// Sums up.
-    pub fn close(self, plan: &Plan, end: End) -> Forecast {
-        let plans: BTreeMap<&UnitKey, &UnitPlan> = plan.units.iter().map(|unit| (&unit.key, unit)).collect();
+    /// Sums up; the words are those of a plan that knows no times.
+    pub fn close(self, plan: &Plan, timeless: &Plan, end: End) -> Forecast {
+        let (plans, words) = (by_key(plan), by_key(timeless));
         let units = self.units.into_iter().filter_map(|(key, tally)| {
             let plan = plans.get(&key).copied();
             let ends = plan.map_or(Ending::Gone, |unit| ending(unit, end));
-            let gone = ends == Ending::Gone && !tally.live;
+            let gone = ends == Ending::Gone && !self.live.contains(&key);
             (tally.touched || !(ends == Ending::Settled || gone)).then(|| UnitForecast {
-                message: plan.map_or_else(String::new, message),
+                message: words.get(&key).map_or_else(String::new, |unit| message(unit)),
                 restarts: tally.restarts,
                 savepoints: tally.savepoints,
                 down: tally.down,
@@ -155,6 +161,10 @@ impl Account {
         });
         Forecast { units: units.collect(), steps: self.steps, end }
     }
+}
+
+fn by_key(plan: &Plan) -> BTreeMap<&UnitKey, &UnitPlan> {
+    plan.units.iter().map(|unit| (&unit.key, unit)).collect()
 }
 
 /// What a unit with something to do waits for that this plan, or a person, has to settle first.

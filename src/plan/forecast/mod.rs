@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::outcome::{Action, Blocked, Plan};
 use super::write::Task;
-use super::{Live, observe, plan, step};
+use super::{Live, observe, observe_once, plan, step};
 use crate::flink::health::Health;
 use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::spec::Desired;
@@ -209,7 +209,11 @@ fn look_ahead(
             }
             () => End::Blocked,
         };
-        return account.close(&plan, end);
+        // The model's times of day mean nothing to anybody: in words everything has been so for ever.
+        let live = model.live();
+        live.since = observe_once(live);
+        let timeless = narrow(super::plan(desired, live, now));
+        return account.close(&plan, &timeless, end);
     }
 }
 
@@ -232,7 +236,7 @@ fn goes_on(plan: &Plan, model: &mut dyn Model, account: &mut Account) -> bool {
     let happened = model.advance(until);
     let now = model.now();
     for (unit, what) in model.deeds() {
-        account.did(&unit, what, model.live().units.get(&unit), now);
+        account.did(&unit, what, now);
     }
     happened || plan.wake.is_some()
 }

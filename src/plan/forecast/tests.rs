@@ -103,7 +103,9 @@ impl Model for Simple {
             Temper::Idle | Temper::Refusing => false,
         };
         if self.temper == Temper::Obliging {
-            stirred.iter().for_each(|unit| self.settle(unit));
+            for unit in &stirred {
+                self.settle(unit);
+            }
         }
         self.now = if happens { until.min(self.now + PACE) } else { until };
         happens

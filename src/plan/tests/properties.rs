@@ -10,7 +10,7 @@ use super::dice::{Dice, Pair, backwards, field, respelt, spec};
 use super::scene::{Scene, patch_of, settled_status};
 use crate::flink::secret::{MASK, Secrets};
 use crate::plan::outcome::{Change, FieldEffect};
-use crate::plan::{Action, base};
+use crate::plan::{Action, Plan, base};
 use crate::report::document::{AgainstKind, PlanDocument};
 use crate::report::{self, markdown, text};
 use crate::spec::source::{Limits, SourceTree};
@@ -34,6 +34,12 @@ fn desired(spec: &str) -> Desired {
     let desired = loaded.environments.remove("prod").unwrap();
     assert_eq!(desired.units.len(), 1, "{:#?}", desired.findings);
     desired
+}
+
+/// The plan from one revision to another.
+fn between(base: &Desired, desired: &Desired) -> Plan {
+    let now = Scene::new().now;
+    base::plan(desired, &base::before(desired, base, now), now)
 }
 
 /// The table, told again: what a change of the field at a pointer does to a running job.
@@ -177,7 +183,7 @@ proptest! {
         let mut dice = Dice::new(&bytes);
         let spec = spec(&mut dice);
         let git = respelt(&mut dice, &spec);
-        let plan = base::plan(&desired(&backwards(&git)), &desired(&spec.to_string()), Scene::new().now);
+        let plan = between(&desired(&spec.to_string()), &desired(&backwards(&git)));
         prop_assert_eq!(plan.units[0].action, Action::Keep, "{:#?}", plan.units[0].changes);
     }
 
@@ -197,7 +203,7 @@ proptest! {
                 _ => spec["podTemplate"]["spec"]["containers"][1]["env"] = env("API_TOKEN"),
             }
         }
-        let plan = base::plan(&desired(&right.to_string()), &desired(&left.to_string()), Scene::new().now);
+        let plan = between(&desired(&left.to_string()), &desired(&right.to_string()));
         let manifests = [left, right].map(|spec| json!({"spec": spec}));
         let secrets = Secrets::collect(&manifests);
         let document = PlanDocument::new(&plan, AgainstKind::Revision, &secrets);

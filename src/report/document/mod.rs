@@ -2,6 +2,7 @@
 
 mod change;
 mod findings;
+mod forecast;
 mod graph;
 mod plan;
 mod snapshot;
@@ -12,6 +13,9 @@ mod tests;
 
 pub use change::{ChangeDocument, OwnerDocument};
 pub use findings::{FindingDocument, FindingsDocument, FindingsSummary};
+pub use forecast::{
+    ForecastDocument, ForecastSummary, HappeningDocument, SpanDocument, UnitForecastDocument,
+};
 pub use graph::{EdgeDocument, GraphDocument, NodeDocument, WhyDocument};
 pub use plan::{
     Against, AgainstKind, BlockedDocument, CompanionDocument, PlanDocument, PlanSummary, SourceDocument,

@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::change::ChangeDocument;
 use super::findings::FindingDocument;
+use super::forecast::ForecastDocument;
 use super::schema;
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::flink::secret::Secrets;
+use crate::plan::forecast::Forecast;
 use crate::plan::outcome::{
     Action, Blocked, BlockedBy, Cause, CompanionPlan, Effect, Plan, State, StepKind, UnitPlan,
 };
@@ -42,6 +44,9 @@ pub struct PlanDocument {
     pub companions: Vec<CompanionDocument>,
     /// What Git and the comparison brought up.
     pub findings: Vec<FindingDocument>,
+    /// What happens if the plan is carried out; absent where there is nothing to do, and in a drift report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastDocument>,
 }
 
 /// What Git is compared with.
@@ -219,13 +224,21 @@ impl PlanDocument {
                 .map(|companion| writer.companion(companion))
                 .collect(),
             findings: plan.findings.iter().map(|finding| FindingDocument::new(finding, secrets)).collect(),
+            forecast: None,
         }
+    }
+
+    /// The same document with what happens if the plan is carried out.
+    #[must_use]
+    pub fn with_forecast(self, forecast: &Forecast, plan: &Plan, secrets: &Secrets) -> Self {
+        Self { forecast: Some(ForecastDocument::new(forecast, plan, secrets)), ..self }
     }
 
     /// The same document reduced to what the cluster changed by itself.
     #[must_use]
     pub fn into_drift(mut self) -> Self {
         self.schema = schema::DRIFT;
+        self.forecast = None;
         for unit in &mut self.units {
             unit.changes.retain(ChangeDocument::is_drift);
             unit.since = unit.changes.iter().filter_map(ChangeDocument::time).min();

@@ -7,6 +7,7 @@ mod comment;
 mod diff;
 mod drift;
 mod escape;
+mod forecast;
 mod plan;
 mod waves;
 

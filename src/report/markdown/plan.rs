@@ -2,6 +2,7 @@
 
 use super::comment::Comment;
 use super::escape::{code, prose};
+use super::forecast::forecast;
 use super::{diff, list_findings, title, waves};
 use crate::plan::outcome::State;
 use crate::report::digest::{self, Blocker, Owner};
@@ -23,6 +24,7 @@ pub fn plan(document: &PlanDocument) -> String {
     comment.list("row", TABLE, rows.iter().map(Row::line));
     let blockers = digest::blockers(document);
     comment.list("blocking reason", "\n**Blocked**\n\n", blockers.iter().map(blocker_line));
+    forecast(&mut comment, document);
     comment.list("diagram", "", waves::fold(document).into_iter());
     let told: Vec<&Row<'_>> = rows.iter().filter(|row| row.has_details()).collect();
     comment.last_list("diff", "", told.into_iter().map(Row::fold));

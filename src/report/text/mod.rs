@@ -4,6 +4,7 @@
 
 mod change;
 mod drift;
+mod forecast;
 mod layout;
 mod page;
 mod plan;

@@ -1,6 +1,7 @@
 //! A plan for a terminal: totals, then what is dangerous, what is blocked, and the waves in order.
 
 use super::change;
+use super::forecast::forecast;
 use super::layout::columns;
 use super::page::{Page, Row};
 use super::style::{BOLD, DIM, PLAIN, RED, YELLOW, of_action, of_effect, of_state, paint};
@@ -31,6 +32,7 @@ pub fn plan(document: &PlanDocument, width: usize) -> String {
     }
     let held = document.units.iter().filter(|unit| unit.wave.is_none() && !unit.is_quiet());
     units(&mut page, "Held back", held.collect());
+    forecast(&mut page, document);
     page.text
 }
 

@@ -104,6 +104,12 @@ pub const RESOURCES: &[Resource] = &[
         has_generation: true,
         ..core("Deployment", "deployments", &["deploy"])
     },
+    Resource {
+        group: "autoscaling",
+        version: "v2",
+        has_status: true,
+        ..core("HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"])
+    },
     Resource { group: "coordination.k8s.io", ..core("Lease", "leases", &[]) },
     rbac("Role", "roles"),
     rbac("RoleBinding", "rolebindings"),

@@ -173,7 +173,9 @@ impl Agenda {
     /// Takes up everything there is.
     pub fn meet_all(&mut self) {
         let objects: Vec<Arc<Value>> = self.due.keys().filter_map(|key| self.store.get(key)).collect();
-        objects.iter().for_each(|object| self.meet(object));
+        for object in objects {
+            self.meet(&object);
+        }
     }
 
     /// Takes a resource up where its status says it stands, the first time. A session cluster is met with

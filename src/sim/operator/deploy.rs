@@ -155,7 +155,10 @@ impl Machine {
             }
             return Err("HA metadata is not available to restore from. Manual restore required.".into());
         }
-        self.flink.submit(&subject.key, plan, path.as_deref(), subject.now)
+        // What was stopped with its state has it somewhere, also where its status does not tell where.
+        let keeps = subject.status.last.as_ref().is_some_and(|last| last.upgrade_mode() != "stateless");
+        let somewhere = (keeps && self.flink.is_rehearsal()).then(|| "somewhere".to_owned());
+        self.flink.submit(&subject.key, plan, path.or(somewhere).as_deref(), subject.now)
     }
 
     /// A job as this spec submits it.
