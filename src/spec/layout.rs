@@ -106,14 +106,25 @@ impl<'a, 'r> Layout<'a, 'r> {
         group.refused.push(finding.clone());
     }
 
+    /// A listed folder without a job. One of several counts as unreadable, lest a path that was mistyped or
+    /// moved reads as a wish to delete its jobs (S1); where there is only one, nothing is left and that is
+    /// guarded by itself (S3).
     fn empty_roots(&mut self) {
         for root in self.roots {
             let within =
                 |group: &Group<'_>| group.folder == *root || group.folder.starts_with(&join(root, ""));
-            if !self.groups.values().any(within) {
-                let message = format!("the folder `{root}` holds no job folder and no manifest");
-                let finding = Finding::warning("no-jobs", Place::file(FILE), message);
+            if self.groups.values().any(within) {
+                continue;
+            }
+            let message = format!("the folder `{root}` holds no job folder and no manifest");
+            let place = Place::file(FILE);
+            if self.roots.len() == 1 {
+                let finding = Finding::warning("no-jobs", place, message);
                 self.findings.push(finding.hint("list the folders that do under `jobs` in flinkops.yaml"));
+            } else {
+                let finding = Finding::error("no-jobs", place, message)
+                    .hint(format!("mend the path under `jobs` in flinkops.yaml, or take `{root}` out where its jobs are to be deleted"));
+                self.group(root, root).refused.push(finding);
             }
         }
     }
