@@ -146,7 +146,7 @@ fn a_file_that_is_no_snapshot_is_refused_at_its_place() {
         text.replace(from, to)
     };
     let files = [
-        "".to_owned(),
+        String::new(),
         "{\"kind\": \"List\",\n \"items\": [".to_owned(),
         "{\"a\": 1,}".to_owned(),
         "error: the server doesn't have a resource type".to_owned(),
