@@ -14,7 +14,7 @@
 //! sealed    the cluster without its secrets, for a file
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -146,13 +146,13 @@ pub fn step(plan: &Plan) -> Vec<Task> {
     }
     tasks.extend(plan.records.iter().cloned());
     tasks.extend(plan.companions.iter().flat_map(|companion| companion.next.iter().cloned()));
-    let mut slots =
-        plan.concurrency.max(1).saturating_sub(plan.units.iter().filter(|u| is_under_way(u)).count());
+    let under_way: BTreeSet<&UnitKey> = plan.units.iter().filter_map(under_way).collect();
+    let mut slots = plan.concurrency.max(1).saturating_sub(under_way.len());
     let mut units: Vec<&UnitPlan> = plan.units.iter().filter(|unit| !unit.next.is_empty()).collect();
     units.sort_by(|a, b| a.wave.cmp(&b.wave).then_with(|| a.key.cmp(&b.key)));
     for unit in units {
         let starts = unit.action != Action::Keep && unit.suspended_by_us.is_none();
-        if starts && !is_under_way(unit) {
+        if starts && !under_way.contains(&unit.key) {
             if slots == 0 {
                 continue;
             }
@@ -163,10 +163,12 @@ pub fn step(plan: &Plan) -> Vec<Task> {
     tasks
 }
 
-/// A change that was made and has not settled yet; one that failed, or never settles, holds no place.
-fn is_under_way(unit: &UnitPlan) -> bool {
+/// Whose change was made and has not settled yet; one that failed, or never settles, holds no place. Jobs that
+/// are stopped for their session cluster are all one change, the cluster's (S12).
+fn under_way(unit: &UnitPlan) -> Option<&UnitKey> {
     let settling = unit.action == Action::Keep && unit.health == Health::Progressing && !unit.overdue;
-    unit.suspended_by_us.is_some() || settling
+    let own = (unit.suspended_by_us.is_some() || settling).then_some(&unit.key);
+    unit.suspended_for.as_ref().or(own)
 }
 
 fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
@@ -223,6 +225,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         since: subject.since.filter(|since| *since > Timestamp::MIN),
         overdue: subject.overdue_at(world).is_some_and(|at| at <= world.now),
         suspended_by_us: subject.kept_down().map(|operation| operation.since),
+        suspended_for: subject.kept_down_for(),
         next: Vec::new(),
     }
 }

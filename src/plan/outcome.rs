@@ -279,6 +279,8 @@ pub struct UnitPlan {
     pub overdue: bool,
     /// Since when flinkops itself keeps the job suspended.
     pub suspended_by_us: Option<Timestamp>,
+    /// The session cluster for whose change it is kept so.
+    pub suspended_for: Option<UnitKey>,
     /// What may be written for it right now, in order; only the first is sent in one round.
     pub next: Vec<Task>,
 }

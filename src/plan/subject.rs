@@ -9,7 +9,7 @@ use super::cause;
 use super::compare::{Comparison, Fields};
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
 use super::live::{Live, LiveObject};
-use super::operation::{Operation, savepoint_of};
+use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
@@ -245,6 +245,12 @@ impl<'a> Subject<'a> {
     /// The mark of a job that flinkops itself keeps suspended for the time being.
     pub fn kept_down(&self) -> Option<&Operation> {
         self.operation.as_ref().filter(|operation| self.is_suspended() && operation.is_temporary_stop())
+    }
+
+    /// The session cluster for whose change flinkops keeps the job suspended.
+    pub fn kept_down_for(&self) -> Option<UnitKey> {
+        let operation = self.kept_down()?;
+        self.key.cluster(self.live_spec()).filter(|_| operation.purpose == Purpose::ClusterChange)
     }
 
     /// Why a write is forbidden by a freeze, in the file or on the object (S19).

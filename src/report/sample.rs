@@ -40,6 +40,7 @@ pub(super) fn unit(name: &str, action: Action, effect: Effect, state: State) -> 
         since: None,
         overdue: false,
         suspended_by_us: None,
+        suspended_for: None,
         next: vec![],
     }
 }

@@ -344,6 +344,23 @@ fn s8_s9_s12_a_cluster_changes_only_after_every_job_is_safe_on_record() {
 }
 
 #[test]
+fn s12_a_cluster_change_counts_once_however_many_jobs_stop_for_it() {
+    let mut scene = session_scene("2g").git("other", application("o:2"), &[]);
+    scene = scene.running("other", application("o:1"));
+    scene.desired.policy.concurrency = 1;
+    assert_eq!(scene.writes(), ["patch other"], "one at a time");
+    scene.desired.units.remove(&key(APP, "other"));
+    scene.live.units.remove(&key(APP, "other"));
+    let scene = stop_with(stop_with(scene, "clicks", "s3://b/sp/1"), "views", "s3://b/sp/2");
+    assert_eq!(scene.writes(), ["record clicks", "record views"]);
+    let mut recorded = scene;
+    for task in step(&recorded.plan()) {
+        recorded.record(&task);
+    }
+    assert_eq!(recorded.writes(), ["patch sessions"], "the stopped jobs hold no place of their own");
+}
+
+#[test]
 fn s8_an_old_path_is_no_savepoint() {
     let scene = session_scene("2g").edit(JOB, "clicks", |object| {
         object["status"]["jobStatus"]["upgradeSavepointPath"] = json!("file:///sp/old");
