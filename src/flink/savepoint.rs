@@ -29,6 +29,16 @@ pub fn of_stopped(status: &Status, generation: i64, before: Option<&str>) -> Opt
     (stopped && fresh).then(|| path.to_owned())
 }
 
+/// Whether Flink of one version (`v1_20`) reads a savepoint that another took: an older one does not. What
+/// cannot be compared is left for Flink to tell.
+pub fn is_readable(taken: &str, by: &str) -> bool {
+    let number = |version: &str| {
+        let (major, minor) = version.strip_prefix('v')?.split_once('_')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    };
+    number(taken).zip(number(by)).is_none_or(|(taken, by)| taken <= by)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

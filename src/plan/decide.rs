@@ -1,15 +1,19 @@
 //! What to do about one unit, as if it were alone: the action, its effect, what becomes of its state.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::ledger::{Ledger, Savepoint};
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
 use super::remove;
+use super::rename;
 use super::restart::{self, Restart};
-use super::subject::{Decision, Ownership, Subject, World};
+use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::canonical::dotted;
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
+use crate::flink::savepoint::is_readable;
 use crate::spec::policy::{Adopt, Mode};
 use crate::spec::{Severity, Unit};
 
@@ -21,8 +25,8 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         return carried(subject);
     }
     let decision = match (subject.unit, subject.live) {
-        (Some(unit), None) => create(subject, unit),
-        (Some(unit), Some(live)) if live.deleting_since().is_some() => create(subject, unit)
+        (Some(unit), None) => create(world, subject, unit).blocked(rename::mistake(world, unit)),
+        (Some(unit), Some(live)) if live.deleting_since().is_some() => create(world, subject, unit)
             .because("the old object is being deleted")
             .blocked(Blocked::new(BlockedBy::Gate, "waits until the old object is gone")),
         (Some(unit), Some(_)) => compare(world, subject, unit),
@@ -57,31 +61,65 @@ fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decisi
     decision.blocked(frozen).blocked(held).blocked(refused).blocked(report)
 }
 
-fn create(subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let from_git = unit.spec().pointer("/job/initialSavepointPath").and_then(Value::as_str);
-    let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint());
+    let stopped = rename::origin(world, subject);
     let vanished = subject.live.is_none() && subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
     let decision = |state| Decision::new(Action::Create, Effect::Create, state);
     if subject.role == Role::SessionCluster {
         return decision(State::None);
+    }
+    let old = rename::leaving(world, unit).filter(|_| from_git.is_none() && !unit.consents.fresh);
+    if let Some(old) = old {
+        let name = &old.key.name;
+        let reason = format!("was {name}, and goes on from the savepoint that {name} is stopped with");
+        return decision(rename::state(&old)).because(reason);
     }
     match (from_git, stopped) {
         (Some(path), _) => decision(State::Replaced).because(format!("starts from {path}, as Git says")),
         (None, Some(savepoint)) if unit.consents.fresh => decision(State::Dropped)
             .because(format!("starts from nothing, as onCreate says, and not from {}", savepoint.path)),
         (None, Some(savepoint)) => decision(State::Kept)
-            .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path)),
+            .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path))
+            .blocked(unreadable(subject, unit, savepoint)),
         (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
             let consented = unit.consents.state_loss.is_some() || unit.consents.fresh;
-            let consent = consent(
-                consented,
-                "was deleted outside flinkops, and its last state is not known to be complete: name a savepoint \
+            let message = format!(
+                "was deleted outside flinkops, and its last state is not known to be complete{}: name a savepoint \
                  in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
+                subject.ledger.map_or_else(String::new, |ledger| history(ledger, world.now)),
             );
+            let consent = consent(consented, &message);
             decision(State::Dropped).because("deleted outside flinkops").blocked(consent)
         }
         (None, None) => decision(State::None),
     }
+}
+
+/// The newest savepoint on record, with its age: it is not the end of the state (S16).
+fn history(ledger: &Ledger, now: Timestamp) -> String {
+    let newest = ledger.savepoints.first();
+    newest.map_or_else(String::new, |savepoint| {
+        format!(
+            " (the newest savepoint on record, {}, is of {})",
+            savepoint.path,
+            clock_time(savepoint.time, now)
+        )
+    })
+}
+
+/// S16: a savepoint is read by the Flink version that took it, and by later ones.
+fn unreadable(subject: &Subject<'_>, unit: &Unit, savepoint: &Savepoint) -> Option<Blocked> {
+    let spec = subject.cluster_spec.unwrap_or(unit.spec());
+    let (taken, version) = (savepoint.flink_version.as_deref()?, spec.get("flinkVersion")?.as_str()?);
+    (!is_readable(taken, version)).then(|| {
+        let message = format!(
+            "the savepoint {} was taken by Flink {taken}, and {version} does not read it: go to {taken} or later, name \
+             another in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
+            savepoint.path
+        );
+        Blocked::new(BlockedBy::Consent, message)
+    })
 }
 
 fn consent(given: bool, message: &str) -> Option<Blocked> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::fleet::Fleet;
 use super::outcome::{Action, Blocked, BlockedBy};
+use super::rename;
 use super::subject::{CLUSTER_SETTLE, Decision, Subject, World};
 use crate::flink::health::Health;
 use crate::flink::kind::{Kind, UnitKey};
@@ -80,7 +81,7 @@ fn forward_gate(
     settled: &Settled,
     gates: &BTreeMap<UnitKey, Gate>,
 ) -> Gate {
-    let mut gate = Gate { blocked: None, open: true, pending: false };
+    let mut gate = after_old_self(world, (fleet, decisions), subject);
     let carried = world.desired.carried.contains(&subject.key);
     for (on, why) in if carried { runs_on(subject) } else { edges(subject) } {
         let upstream = gates.get(&on);
@@ -104,6 +105,25 @@ fn forward_gate(
         gate.blocked = gate.blocked.or(reason.map(|(by, message)| Blocked::on(by, on.clone(), message)));
     }
     gate
+}
+
+/// S18: a unit that had another name before goes once its old self is gone.
+fn after_old_self(
+    world: World<'_>,
+    (fleet, decisions): (&Fleet<'_>, &[Decision]),
+    subject: &Subject<'_>,
+) -> Gate {
+    let unit = subject.unit.filter(|_| subject.live.is_none());
+    let old = unit.and_then(|unit| rename::before(world, unit));
+    let Some(i) = old.and_then(|old| fleet.position(&old)) else {
+        return Gate { blocked: None, open: true, pending: false };
+    };
+    let key = &fleet.subjects[i].key;
+    let blocked = decisions[i].blocked.as_ref().map(|blocked| {
+        let message = format!("waits until {} is gone: {}", key.name, blocked.message);
+        Blocked::on(BlockedBy::Gate, key.clone(), message)
+    });
+    Gate { blocked, open: false, pending: true }
 }
 
 /// Why a dependency keeps its dependents; `None` where this plan settles it by itself.

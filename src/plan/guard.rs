@@ -3,6 +3,7 @@
 use super::ledger::ANNOTATION_SOURCE;
 use super::live::Live;
 use super::outcome::{Action, Blocked, BlockedBy};
+use super::rename;
 use super::subject::{Decision, Subject, World};
 use crate::spec::Desired;
 use crate::spec::desired::{Movement, Unknown};
@@ -26,8 +27,14 @@ pub fn movement(
 
 /// Blocks what the guards forbid.
 pub fn apply(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decision]) {
-    let deletes = || decisions.iter().filter(|decision| decision.action == Action::Delete);
-    let count = deletes().filter(|decision| decision.blocked.is_none()).count();
+    rename::unsaid(world, subjects, decisions);
+    // One that goes on under another name is not lost.
+    let is_counted = |(subject, decision): &(&Subject<'_>, &Decision)| {
+        decision.action == Action::Delete
+            && decision.blocked.is_none()
+            && rename::after(world, &subject.key).next().is_none()
+    };
+    let count = subjects.iter().zip(decisions.iter()).filter(is_counted).count();
     let reason = against_deletes(world, count);
     for (subject, decision) in subjects.iter().zip(decisions.iter_mut()) {
         if let Some(message) = foreign(world, &subject.key.namespace) {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! subject   one unit seen from both sides        compare, element, effect, cause, owner, schema
-//! decide    what to do about it, as if alone     restart, remove, carry, guard
+//! decide    what to do about it, as if alone     restart, remove, rename, carry, guard
 //! gate      who waits for whom                   companion
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
@@ -38,6 +38,7 @@ mod patch;
 mod recall;
 mod record;
 mod remove;
+mod rename;
 mod restart;
 mod schema;
 pub mod sealed;

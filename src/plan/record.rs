@@ -6,6 +6,7 @@ use super::compare::field_hashes;
 use super::gate;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint};
 use super::operation::{Purpose, savepoint_of};
+use super::rename;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
@@ -41,6 +42,23 @@ pub fn runs_again(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let mut ledger = subject.ledger.filter(|_| is_running(subject))?.clone();
     ledger.clear_final();
     task(world, subject, &ledger, "runs again")
+}
+
+/// What is noted of the unit that this one was: now that it runs under its new name, the savepoint it went on
+/// from is no end of the old one's any more (S16, S18).
+pub fn moved_on(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
+    let old = rename::before(world, subject.unit.filter(|_| is_running(subject))?)?;
+    let known = world.live.ledgers.get(&old).filter(|_| !world.live.units.contains_key(&old))?;
+    let mut ledger = known.clone();
+    ledger.clear_final();
+    let object = ledger.to_config_map(&world.desired.repository, &world.desired.environment, &old);
+    (ledger != *known).then(|| Task {
+        unit: Some(subject.key.clone()),
+        write: create_or_replace(object, &ledger.resource_version),
+        reason: "Recorded",
+        message: format!("runs on as {}", subject.key.name),
+        event: false,
+    })
 }
 
 fn is_running(subject: &Subject<'_>) -> bool {

@@ -3,6 +3,7 @@
 use super::guard;
 use super::operation::{Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::rename;
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
@@ -61,8 +62,10 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         return shelter(subject, &unknown.folder);
     }
     let consent = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
+    let why = rename::after(world, &subject.key).next();
+    let why = why.map_or_else(|| "left Git".into(), |unit| format!("is called {} now", unit.key.name));
     let mut decision =
-        stop(world, subject, consent.and_then(|removed| removed.state_loss.as_ref())).because("left Git");
+        stop(world, subject, consent.and_then(|removed| removed.state_loss.as_ref())).because(why);
     decision.action = Action::Delete;
     decision.effect = Effect::Delete;
     if !world.desired.policy.prune.enabled {

@@ -14,6 +14,7 @@ use super::outcome::{Action, Blocked, BlockedBy, CompanionPlan, Effect};
 use super::patch::{self, Patch};
 use super::record;
 use super::remove::{self, Stage};
+use super::rename;
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
@@ -49,7 +50,7 @@ impl<'a> Board<'a> {
                 None => record::bookkeeping(self.world, subject),
                 Some(_) => record::runs_again(self.world, subject),
             };
-            return record.into_iter().collect();
+            return record.into_iter().chain(record::moved_on(self.world, subject)).collect();
         }
         if let Some(blocked) = &decision.blocked {
             return self.undo(subject, blocked.by).into_iter().collect();
@@ -79,11 +80,11 @@ impl<'a> Board<'a> {
         }
     }
 
-    fn create(&self, subject: &Subject<'_>, unit: &Unit) -> Task {
+    fn create(&self, subject: &Subject<'a>, unit: &Unit) -> Task {
         let mut object = patch::manifest(self.world.desired, unit, &subject.hash);
         let from_git = unit.spec().pointer("/job/initialSavepointPath").is_some_and(|path| !path.is_null());
         let restores = !from_git && !unit.consents.fresh;
-        let stopped = subject.ledger.and_then(|ledger| ledger.last_savepoint()).filter(|_| restores);
+        let stopped = rename::origin(self.world, subject).filter(|_| restores);
         let mut message = "creates".to_owned();
         if let Some(savepoint) = stopped.filter(|_| subject.role.has_job()) {
             let operation = Operation {

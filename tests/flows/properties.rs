@@ -92,7 +92,7 @@ fn files(jobs: &[Job], mode: OperatorMode) -> BTreeMap<String, String> {
             let state = if job.suspended { "suspended" } else { "running" };
             writeln!(
                 text,
-                "  job: {{jarURI: \"https://x/app-{}.jar\", parallelism: 2, upgradeMode: {}, state: {state}}}",
+                "  job: {{jarURI: \"https://x/app-{index}-{}.jar\", parallelism: 2, upgradeMode: {}, state: {state}}}",
                 job.image, job.mode
             ).unwrap();
         }

@@ -7,10 +7,11 @@ use crate::flink::kind::UnitKey;
 use crate::plan::Live;
 use crate::plan::live::LiveObject;
 use crate::plan::outcome::{Action, Plan};
+use crate::plan::rename;
 use crate::spec::Desired;
 
 /// Cuts both sides down to the units with something to do or in the way, and all that is connected with
-/// them: what they depend on and what depends on them, clusters and their jobs.
+/// them: what they depend on and what depends on them, clusters and their jobs, a new name and the old one.
 ///
 /// Planned for again, this part says what the whole did about it. One bystander stays, since an
 /// environment without units is guarded (S3).
@@ -18,6 +19,7 @@ pub fn concern(desired: &Desired, live: &Live, plan: &Plan) -> (Desired, Live) {
     let mut neighbours = Neighbours::default();
     for unit in desired.units.values() {
         unit.depends_on.iter().for_each(|edge| neighbours.join(&unit.key, &edge.on));
+        rename::old_self(desired, live, unit).iter().for_each(|old| neighbours.join(&unit.key, old));
     }
     for (key, object) in &live.units {
         key.cluster(object.spec()).into_iter().for_each(|on| neighbours.join(key, &on));

@@ -3,6 +3,7 @@
 mod dice;
 mod properties;
 mod recall;
+mod rename;
 pub mod scene;
 mod stated;
 mod unread;
