@@ -28,6 +28,7 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         (Some(unit), None) => create(world, subject, unit).blocked(rename::mistake(world, unit)),
         (Some(unit), Some(live)) if live.deleting_since().is_some() => create(world, subject, unit)
             .because("the old object is being deleted")
+            .blocked(remove::hangs(world, subject))
             .blocked(Blocked::new(BlockedBy::Gate, "waits until the old object is gone")),
         (Some(unit), Some(_)) => compare(world, subject, unit),
         (None, _) => remove::decide(world, subject),

@@ -93,6 +93,16 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+/// A consent of `flinkops.yaml`, bound to the object it was used for (S21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsedConsent {
+    /// Uid of the object that was deleted.
+    pub uid: String,
+    /// The reason that was given.
+    pub reason: String,
+}
+
 /// The record of one unit. It outlives the unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +123,9 @@ pub struct Ledger {
     /// an object deleted by someone else can be told apart (S16).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
+    /// The consent to lose the state that a delete made use of (S21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<UsedConsent>,
     /// Why nothing is tried again for the time being (S23).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,

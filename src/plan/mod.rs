@@ -266,7 +266,7 @@ fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Opti
     let times = fleet.subjects.iter().flat_map(|subject| {
         let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
         let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
-        [subject.stop_deadline(world), subject.overdue_at(world), ready]
+        [subject.stop_deadline(world), subject.overdue_at(world), subject.hangs_at(world), ready]
     });
     settled.into_iter().chain(times.flatten()).filter(|at| *at > world.now).min()
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::compare::field_hashes;
 use super::gate;
-use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint};
+use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
 use super::operation::{Purpose, savepoint_of};
+use super::remove::{self, Stage};
 use super::rename;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
@@ -119,6 +120,10 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     ledger.uid.clear();
     ledger.held = None;
+    let stuck = matches!(remove::stage(subject), Stage::Stuck(_)) && subject.unit.is_none();
+    if let (Some(reason), Some(live), true) = (remove::consent(world, subject).0, subject.live, stuck) {
+        ledger.consent = Some(UsedConsent { uid: live.uid().to_owned(), reason: reason.clone() });
+    }
     if let Some(path) = path.filter(|path| !ledger.is_final(path)) {
         let reason = subject.operation.as_ref().map_or(Reason::Delete, |operation| match operation.purpose {
             Purpose::Recreate => Reason::Recreate,

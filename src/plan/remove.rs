@@ -1,10 +1,13 @@
 //! Removing a unit: what must be safe first, and how its job is stopped with a savepoint.
 
+use serde_json::Value;
+
 use super::guard;
+use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::rename;
-use super::subject::{Decision, Ownership, Subject, World};
+use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
 
@@ -61,11 +64,16 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     if let Some(unknown) = guard::unread(world, subject) {
         return shelter(subject, &unknown.folder);
     }
-    let consent = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
+    let (consent, used_up) = consent(world, subject);
     let why = rename::after(world, &subject.key).next();
     let why = why.map_or_else(|| "left Git".into(), |unit| format!("is called {} now", unit.key.name));
-    let mut decision =
-        stop(world, subject, consent.and_then(|removed| removed.state_loss.as_ref())).because(why);
+    let mut decision = stop(world, subject, consent).because(why);
+    decision.blocked = hangs(world, subject).or(decision.blocked);
+    if used_up {
+        decision = decision.because(
+            "the consent in flinkops.yaml was used for an earlier one of this name: give another reason for this one",
+        );
+    }
     decision.action = Action::Delete;
     decision.effect = Effect::Delete;
     if !world.desired.policy.prune.enabled {
@@ -73,6 +81,48 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
             decision.blocked(Blocked::new(BlockedBy::Policy, "left Git; policy.prune is off, so it stays"));
     }
     decision
+}
+
+/// The consent in `flinkops.yaml` to lose this unit's state, and whether there was one that is used up: it
+/// covers the object it was first used for, and no later one of the name (S21).
+pub fn consent<'a>(world: World<'a>, subject: &Subject<'_>) -> (Option<&'a String>, bool) {
+    let removed = world.desired.removed.iter().find(|removed| removed.name == subject.key.name);
+    let given = removed.and_then(|removed| removed.state_loss.as_ref());
+    let used = subject.ledger.and_then(|ledger| ledger.consent.as_ref());
+    let uid = subject.live.map(LiveObject::uid);
+    let used_up = used.is_some_and(|used| Some(&used.reason) == given && Some(used.uid.as_str()) != uid);
+    (given.filter(|_| !used_up), used_up)
+}
+
+/// What keeps an object that was told to go for longer than `policy.timeout`.
+pub fn hangs(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
+    let live = subject.live.filter(|_| subject.hangs_at(world).is_some_and(|at| at <= world.now))?;
+    let finalizers = live.value().pointer("/metadata/finalizers").and_then(Value::as_array);
+    let finalizers: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
+    let since = live.deleting_since().map_or_else(String::new, |since| clock_time(since, world.now));
+    let held = if finalizers.is_empty() { String::new() } else { format!(" ({})", finalizers.join(", ")) };
+    let message = format!("told to go at {since}, and still there{held}: {}", holder(subject, live));
+    Some(Blocked::new(BlockedBy::Gate, message))
+}
+
+/// What the operator waits for before it lets an object go (its `cleanup`), as far as the status tells.
+fn holder(subject: &Subject<'_>, live: &LiveObject) -> String {
+    let snapshot = live.status().pointer("/jobStatus/savepointInfo/triggerId").and_then(Value::as_str);
+    if snapshot.is_some_and(|id| !id.is_empty()) {
+        return "a savepoint of it is in progress".into();
+    }
+    if let Some(error) = &subject.status.error {
+        return format!("the operator says {error}");
+    }
+    match subject.role {
+        Role::SessionJob if subject.status.job == "RECONCILING" => {
+            "its job is lost, and the operator waits for it; what is on record is kept, so the finalizer may be removed \
+             by hand"
+                .into()
+        }
+        Role::SessionCluster => "the operator waits for jobs that still run on it, of this repository or not".into(),
+        _ => "the operator has not let it go".into(),
+    }
 }
 
 /// S1: a unit whose folder could not be read is unknown, not gone, and nothing is written to it. Except that

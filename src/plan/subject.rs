@@ -295,6 +295,11 @@ impl<'a> Subject<'a> {
         since.checked_add(timeout).ok().filter(|_| since > Timestamp::MIN)
     }
 
+    /// When an object that was told to go will have been there for too long (`policy.timeout`).
+    pub fn hangs_at(&self, world: World<'_>) -> Option<Timestamp> {
+        self.live?.deleting_since()?.checked_add(self.policy(world).timeout).ok()
+    }
+
     /// Whether the verdict, as it is, would let dependents go.
     pub fn is_healthy(&self) -> bool {
         matches!(self.verdict.health, Health::Settled | Health::Suspended)

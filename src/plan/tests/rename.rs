@@ -1,4 +1,4 @@
-//! A new name and the state that goes with it (S16, S18).
+//! A new name and the state that goes with it (S16, S18), and deletes that hang or were consented to (S21).
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -9,6 +9,8 @@ use super::super::step;
 use super::super::write::Write;
 use super::scene::{Scene, application, key, session, session_job};
 use super::{APP, JOB, blocked_by, stop_with};
+use crate::flink::kind::Kind;
+use crate::spec::RemovalConsent;
 
 /// `old` runs and left Git; `new` is in Git.
 fn renamed(said: Option<&str>) -> Scene {
@@ -150,4 +152,48 @@ fn s16_the_age_of_what_is_left_is_told() {
     scene.now += SignedDuration::from_hours(48);
     let message = scene.of("a").blocked.unwrap().message;
     assert!(message.contains("s3://b/sp/9, is of 2026-01-01 12:00 UTC"), "{message}");
+}
+
+#[test]
+fn s21_a_consent_covers_the_object_it_was_first_used_for() {
+    let broken = |mut scene: Scene, uid: &str| {
+        scene = scene.running("a", application("a:1")).edit(Kind::FlinkDeployment, "a", |object| {
+            object["metadata"]["uid"] = json!(uid);
+            object["status"]["jobManagerDeploymentStatus"] = json!("ERROR");
+        });
+        scene
+    };
+    let mut scene = broken(Scene::new().git("b", application("b:1"), &[]), "first");
+    scene.desired.removed.push(RemovalConsent { name: "a".into(), state_loss: Some("retired".into()) });
+    assert_eq!(scene.writes(), ["record a", "create b"]);
+    remember(&mut scene);
+    assert_eq!(scene.writes(), ["delete a", "create b"]);
+    let mut scene = broken(scene, "second");
+    assert_eq!(blocked_by(&scene, "a"), Some(BlockedBy::Consent));
+    scene.desired.removed[0].state_loss = Some("retired for good".into());
+    assert_eq!(blocked_by(&scene, "a"), None);
+}
+
+#[test]
+fn a_delete_that_hangs_is_told_with_what_holds_it() {
+    let mut scene = Scene::new()
+        .git("sessions", session("1g"), &[])
+        .running("sessions", session("1g"))
+        .running("clicks", session_job("savepoint"))
+        .edit(JOB, "clicks", |object| {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T12:00:00Z");
+            object["metadata"]["finalizers"] = json!(["flinksessionjobs.flink.apache.org/finalizer"]);
+            object["status"]["jobStatus"]["state"] = json!("RECONCILING");
+        });
+    let told = |scene: &Scene| scene.of("clicks").blocked.map_or_else(String::new, |blocked| blocked.message);
+    assert!(!told(&scene).contains("finalizer"), "not yet");
+    assert_eq!(scene.plan().wake, Some("2026-01-01T12:10:00Z".parse().unwrap()), "woken to tell it");
+    scene.now += SignedDuration::from_mins(10);
+    let message = told(&scene);
+    assert!(message.contains("flinksessionjobs.flink.apache.org/finalizer"), "{message}");
+    assert!(message.contains("its job is lost"), "{message}");
+    let scene = scene.edit(JOB, "clicks", |object| {
+        object["status"]["jobStatus"]["savepointInfo"] = json!({"triggerId": "a1"});
+    });
+    assert!(told(&scene).contains("a savepoint of it is in progress"));
 }
