@@ -17,7 +17,9 @@ pub fn normalise(path: &str) -> String {
 /// The savepoint that a stopped job was stopped with, if it is one that counts.
 ///
 /// It counts only when the operator's last reconciled spec, of this very generation, says suspended by
-/// savepoint, and the path is real: not the dummy, and not the path `before` the suspend.
+/// savepoint, and the path is real: not the dummy, not the path `before` the suspend, and not a checkpoint
+/// unless the job failed or was cancelled, since Flink discards those of one that finished. Operator 1.7.0
+/// was seen to put one in the place of the savepoint just taken, when Flink answered it from its cache.
 pub fn of_stopped(status: &Status, generation: i64, before: Option<&str>) -> Option<String> {
     let last = status.last_reconciled.as_ref()?;
     let stopped = status.generation == Some(generation)
@@ -26,7 +28,14 @@ pub fn of_stopped(status: &Status, generation: i64, before: Option<&str>) -> Opt
         && last.upgrade_mode.as_deref() == Some("savepoint");
     let path = status.savepoint.as_deref().filter(|path| *path != LAST_STATE_DUMMY)?;
     let fresh = before.is_none_or(|before| normalise(before) != normalise(path));
-    (stopped && fresh).then(|| path.to_owned())
+    let discarded = is_checkpoint(path) && !matches!(status.job.as_str(), "FAILED" | "CANCELED");
+    (stopped && fresh && !discarded).then(|| path.to_owned())
+}
+
+/// Whether Flink gave this path to a checkpoint of its own: those end in `chk-<number>`.
+pub fn is_checkpoint(path: &str) -> bool {
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    name.strip_prefix("chk-").is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Whether Flink of one version (`v1_20`) reads a savepoint that another took: an older one does not. What
@@ -64,6 +73,16 @@ mod tests {
         assert_eq!(of_stopped(&suspended("savepoint", LAST_STATE_DUMMY), 2, None), None);
         assert_eq!(of_stopped(&suspended("savepoint", "file:/sp/1"), 2, Some("file:///sp/1/")), None);
         assert_eq!(of_stopped(&suspended("last-state", "file:/sp/2"), 2, None), None);
+    }
+
+    #[test]
+    fn s8_a_checkpoint_of_a_finished_job_does_not_count() {
+        let mut status = suspended("savepoint", "file:/cp/1fd122aeba054dcd0000000000000002/chk-8");
+        assert_eq!(of_stopped(&status, 2, None), None);
+        status.job = "RECONCILING".into();
+        assert_eq!(of_stopped(&status, 2, None), None, "its cluster has restarted since");
+        status.job = "FAILED".into();
+        assert!(of_stopped(&status, 2, None).is_some(), "what a failed job retained is still there");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::rename;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
+use crate::flink::savepoint::{LAST_STATE_DUMMY, is_checkpoint};
 
 /// The bookkeeping a unit needs that is as Git wants it; `None` where the record is up to date.
 pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
@@ -84,7 +85,7 @@ fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
 
 /// Whether a restore path is a savepoint and not a checkpoint, which its job will delete.
 fn is_savepoint(path: &str) -> bool {
-    path != crate::flink::savepoint::LAST_STATE_DUMMY && !path.contains("/chk-")
+    path != LAST_STATE_DUMMY && !is_checkpoint(path)
 }
 
 fn savepoint(world: World<'_>, subject: &Subject<'_>, path: &str, reason: Reason, last: bool) -> Savepoint {
