@@ -95,8 +95,8 @@ impl Suite {
     fn missing(&self, program: &str) -> String {
         let (what, why) = match program {
             "go" => ("Go 1.24 or newer", "builds what they talk to"),
-            "mvn" => ("Maven", "fetches the Flink operator's custom resource definitions"),
-            _ => ("a JDK 17 or newer", "unpacks the Flink operator's custom resource definitions"),
+            "mvn" => ("Maven", "fetches the Flink operator"),
+            _ => ("a JDK 17 or newer", "unpacks or runs the Flink operator"),
         };
         let Self { name, off } = self;
         format!(
@@ -111,7 +111,8 @@ impl Suite {
     }
 }
 
-fn fingerprint(text: &str) -> String {
+/// A short name for what is made from a text.
+pub fn fingerprint(text: &str) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(text).iter().take(6).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::SUITE;
+use crate::parts::Suite;
 
 /// Where the Go modules lie whose packages are built.
-const MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/go");
+pub const MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/go");
 
 /// The etcd binary.
 pub fn etcd() -> Result<PathBuf> {
@@ -41,13 +42,18 @@ pub fn operator_crds(version: &str) -> Result<Vec<String>> {
 }
 
 fn fetch_crds(version: &str, folder: &Path) -> Result<()> {
-    let artifact = format!("org.apache.flink:flink-kubernetes-operator-api:{version}:jar");
-    SUITE.run(
+    copy_artifact(&SUITE, &format!("flink-kubernetes-operator-api:{version}"), folder)?;
+    let jar = format!("flink-kubernetes-operator-api-{version}.jar");
+    SUITE.run(Command::new("jar").args(["xf", &jar, "META-INF/fabric8"]).current_dir(folder))
+}
+
+/// Fetches one artifact of Flink, `name:version`, into a folder.
+pub fn copy_artifact(suite: &Suite, artifact: &str, folder: &Path) -> Result<()> {
+    let artifact = format!("org.apache.flink:{artifact}:jar");
+    suite.run(
         Command::new("mvn")
             .args(["--quiet", "--batch-mode", "dependency:copy"])
             .args([format!("-Dartifact={artifact}"), format!("-DoutputDirectory={}", folder.display())])
             .current_dir(folder),
-    )?;
-    let jar = format!("flink-kubernetes-operator-api-{version}.jar");
-    SUITE.run(Command::new("jar").args(["xf", &jar, "META-INF/fabric8"]).current_dir(folder))
+    )
 }

@@ -1,6 +1,7 @@
 //! One kube-apiserver with its etcd and the operator's custom resource definitions.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -51,9 +52,13 @@ impl Cluster {
 
     /// A client that authenticates by this bearer token.
     pub async fn client(&self, token: &str) -> Result<Client> {
+        Ok(Client::try_from(self.config(token).await?)?)
+    }
+
+    /// What a client that authenticates by this bearer token is made of.
+    pub async fn config(&self, token: &str) -> Result<Config> {
         let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig(token, "default"))?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
     }
 
     /// Writes a kubeconfig for this token and namespace, for `flinkops --kubeconfig`.
@@ -145,8 +150,9 @@ fn get(path: &str) -> http::Request<Vec<u8>> {
 
 fn start_etcd() -> Result<(Server, String)> {
     let [client, peer] = free_ports()?.map(|port| format!("http://127.0.0.1:{port}"));
-    let server = Server::start("etcd", &artifacts::etcd()?, |folder| {
-        Ok(vec![
+    let server = Server::start("etcd", |folder| {
+        let mut etcd = Command::new(artifacts::etcd()?);
+        etcd.args([
             format!("--data-dir={}", folder.join("data").display()),
             "--name=test".to_owned(),
             "--unsafe-no-fsync".to_owned(),
@@ -156,20 +162,22 @@ fn start_etcd() -> Result<(Server, String)> {
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--initial-cluster=test={peer}"),
-        ])
+        ]);
+        Ok(etcd)
     })?;
     Ok((server, client))
 }
 
 fn start_apiserver(etcd_url: &str) -> Result<(Server, String)> {
     let [port] = free_ports()?;
-    let server = Server::start("kube-apiserver", &artifacts::kube_apiserver()?, |folder| {
+    let server = Server::start("kube-apiserver", |folder| {
         // The server makes its own certificate first, whose key serves to sign tokens as well.
         let (key, tokens) = (folder.join("apiserver.key"), folder.join("tokens.csv"));
         let policy = folder.join("audit-policy.json");
         std::fs::write(&policy, AUDITED)?;
         std::fs::write(&tokens, format!("{TOKEN},admin,admin,system:masters\n"))?;
-        Ok(vec![
+        let mut apiserver = Command::new(artifacts::kube_apiserver()?);
+        apiserver.args([
             format!("--etcd-servers={etcd_url}"),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
@@ -186,7 +194,8 @@ fn start_apiserver(etcd_url: &str) -> Result<(Server, String)> {
             "--endpoint-reconciler-type=none".to_owned(),
             // No controller makes the accounts that pods would need.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
-        ])
+        ]);
+        Ok(apiserver)
     })?;
     Ok((server, format!("https://127.0.0.1:{port}")))
 }

@@ -1,109 +1,26 @@
 //! The daemon as deployed, from Git to the real API server, seen through the commands of the others.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use flinkops::flink::kind::{API_VERSION, Kind};
+use flinkops::flink::kind::Kind;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::{Api, Client};
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::deploy::{self, READER, WRITER};
+use super::deploy::{READER, WRITER};
 use super::operator::Operator;
+use super::place::Place;
 use super::rights::LIFE;
 use super::server::free_ports;
 use super::{Operator as Release, cluster};
 
 /// Reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A repository on disk and what is needed to let flinkops at it.
-struct Place {
-    folder: TempDir,
-    namespace: String,
-    admin: Client,
-}
-
-impl Place {
-    async fn new(cluster: &super::Cluster) -> Result<Self> {
-        let namespace = cluster.namespace().await?;
-        let place = Self { folder: tempfile::tempdir()?, admin: cluster.admin().await?, namespace };
-        for account in [WRITER, READER] {
-            let rules = deploy::rules(account);
-            let token = deploy::install(cluster, &place.namespace, account, &rules).await?;
-            cluster.write_kubeconfig(&place.kubeconfig(account), &token, &place.namespace)?;
-        }
-        git2::Repository::init(place.repository())?;
-        Ok(place)
-    }
-
-    fn repository(&self) -> PathBuf {
-        self.folder.path().join("repository")
-    }
-
-    fn kubeconfig(&self, account: &str) -> PathBuf {
-        self.folder.path().join(account)
-    }
-
-    /// Commits the files of one revision of [`LIFE`].
-    fn commit(&self, revision: usize) -> Result<()> {
-        let repository = git2::Repository::open(self.repository())?;
-        let mut index = repository.index()?;
-        index.clear()?;
-        for (path, text) in LIFE[revision].files {
-            let file = self.repository().join(path);
-            std::fs::create_dir_all(file.parent().context("a folder")?)?;
-            std::fs::write(&file, text.replace("NAMESPACE", &self.namespace))?;
-            index.add_path(Path::new(path))?;
-        }
-        let tree = repository.find_tree(index.write_tree()?)?;
-        index.write()?;
-        let author = git2::Signature::now("somebody", "somebody@example.com")?;
-        let parent = repository.head().ok().map(|head| head.peel_to_commit()).transpose()?;
-        let parents: Vec<_> = parent.iter().collect();
-        repository.commit(Some("HEAD"), &author, &author, "a change", &tree, &parents)?;
-        Ok(())
-    }
-
-    fn flinkops(&self, account: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flinkops"));
-        command.args(arguments).env("KUBECONFIG", self.kubeconfig(account));
-        command
-    }
-
-    /// Runs a command of the read-only account on HEAD; answers with its exit code and JSON.
-    fn read(&self, command: &str) -> Result<(i32, Value)> {
-        let repository = self.repository();
-        let repository = repository.to_str().context("an ordinary path")?;
-        let arguments = [command, "--repo", repository, "--revision", "HEAD", "--format", "json"];
-        let Output { status, stdout, stderr } = self.flinkops(READER, &arguments).output()?;
-        let said = String::from_utf8_lossy(&stderr);
-        let document =
-            serde_json::from_slice(&stdout).with_context(|| format!("{command}: {status}\n{said}"))?;
-        Ok((status.code().context("an exit code")?, document))
-    }
-
-    fn orders(&self) -> Api<DynamicObject> {
-        let kind = Kind::FlinkDeployment;
-        let (group, version) = API_VERSION.split_once('/').expect("a group");
-        let resource = ApiResource::from_gvk_with_plural(
-            &GroupVersionKind::gvk(group, version, kind.as_str()),
-            kind.plural(),
-        );
-        Api::namespaced_with(self.admin.clone(), &self.namespace, &resource)
-    }
-
-    async fn parallelism(&self) -> Result<Value> {
-        Ok(self.orders().get("orders").await?.data["spec"]["job"]["parallelism"].clone())
-    }
-}
 
 /// The daemon, as the container would run it.
 struct Daemon {
@@ -114,7 +31,7 @@ struct Daemon {
 impl Daemon {
     fn start(place: &Place) -> Result<Self> {
         let [port] = free_ports()?;
-        let repository = place.repository().to_str().context("an ordinary path")?.to_owned();
+        let repository = place.repository().to_owned();
         let settings = [
             ("REPOSITORY", repository),
             ("REVISION", "HEAD".to_owned()),
@@ -176,6 +93,14 @@ fn deployed_arguments() -> Result<Vec<String>> {
     pod.containers.into_iter().next().and_then(|container| container.args).context("arguments")
 }
 
+fn orders(place: &Place) -> Api<DynamicObject> {
+    place.objects(Kind::FlinkDeployment)
+}
+
+async fn parallelism(place: &Place) -> Result<Value> {
+    Ok(orders(place).get("orders").await?.data["spec"]["job"]["parallelism"].clone())
+}
+
 async fn until(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     let mut last = String::new();
@@ -212,7 +137,7 @@ async fn git_becomes_the_cluster_and_drift_has_a_name() {
 }
 
 async fn live(place: &Place) -> Result<()> {
-    place.commit(0)?;
+    place.commit(LIFE[0].files)?;
     let daemon = Daemon::start(place)?;
     until("the daemon to be ready", async || Ok(daemon.page("/readyz")?.starts_with("HTTP/1.1 200"))).await?;
     ensure!(daemon.page("/healthz")?.starts_with("HTTP/1.1 200"), "not healthy");
@@ -223,27 +148,25 @@ async fn live(place: &Place) -> Result<()> {
     daemon.stop().await?;
     let edit = Patch::Merge(json!({"spec": {"job": {"parallelism": 7}}}));
     let manager = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
-    let edited = place.orders().patch("orders", &manager, &edit).await?;
+    let edited = orders(place).patch("orders", &manager, &edit).await?;
     names_the_drift(place, &edited)?;
 
     // The next daemon puts it back, and follows Git.
     let daemon = Daemon::start(place)?;
-    until("the drift to be healed", async || Ok(place.parallelism().await? == json!(1))).await?;
+    until("the drift to be healed", async || Ok(parallelism(place).await? == json!(1))).await?;
     until_settled(place, 3).await?;
-    place.commit(1)?;
-    until("the next revision", async || Ok(place.parallelism().await? == json!(2))).await?;
+    place.commit(LIFE[1].files)?;
+    until("the next revision", async || Ok(parallelism(place).await? == json!(2))).await?;
     until_settled(place, 3).await?;
-    place.commit(2)?;
-    until("what left Git to be gone", async || Ok(place.orders().get_opt("orders").await?.is_none())).await?;
+    place.commit(LIFE[2].files)?;
+    until("what left Git to be gone", async || Ok(orders(place).get_opt("orders").await?.is_none())).await?;
     until_settled(place, 1).await?;
     daemon.stop().await
 }
 
 /// Every unit that Git renders is in the cluster, field for field.
 async fn equals_git(place: &Place) -> Result<()> {
-    let repository = place.repository();
-    let arguments =
-        ["render", "--repo", repository.to_str().context("an ordinary path")?, "--revision", "HEAD"];
+    let arguments = ["render", "--repo", place.repository(), "--revision", "HEAD"];
     let rendered = place.flinkops(READER, &arguments).output()?.stdout;
     let rendered = String::from_utf8(rendered)?;
     let mut seen = 0;
@@ -251,7 +174,7 @@ async fn equals_git(place: &Place) -> Result<()> {
         let manifest = Value::deserialize(document)?;
         if manifest["kind"] == Kind::FlinkDeployment.as_str() {
             let name = manifest["metadata"]["name"].as_str().context("a name")?;
-            let live = place.orders().get(name).await?;
+            let live = orders(place).get(name).await?;
             ensure!(live.data["spec"] == manifest["spec"], "{name}: {} is not {manifest}", live.data["spec"]);
             seen += 1;
         }

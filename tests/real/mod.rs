@@ -2,17 +2,20 @@
 //!
 //! Both are built from Go modules on first use and started once per test process. The Flink operator's
 //! custom resource definitions come out of its Maven artifact. `FLINKOPS_TEST_REAL=off` leaves these
-//! tests out on purpose; nothing else does.
+//! tests out on purpose; nothing else does. The real operator with real Flink beside it is in `stack`.
 
 mod artifacts;
 mod cluster;
 mod daemon;
 mod deploy;
+mod flink;
 mod operator;
+mod place;
 mod plans;
 mod rights;
 mod scene;
 mod server;
+mod stack;
 
 pub use cluster::Cluster;
 use tokio::sync::OnceCell;

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
@@ -24,29 +24,34 @@ exit "$status"
 "#;
 
 /// How many of a server's last words are kept for an error message.
-const LAST_WORDS: usize = 30;
+const LAST_WORDS: usize = 60;
 
-/// A guarded server and its folder.
+/// A guarded server and its folder. Ends when dropped.
 pub struct Server {
-    name: &'static str,
+    name: String,
     folder: PathBuf,
     guard: Mutex<Child>,
     words: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Server {
-    /// Starts `program` with the arguments that `arguments` makes from the server's fresh folder.
-    pub fn start(
-        name: &'static str,
-        program: &Path,
-        arguments: impl FnOnce(&Path) -> Result<Vec<String>>,
-    ) -> Result<Self> {
+    /// Starts the program with the arguments and the environment that `command` makes from the
+    /// server's fresh folder.
+    pub fn start(name: &str, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix(&format!("flinkops-{name}-")).tempdir()?;
-        let mut guard = Command::new("sh")
+        let command = command(folder.path())?;
+        let mut guarded = Command::new("sh");
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => guarded.env(variable, value),
+                None => guarded.env_remove(variable),
+            };
+        }
+        let mut guard = guarded
             .args(["-c", GUARD])
             .arg(folder.path())
-            .arg(program)
-            .args(arguments(folder.path())?)
+            .arg(command.get_program())
+            .args(command.get_args())
             // Its own group: an interrupt at the terminal reaches the test process alone, and the
             // guard then cleans up.
             .process_group(0)
@@ -57,7 +62,7 @@ impl Server {
             .with_context(|| format!("failed to start {name}"))?;
         let words = Arc::default();
         listen(guard.stderr.take().context("no standard error")?, Arc::clone(&words));
-        Ok(Self { name, folder: folder.keep(), guard: Mutex::new(guard), words })
+        Ok(Self { name: name.to_owned(), folder: folder.keep(), guard: Mutex::new(guard), words })
     }
 
     /// The server's folder, gone once it has ended.
@@ -65,9 +70,14 @@ impl Server {
         &self.folder
     }
 
+    /// How it ended, once it has.
+    pub fn ended(&self) -> Result<Option<ExitStatus>> {
+        Ok(self.guard.lock().expect("no panic under lock").try_wait()?)
+    }
+
     /// Fails with the server's last words once it has ended.
     pub fn check(&self) -> Result<()> {
-        match self.guard.lock().expect("no panic under lock").try_wait()? {
+        match self.ended()? {
             None => Ok(()),
             Some(status) => anyhow::bail!("{} ended with {status}:\n{}", self.name, self.last_words()),
         }
@@ -77,6 +87,15 @@ impl Server {
     pub fn last_words(&self) -> String {
         let words = self.words.lock().expect("no panic under lock");
         words.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(guard) = self.guard.get_mut() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
     }
 }
 

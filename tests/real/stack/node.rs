@@ -1,0 +1,171 @@
+//! A node that runs the Pods of Flink clusters as local processes.
+//!
+//! A Pod that no scheduler has placed is removed at once when deleted, and anybody with the right may
+//! write its status: with these two facts of the API server a loop is all that a node takes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, Config, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::pod::{Flink, Ports, Process};
+use crate::parts::Suite;
+
+const PACE: Duration = Duration::from_millis(300);
+/// The longest pause before a container is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const SUITE: &Suite = &super::FLINK;
+
+/// Runs until the test process ends, on a thread of its own: a test's runtime ends with the test.
+pub fn start(config: Config, flink: Flink) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let client = Client::try_from(config).expect("a working configuration");
+            let mut node = Node { client, flink, ports: BTreeMap::new(), pods: BTreeMap::new() };
+            loop {
+                if let Err(error) = node.step().await {
+                    SUITE.say(&format!("node: {error:#}"));
+                }
+                tokio::time::sleep(PACE).await;
+            }
+        });
+    });
+}
+
+struct Node {
+    client: Client,
+    flink: Flink,
+    /// What the TaskManagers of a cluster need to find its JobManager, by namespace and cluster.
+    ports: BTreeMap<(String, String), Ports>,
+    pods: BTreeMap<String, Running>,
+}
+
+/// A Pod whose process was started at least once.
+struct Running {
+    process: Process,
+    ready: bool,
+    restarts: u32,
+    /// Since when it is no more, and when it is started again.
+    again: Option<Instant>,
+}
+
+impl Node {
+    async fn step(&mut self) -> Result<()> {
+        let pods: Api<Pod> = Api::all(self.client.clone());
+        let labels = ListParams::default().labels("type=flink-native-kubernetes");
+        let pods: BTreeMap<_, _> =
+            pods.list(&labels).await?.into_iter().filter_map(|pod| Some((pod.uid()?, pod))).collect();
+        self.pods.retain(|uid, _| pods.contains_key(uid));
+        for (uid, pod) in pods {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+            if pod.metadata.deletion_timestamp.is_some() || ["Failed", "Succeeded"].contains(&phase) {
+                continue;
+            }
+            // One Pod's trouble holds up no other.
+            if let Err(error) = self.look_after(&uid, &pod).await {
+                SUITE.say(&format!("node: {}: {error:#}", pod.name_any()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_after(&mut self, uid: &str, pod: &Pod) -> Result<()> {
+        let Some(running) = self.pods.get_mut(uid) else {
+            if let Some(process) = self.launch(pod).await? {
+                let running = Running { process, ready: false, restarts: 0, again: None };
+                self.pods.insert(uid.to_owned(), running);
+            }
+            return Ok(());
+        };
+        if let Some(again) = running.again {
+            if Instant::now() >= again
+                && let Some(process) = self.launch(pod).await?
+            {
+                let running = self.pods.get_mut(uid).context("a Pod that is looked after")?;
+                running.process = process;
+                running.again = None;
+                running.restarts += 1;
+            }
+            return Ok(());
+        }
+        if let Some(status) = running.process.server.ended()? {
+            SUITE.say(&format!(
+                "{} ended with {status}:\n{}",
+                pod.name_any(),
+                running.process.server.last_words()
+            ));
+            running.ready = false;
+            if running.process.job_manager {
+                // As a kubelet does: at once, then with a growing pause.
+                let pause = Duration::from_secs(3) * running.restarts * running.restarts;
+                running.again = Some(Instant::now() + pause.min(LONGEST_PAUSE));
+                let restarts = running.restarts;
+                let reason = if restarts == 0 { "ContainerCreating" } else { "CrashLoopBackOff" };
+                let waiting = json!({"waiting": {"reason": reason}});
+                return self.report(pod, "Running", false, restarts, &waiting).await;
+            }
+            let code = status.code().unwrap_or(137);
+            let phase = if code == 0 { "Succeeded" } else { "Failed" };
+            let terminated = json!({"terminated": {"exitCode": code}});
+            return self.report(pod, phase, false, 0, &terminated).await;
+        }
+        if !running.ready && running.process.is_ready() {
+            running.ready = true;
+            let restarts = running.restarts;
+            let now = jiff::Timestamp::now().to_string();
+            let state = json!({"running": {"startedAt": now}});
+            return self.report(pod, "Running", true, restarts, &state).await;
+        }
+        Ok(())
+    }
+
+    /// Starts a Pod's process; not yet where its settings are still to be written, or gone already.
+    async fn launch(&mut self, pod: &Pod) -> Result<Option<Process>> {
+        let cluster = pod.labels().get("app").context("no cluster")?.clone();
+        let namespace = pod.namespace().context("no namespace")?;
+        let settings = Api::namespaced(self.client.clone(), &namespace);
+        let Some(settings) = settings.get_opt(&format!("flink-config-{cluster}")).await? else {
+            return Ok(None);
+        };
+        let key = (namespace, cluster);
+        if Process::is_job_manager(pod) {
+            self.ports.insert(key.clone(), Ports::free()?);
+        }
+        let ports = self.ports.get(&key).context("its JobManager was never started")?;
+        self.flink.start(pod, settings, ports).map(Some)
+    }
+
+    async fn report(&self, pod: &Pod, phase: &str, ready: bool, restarts: u32, state: &Value) -> Result<()> {
+        let container = pod.spec.as_ref().and_then(|spec| spec.containers.first()).context("no container")?;
+        let condition = |(name, holds): (&str, bool)| {
+            let word = if holds { "True" } else { "False" };
+            json!({"type": name, "status": word})
+        };
+        // A JobManager knows its TaskManager only once that was scheduled.
+        let conditions =
+            [("PodScheduled", true), ("Initialized", true), ("ContainersReady", ready), ("Ready", ready)];
+        let address = "127.0.0.1";
+        let status = json!({"status": {
+            "phase": phase,
+            "podIP": address, "podIPs": [{"ip": address}], "hostIP": address,
+            "conditions": conditions.map(condition),
+            "containerStatuses": [{
+                "name": container.name, "image": container.image, "imageID": "",
+                "ready": ready, "started": ready, "restartCount": restarts, "state": state,
+            }],
+        }});
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
+        let written =
+            pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await;
+        match written {
+            // It was deleted in between.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            written => Ok(written.map(drop)?),
+        }
+    }
+}
