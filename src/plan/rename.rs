@@ -76,19 +76,16 @@ pub fn state(old: &Subject<'_>) -> State {
 pub fn mistake(world: World<'_>, unit: &Unit) -> Option<Blocked> {
     let keys = namesakes(unit)?;
     let name = &keys[0].name;
-    let message = match before(world, unit) {
-        Some(old) => {
-            let other = after(world, &old).find(|other| other.key != unit.key)?;
-            format!(
-                "renamedFrom: {name} stands in the file of {} too: only one can go on from it",
-                other.key.name
-            )
-        }
-        None => {
-            let stays = |key: &&UnitKey| **key != unit.key && world.desired.units.contains_key(*key);
-            keys.iter().find(stays)?;
-            format!("renamedFrom: {name}, which is in Git still: remove its folder, or this field")
-        }
+    let message = if let Some(old) = before(world, unit) {
+        let other = after(world, &old).find(|other| other.key != unit.key)?;
+        format!(
+            "renamedFrom: {name} stands in the file of {} too: only one can go on from it",
+            other.key.name
+        )
+    } else {
+        let stays = |key: &&UnitKey| **key != unit.key && world.desired.units.contains_key(*key);
+        keys.iter().find(stays)?;
+        format!("renamedFrom: {name}, which is in Git still: remove its folder, or this field")
     };
     Some(Blocked::new(BlockedBy::Policy, message))
 }

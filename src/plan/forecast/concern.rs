@@ -19,7 +19,9 @@ pub fn concern(desired: &Desired, live: &Live, plan: &Plan) -> (Desired, Live) {
     let mut neighbours = Neighbours::default();
     for unit in desired.units.values() {
         unit.depends_on.iter().for_each(|edge| neighbours.join(&unit.key, &edge.on));
-        rename::old_self(desired, live, unit).iter().for_each(|old| neighbours.join(&unit.key, old));
+        if let Some(old) = rename::old_self(desired, live, unit) {
+            neighbours.join(&unit.key, &old);
+        }
     }
     for (key, object) in &live.units {
         key.cluster(object.spec()).into_iter().for_each(|on| neighbours.join(key, &on));
