@@ -78,10 +78,7 @@ impl Look {
         if nothing {
             return None;
         }
-        let narrow = |plan: Plan| match &self.chosen {
-            Some(chosen) => chosen.restrict(plan),
-            None => plan,
-        };
+        let narrow = |plan: Plan| only::narrow(plan, self.chosen.as_ref());
         let (desired, live) = forecast::concern(desired, &self.live, &self.plan);
         Some(forecast::forecast(&desired, &mut Rehearsal::new(&live, self.time), &narrow))
     }

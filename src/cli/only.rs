@@ -33,10 +33,8 @@ pub(super) struct Chosen {
 impl Flags {
     /// The plan reduced to the units that are meant.
     pub(super) fn narrow(&self, plan: Plan, desired: &Desired) -> Result<Plan, Usage> {
-        Ok(match self.choose(&plan, desired)? {
-            Some(chosen) => chosen.restrict(plan),
-            None => plan,
-        })
+        let chosen = self.choose(&plan, desired)?;
+        Ok(narrow(plan, chosen.as_ref()))
     }
 
     /// The choice among a plan's units; `None` where it is all of them.
@@ -76,6 +74,14 @@ fn carried(plan: &Plan, units: &BTreeSet<UnitKey>) -> BTreeSet<UnitKey> {
     });
     let along = clusters.flat_map(|unit| &unit.steps).map(|step| &step.unit);
     jobs.chain(along).filter(|key| !units.contains(*key)).cloned().collect()
+}
+
+/// The plan reduced to the choice, if one was made.
+pub(super) fn narrow(plan: Plan, chosen: Option<&Chosen>) -> Plan {
+    match chosen {
+        Some(chosen) => chosen.restrict(plan),
+        None => plan,
+    }
 }
 
 impl Chosen {

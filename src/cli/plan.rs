@@ -8,6 +8,7 @@ use super::cluster::{Look, ReadTarget};
 use super::dry_run::{self, DryRun};
 use super::exit::Exit;
 use super::load::Reading;
+use super::only;
 use super::output::{self, Format};
 use super::redact::Redactor;
 use crate::plan::base;
@@ -91,10 +92,7 @@ fn compare(flags: &Flags, revision: &str, redactor: &Redactor) -> anyhow::Result
     let live = base::before(&desired, &from, time);
     let plan = base::plan(&desired, &live, time);
     let chosen = target.only().choose(&plan, &desired)?;
-    let plan = match &chosen {
-        Some(chosen) => chosen.restrict(plan),
-        None => plan,
-    };
+    let plan = only::narrow(plan, chosen.as_ref());
     let look = Look { cluster: None, against: AgainstKind::Revision, live, plan, chosen, time };
     Ok(Some(Seen { reading, desired, look }))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
-use flinkops::cluster::{Cluster, Scope};
+use flinkops::cluster::Scope;
 use flinkops::flink::kind::{API_VERSION, Kind};
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -14,8 +14,7 @@ use tempfile::TempDir;
 
 use super::deploy::{self, READER};
 use super::operator::Operator;
-use super::rights::LIFE;
-use super::scene;
+use super::rights::reader;
 use super::{Operator as Release, cluster};
 
 const ADMIN: &str = "admin";
@@ -234,11 +233,7 @@ async fn refused(cluster: &super::Cluster) -> Result<()> {
 #[tokio::test]
 async fn the_schema_is_sent_once_to_whoever_may_log_in() {
     let Some(cluster) = cluster(Release::V1_10).await else { return };
-    let namespace = cluster.namespace().await.expect("a namespace");
-    let token =
-        deploy::install(cluster, &namespace, READER, &deploy::rules(READER)).await.expect("an account");
-    let desired = scene::desired(&LIFE[0], &namespace).expect("a repository");
-    let reader = Cluster::new(cluster.client(&token).await.expect("a client"), "real");
+    let (namespace, desired, reader) = reader(cluster).await.expect("an account that only reads");
     for _ in 0..2 {
         let live = reader.observe(&Scope::of(&desired)).await.expect("a reading");
         assert!(live.schema.served().is_some(), "{:?}", live.schema);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use flinkops::cluster::{Cluster, Scope};
+use flinkops::spec::Desired;
 use futures::StreamExt as _;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use tracing_subscriber::fmt::MakeWriter;
@@ -291,14 +292,19 @@ async fn miss(
     Ok(())
 }
 
+/// A new namespace with the first commit of [`LIFE`] for it, read with the rights of `plan` and `drift` only.
+pub async fn reader(cluster: &super::Cluster) -> Result<(String, Desired, Cluster)> {
+    let namespace = cluster.namespace().await?;
+    let token = deploy::install(cluster, &namespace, READER, &deploy::rules(READER)).await?;
+    let desired = scene::desired(&LIFE[0], &namespace)?;
+    let reader = Cluster::new(cluster.client(&token).await?, "real");
+    Ok((namespace, desired, reader))
+}
+
 #[tokio::test]
 async fn the_reader_uses_every_right_it_has_and_misses_none() {
     let Some(cluster) = cluster(Release::V1_10).await else { return };
-    let namespace = cluster.namespace().await.expect("a namespace");
-    let token =
-        deploy::install(cluster, &namespace, READER, &deploy::rules(READER)).await.expect("an account");
-    let desired = scene::desired(&LIFE[0], &namespace).expect("a repository");
-    let reader = Cluster::new(cluster.client(&token).await.expect("a client"), "real");
+    let (namespace, desired, reader) = reader(cluster).await.expect("an account that only reads");
     let live = reader.observe(&Scope::of(&desired)).await.expect("everything that a plan is made from");
     assert!(live.schema.served().is_some(), "{:?}", live.schema);
     let (used, refused) = used(cluster, &namespace, READER);
