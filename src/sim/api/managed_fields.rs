@@ -43,7 +43,7 @@ impl Author {
 pub struct Entry {
     /// Whose it is.
     pub author: Author,
-    /// When it was last written.
+    /// When it was last written; empty where that was never noted.
     pub time: String,
     /// What is owned.
     pub fields: FieldSet,
@@ -64,9 +64,12 @@ impl Entry {
     fn to_json(&self) -> Value {
         let mut entry = json!({
             "manager": self.author.manager, "operation": self.author.operation(),
-            "apiVersion": self.author.api_version, "time": self.time,
+            "apiVersion": self.author.api_version,
             "fieldsType": "FieldsV1", "fieldsV1": self.fields.to_json(),
         });
+        if !self.time.is_empty() {
+            entry["time"] = json!(self.time);
+        }
         if self.author.part != Part::Whole {
             entry["subresource"] = json!(self.author.part.as_str());
         }
@@ -223,5 +226,13 @@ mod tests {
         managed.clone().write_into(&mut object);
         assert_eq!(object["metadata"]["managedFields"][0]["subresource"], "status");
         assert_eq!(ManagedFields::of(Some(&object)), managed);
+    }
+
+    #[test]
+    fn an_entry_without_a_time_gets_none() {
+        let entry = json!({"manager": "one", "operation": "Update", "fieldsV1": {"f:spec": {"f:a": {}}}});
+        let mut object = json!({"metadata": {"managedFields": [entry]}});
+        ManagedFields::of(Some(&object)).write_into(&mut object);
+        assert_eq!(object["metadata"]["managedFields"][0].get("time"), None);
     }
 }
