@@ -80,7 +80,8 @@ impl Look {
         }
         let narrow = |plan: Plan| only::narrow(plan, self.chosen.as_ref());
         let (desired, live) = forecast::concern(desired, &self.live, &self.plan);
-        Some(forecast::forecast(&desired, &mut Rehearsal::new(&live, self.time), &narrow))
+        let mut model = Rehearsal::new(&live, &desired.operator, self.time);
+        Some(forecast::forecast(&desired, &mut model, &narrow))
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Comparison<'a> {
     pub operation: Option<&'a Operation>,
     /// The spec of a session job's cluster.
     pub cluster: Option<&'a Value>,
+    /// What the operator is configured with, as far as Git states it.
+    pub operator: &'a BTreeMap<String, String>,
 }
 
 impl Comparison<'_> {
@@ -107,7 +109,7 @@ impl Comparison<'_> {
         if differences.is_empty() {
             return Vec::new();
         }
-        let effects = Effects::new(self.unit, self.live, self.status, self.cluster);
+        let effects = Effects::new(self.unit, self.live, self.status, self.cluster, self.operator);
         let mut changes: Vec<Change> = Vec::new();
         for (path, before, after) in differences {
             let place = locate(self.live.value(), &self.unit.manifest, path);

@@ -40,8 +40,15 @@ pub struct Effects<'a> {
 }
 
 impl<'a> Effects<'a> {
-    /// Looks at a unit from both sides; `cluster` is the spec of a session job's cluster.
-    pub fn new(unit: &'a Unit, live: &'a LiveObject, status: &Status, cluster: Option<&'a Value>) -> Self {
+    /// Looks at a unit from both sides; `cluster` is the spec of a session job's cluster, `operator` what the
+    /// operator is configured with as far as Git states it.
+    pub fn new(
+        unit: &'a Unit,
+        live: &'a LiveObject,
+        status: &Status,
+        cluster: Option<&'a Value>,
+        operator: &BTreeMap<String, String>,
+    ) -> Self {
         let deployment = cluster.unwrap_or(unit.spec());
         let mode = DeploymentMode::of(deployment);
         Self {
@@ -49,7 +56,7 @@ impl<'a> Effects<'a> {
             live,
             table: Table::new(Release::of(status), mode, live.spec(), unit.spec()),
             deployment,
-            configuration: config::effective(cluster, unit.spec()),
+            configuration: config::layered(operator, cluster, unit.spec()),
             ever_ran: status.last_reconciled.is_some(),
             down: !matches!(status.job.as_str(), "RUNNING" | ""),
         }

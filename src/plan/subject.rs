@@ -168,6 +168,7 @@ impl<'a> Subject<'a> {
             ledger: self.ledger,
             operation: self.operation.as_ref(),
             cluster: self.cluster_spec,
+            operator: self.operator,
         }
         .changes()
     }

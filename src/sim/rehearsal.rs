@@ -36,14 +36,15 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Takes a cluster up as it is now.
-    pub fn new(live: &Live, now: Timestamp) -> Self {
+    /// Takes a cluster up as it is now. `defaults` is what its operator is configured with, as far as is known.
+    pub fn new(live: &Live, defaults: &BTreeMap<String, String>, now: Timestamp) -> Self {
         let (clock, hand) = Clock::by_hand(now);
         let mode = mode(live);
         let store = Store::new(&Options { operator: mode, schemas: false, ..Options::default() }, clock);
         let objects = live.units.values().chain(live.companions.values());
         store.hold(objects.map(LiveObject::shared));
         let operator = Operator::rehearsing(mode);
+        operator.configure(defaults);
         let mut agenda = Agenda::new(store.clone(), operator.clone()).taking_up();
         for (key, _) in live.units.iter().filter(|(key, object)| !is_at_rest(key, object)) {
             agenda.schedule(&key.into(), now);

@@ -87,7 +87,8 @@ impl Model for Recording {
 
 /// What was foreseen, and the writes in it.
 fn foresee(desired: &Desired, live: &Live, now: Timestamp) -> (Forecast, Vec<String>) {
-    let mut recording = Recording { model: Rehearsal::new(live, now), log: Log::default() };
+    let model = Rehearsal::new(live, &desired.operator, now);
+    let mut recording = Recording { model, log: Log::default() };
     let forecast = forecast(desired, &mut recording, &|plan| plan);
     (forecast, recording.log.lines())
 }
@@ -98,6 +99,7 @@ fn load(desired: &Desired, live: &Live) -> Sim {
     let start_time = Some(NOW.parse().unwrap());
     let sim = Sim::start(flinkops::sim::Options { operator, start_time, ..Default::default() });
     sim.stop_operator();
+    sim.operator().configure(&desired.operator);
     let store = sim.store();
     for object in live.units.values().chain(live.companions.values()) {
         store.load(object.value().clone()).unwrap();

@@ -1,6 +1,5 @@
 //! What the operator makes of a new spec: refuse it, see it, scale in place, or change what runs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,18 +15,17 @@ use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, Table, reaction};
 use crate::flink::kind::Role;
 use crate::flink::release::Release;
 use crate::flink::scale;
-use crate::flink::validate::{ALLOWED_SCHEMES, Proposal, validate};
+use crate::flink::validate::{Proposal, validate};
 
 impl Machine {
     /// A spec that breaks a rule is not acted upon: the one before stays in force.
     pub(super) fn refuse(&mut self, subject: &mut Subject<'_>) -> bool {
-        let operator = BTreeMap::from([(ALLOWED_SCHEMES.to_owned(), "https;http;file;local".to_owned())]);
         let proposal = Proposal {
             kind: subject.key.kind,
             name: &subject.key.name,
             spec: subject.spec(),
             previous: subject.status.last.as_ref().map(|last| &last.spec),
-            operator: &operator,
+            operator: &self.defaults,
             cluster: subject.cluster.and_then(|it| it.get("spec")),
         };
         let Some(violation) = validate(&proposal).into_iter().next() else {

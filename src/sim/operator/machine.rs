@@ -2,6 +2,7 @@
 //! an object and says what is written and when to look again. It knows neither a store nor a clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use super::status::error;
 use super::subject::{Memory, Step, Subject, Work, has_finalizer};
 use super::timings::{Mode, Timings};
 use crate::flink::kind::{ObjectKey, Role};
+use crate::flink::validate::ALLOWED_SCHEMES;
 
 /// What a tick came to.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub struct Tick {
 pub struct Machine {
     pub(super) mode: Mode,
     pub(super) timings: Timings,
+    /// What the operator itself is configured with: defaults for every resource.
+    pub(super) defaults: Arc<BTreeMap<String, String>>,
     /// Flink: outlives the operator.
     pub flink: Flink,
     pub(super) memory: BTreeMap<ObjectKey, Memory>,
@@ -40,7 +44,10 @@ impl Machine {
     /// An operator that has just been installed.
     pub fn new(mode: Mode, scale: f64) -> Self {
         let timings = Timings::observed(mode, scale);
-        Self { mode, timings, flink: Flink::new(&timings), memory: BTreeMap::new(), refused: BTreeMap::new() }
+        let flink = Flink::new(&timings);
+        let (memory, refused) = (BTreeMap::new(), BTreeMap::new());
+        let schemes = (ALLOWED_SCHEMES.to_owned(), "https;http;file;local".to_owned());
+        Self { mode, timings, defaults: Arc::new([schemes].into()), flink, memory, refused }
     }
 
     /// Forgets all that a restart of the operator forgets.
@@ -51,7 +58,7 @@ impl Machine {
     /// Looks at one FlinkDeployment or FlinkSessionJob. `cluster` is the session job's, `jobs` the names
     /// of the session jobs of a cluster.
     pub fn tick(&mut self, object: &Value, cluster: Option<&Value>, jobs: &[String], now: Timestamp) -> Tick {
-        let Some(mut subject) = Subject::new(object, cluster, self.mode, now) else { return Tick::default() };
+        let Some(mut subject) = self.subject(object, cluster, now) else { return Tick::default() };
         let due = if object["metadata"].get("deletionTimestamp").is_some() {
             let due = self.clean_up(&mut subject, jobs);
             write_status(&mut subject);
@@ -64,6 +71,15 @@ impl Machine {
             None
         };
         Tick { effects: subject.effects, due: due.map(|after| now + after) }
+    }
+
+    pub(super) fn subject<'a>(
+        &self,
+        object: &'a Value,
+        cluster: Option<&'a Value>,
+        now: Timestamp,
+    ) -> Option<Subject<'a>> {
+        Subject::new(object, cluster, self.mode, self.defaults.clone(), now)
     }
 
     /// The finalizer comes first, and with 1.7 the defaults of the spec.

@@ -62,6 +62,12 @@ impl Operator {
         operator
     }
 
+    /// Lays options under those of every resource, as the operator's own configuration does.
+    pub fn configure(&self, defaults: &BTreeMap<String, String>) {
+        let own = &mut self.machine().defaults;
+        Arc::make_mut(own).extend(defaults.clone());
+    }
+
     /// What Flink did since the last call; nothing unless it keeps an account.
     pub(super) fn take_deeds(&self) -> Vec<(UnitKey, Deed)> {
         self.machine().flink.take_deeds()

@@ -1,6 +1,7 @@
 //! One resource at one time, and what the operator remembers of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -56,6 +57,8 @@ pub(super) struct Memory {
 pub(super) struct Subject<'a> {
     pub object: &'a Value,
     pub cluster: Option<&'a Value>,
+    /// What the operator itself is configured with.
+    pub operator: Arc<BTreeMap<String, String>>,
     pub key: UnitKey,
     pub role: Role,
     pub status: Status,
@@ -66,11 +69,18 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(object: &'a Value, cluster: Option<&'a Value>, mode: Mode, now: Timestamp) -> Option<Self> {
+    pub fn new(
+        object: &'a Value,
+        cluster: Option<&'a Value>,
+        mode: Mode,
+        operator: Arc<BTreeMap<String, String>>,
+        now: Timestamp,
+    ) -> Option<Self> {
         let key = unit_key(object)?;
         let role = Role::of(key.kind, &object["spec"]);
         let status = Status::read(object, role, mode);
-        Some(Self { object, cluster, key, role, written: status.clone(), status, now, effects: Vec::new() })
+        let (written, effects) = (status.clone(), Vec::new());
+        Some(Self { object, cluster, operator, key, role, status, written, now, effects })
     }
 
     pub fn object_key(&self) -> ObjectKey {
@@ -109,7 +119,7 @@ impl<'a> Subject<'a> {
     }
 
     pub fn configuration(&self) -> BTreeMap<String, String> {
-        config::effective(self.cluster.and_then(|it| it.get("spec")), self.spec())
+        config::layered(&self.operator, self.cluster.and_then(|it| it.get("spec")), self.spec())
     }
 }
 

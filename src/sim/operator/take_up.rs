@@ -20,13 +20,13 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 impl Machine {
     /// Gives Flink what the status of a resource says runs. `cluster` is the session job's.
     pub fn take_up(&mut self, object: &Value, cluster: Option<&Value>, now: Timestamp) {
-        let Some(subject) = Subject::new(object, cluster, self.mode, now) else { return };
+        let Some(subject) = self.subject(object, cluster, now) else { return };
         if subject.is_refused() && subject.status.generation != Some(subject.generation()) {
             self.refused.insert(subject.object_key(), subject.generation());
         }
         let Some(last) = subject.status.last.clone() else { return };
         let cluster_spec = cluster.and_then(|it| it.get("spec"));
-        let flat = config::effective(cluster_spec, &last.spec);
+        let flat = config::layered(&self.defaults, cluster_spec, &last.spec);
         if subject.role != Role::SessionJob {
             self.take_up_cluster(&subject, &flat);
         }
