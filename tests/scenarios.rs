@@ -1,6 +1,7 @@
 //! Scenarios of the planner: a folder named by a sentence holds a repository in `git/`, what the cluster
 //! holds in `live.yaml` (absent: nothing), and what comes of it: `plan.txt` (80 columns), `plan.md`,
-//! `plan.json`, and `writes.txt`, the requests of this round in order. `UPDATE_SCENARIOS=1` writes these four.
+//! `plan.json`, `writes.txt`, the requests of this round in order, and where the cluster has drifted `drift.txt`,
+//! `drift.md` and `drift.json`. `UPDATE_SCENARIOS=1` writes these.
 //!
 //! A document of `live.yaml` is laid over what Git renders for that object, so it says only what differs:
 //!
@@ -329,20 +330,33 @@ fn known(desired: &Desired, live: &Live) -> Secrets {
     Secrets::collect(git.chain(objects))
 }
 
-fn outputs(scenario: &Path) -> [(&'static str, String); 4] {
+/// Every file that a scenario should have, with its text; empty for one it should not have.
+fn outputs(scenario: &Path) -> [(&'static str, String); 7] {
     let desired = desired(scenario);
     let live = live(&desired, scenario);
     let plan = plan(&desired, &live, NOW.parse().unwrap());
     let document = PlanDocument::new(&plan, AgainstKind::Cluster, &known(&desired, &live));
-    let outputs = [
-        ("plan.txt", anstream::adapter::strip_str(&text::plan(&document, 80)).to_string()),
-        ("plan.md", markdown::plan(&document)),
-        ("plan.json", json(&document)),
-        ("writes.txt", writes(&plan)),
-    ];
+    let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
+    let plans = [plain(text::plan(&document, 80)), markdown::plan(&document), json(&document)];
+    let document = document.into_drift();
+    let drifts = if document.is_empty() {
+        Default::default()
+    } else {
+        [plain(text::drift(&document, 80)), markdown::drift(&document), json(&document)]
+    };
     // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
-    assert!(!outputs[..3].iter().any(|(_, text)| text.contains("hunter2")), "{}", scenario.display());
-    outputs
+    let told = plans.iter().chain(&drifts).any(|text| text.contains("hunter2"));
+    assert!(!told, "{}", scenario.display());
+    let ([text, markdown, json], [drift_text, drift_markdown, drift_json]) = (plans, drifts);
+    [
+        ("plan.txt", text),
+        ("plan.md", markdown),
+        ("plan.json", json),
+        ("writes.txt", writes(&plan)),
+        ("drift.txt", drift_text),
+        ("drift.md", drift_markdown),
+        ("drift.json", drift_json),
+    ]
 }
 
 /// The same plan from a file: units, actions and changes are those of the cluster itself.
@@ -397,16 +411,21 @@ fn every_scenario_is_planned_as_written_down() {
     let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
     let scenarios = scenarios();
     assert!(scenarios.len() >= 25, "only {} scenarios", scenarios.len());
-    let mut wrong = Vec::new();
+    let (mut wrong, mut drifted) = (Vec::new(), 0);
     for scenario in scenarios {
-        for (name, actual) in outputs(&scenario) {
+        let outputs = outputs(&scenario);
+        drifted += usize::from(outputs.iter().any(|(name, text)| *name == "drift.txt" && !text.is_empty()));
+        for (name, actual) in outputs {
             let expected = scenario.join(name);
-            if update {
+            if update && actual.is_empty() && name.starts_with("drift") {
+                let _ = fs::remove_file(&expected);
+            } else if update {
                 fs::write(&expected, &actual).unwrap();
             } else if fs::read_to_string(&expected).unwrap_or_default() != actual {
                 wrong.push(format!("{}:\n{actual}", expected.display()));
             }
         }
     }
+    assert!(drifted >= 5, "only {drifted} scenarios drift");
     assert!(wrong.is_empty(), "UPDATE_SCENARIOS=1 takes these over:\n{}", wrong.join("\n"));
 }
