@@ -7,6 +7,7 @@ mod demo;
 mod examples;
 mod flows;
 mod forecast;
+mod formats;
 mod loader;
 mod parts;
 mod purity;

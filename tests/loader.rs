@@ -84,6 +84,12 @@ fn report(loaded: &Loaded) -> String {
     text
 }
 
+/// What is found in each of the repositories.
+pub fn found() -> Vec<Vec<Finding>> {
+    let read = |scenario: &PathBuf| load(&tree(files(&scenario.join("in"))), &Limits::default(), None);
+    scenarios().iter().map(|scenario| read(scenario).findings).collect()
+}
+
 #[test]
 fn every_scenario_reads_as_written_down() {
     let update = std::env::var_os("UPDATE_SCENARIOS").is_some();

@@ -34,7 +34,7 @@ pub fn findings(document: &FindingsDocument) -> String {
 fn case(text: &mut String, file: &str, findings: &[&FindingDocument]) {
     let (errors, others): (Vec<&FindingDocument>, Vec<_>) =
         findings.iter().copied().partition(|finding| is_error(finding));
-    let _ = writeln!(text, "    <testcase classname=\"flinkops\" name=\"{0}\" file=\"{0}\">", escape(file));
+    let _ = writeln!(text, "    <testcase classname=\"flinkops\" name=\"{}\">", escape(file));
     if let Some(first) = errors.first() {
         let _ = writeln!(
             text,
@@ -97,10 +97,10 @@ mod tests {
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites>
           <testsuite name="flinkops validate" tests="2" failures="1" errors="0">
-            <testcase classname="flinkops" name="a&lt;b&gt;.yaml" file="a&lt;b&gt;.yaml">
+            <testcase classname="flinkops" name="a&lt;b&gt;.yaml">
               <system-out>a&lt;b&gt;.yaml: warning: odd \u{1}\u{ffff} ]]&gt; &amp; &quot;quoted&quot;</system-out>
             </testcase>
-            <testcase classname="flinkops" name="jobs/broken/job.yaml" file="jobs/broken/job.yaml">
+            <testcase classname="flinkops" name="jobs/broken/job.yaml">
               <failure type="unknown-field" message="unknown field `paralelism`">jobs/broken/job.yaml:2:3: error: unknown field `paralelism` (did you mean `parallelism`?)</failure>
             </testcase>
           </testsuite>
