@@ -10,7 +10,7 @@ use super::finding::Finding;
 use super::node::Node;
 use super::object::{RenderedCompanion, RenderedUnit};
 use super::schema::{self, Form};
-use crate::flink::canonical::unescape;
+use crate::flink::canonical::{is_keyed, unescape};
 
 /// Rule of an ignore rule that cannot apply to anything.
 const IDLE: &str = "idle-ignore";
@@ -67,9 +67,12 @@ fn idle(path: &str) -> Option<String> {
         }
     }
     let wrong: Vec<Wrong<'_>> =
-        MANIFESTS.iter().filter_map(|form| follow(form, form, &names).err()).collect();
+        MANIFESTS.iter().filter_map(|form| follow(form, form, "", &names).err()).collect();
     let all = wrong.len() == MANIFESTS.len();
     let wrong = wrong.into_iter().min_by_key(|wrong| wrong.left).filter(|_| all)?;
+    if let Some(list) = wrong.list {
+        return Some(format!("`{list}` counts as one value: leave it whole"));
+    }
     Some(match nearest(wrong.name, wrong.known.iter().copied()) {
         Some(near) => format!("did you mean `{near}` instead of `{}`?", wrong.name),
         None => format!("there is no `{}` there", wrong.name),
@@ -80,25 +83,33 @@ fn idle(path: &str) -> Option<String> {
 static MANIFESTS: LazyLock<[Value; 2]> =
     LazyLock::new(|| [Form::DeploymentManifest, Form::SessionJobManifest].map(schema::strict));
 
-/// A name that a schema does not have.
+/// A name that leads to nothing of a schema's.
 struct Wrong<'a> {
     name: &'a str,
     known: Vec<&'a str>,
+    /// The list whose entries have no names, where it leads into one.
+    list: Option<String>,
     /// How many names follow.
     left: usize,
 }
 
-fn follow<'a>(root: &'a Value, at: &'a Value, names: &[&'a str]) -> Result<(), Wrong<'a>> {
+/// Goes down a schema; `path` is the way so far.
+fn follow<'a>(root: &'a Value, at: &'a Value, path: &str, names: &[&'a str]) -> Result<(), Wrong<'a>> {
     let at = at["$ref"].as_str().and_then(|to| root.pointer(to.trim_start_matches('#'))).unwrap_or(at);
     let Some((name, rest)) = names.split_first() else { return Ok(()) };
     let Some(properties) = at["properties"].as_object() else {
-        // An entry of a list goes by its index or its key.
-        return at.get("items").map_or(Ok(()), |items| follow(root, items, rest));
+        return match at.get("items") {
+            // An entry of a list that Kubernetes keys goes by its key or its index.
+            Some(items) if is_keyed(path) => follow(root, items, &format!("{path}/{name}"), rest),
+            Some(_) => Err(Wrong { name, known: Vec::new(), list: Some(path.to_owned()), left: rest.len() }),
+            None => Ok(()),
+        };
     };
     match properties.get(*name) {
-        Some(below) => follow(root, below, rest),
+        Some(below) => follow(root, below, &format!("{path}/{name}"), rest),
         None if at["additionalProperties"] == false => {
-            Err(Wrong { name, known: properties.keys().map(String::as_str).collect(), left: rest.len() })
+            let known = properties.keys().map(String::as_str).collect();
+            Err(Wrong { name, known, list: None, left: rest.len() })
         }
         None => Ok(()),
     }
@@ -192,6 +203,17 @@ mod tests {
         );
         assert!(said("/spec/podTemplate/spec/containers/0/imge").contains("did you mean `image`"));
         assert!(said("/status/lifecycleState").contains("idle-ignore"));
+        for (path, list) in [
+            ("/spec/job/args/0", "/spec/job/args"),
+            ("/spec/ingress/tls/0/hosts", "/spec/ingress/tls"),
+            ("/spec/podTemplate/spec/tolerations/0/key", "/spec/podTemplate/spec/tolerations"),
+            ("/spec/podTemplate/spec/containers/0/args/1", "/spec/podTemplate/spec/containers/0/args"),
+        ] {
+            assert!(
+                said(path).contains(&format!("(`{list}` counts as one value: leave it whole)")),
+                "{path}"
+            );
+        }
     }
 
     #[test]
