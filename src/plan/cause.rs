@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::compare::{Fields, field_hash};
 use super::ledger::{ANNOTATION_HASH, Ledger};
 use super::live::LiveObject;
+use super::operation::{Operation, Purpose};
 use super::outcome::{Cause, Change};
 use super::owner::Owners;
+use crate::flink::canonical::dotted;
 use crate::spec::{Finding, Unit};
 
 /// What `kubectl scale` and a `HorizontalPodAutoscaler` write.
@@ -22,16 +24,43 @@ pub struct Record<'a> {
     written: Option<&'a str>,
     /// The hash of what Git wants.
     hash: &'a str,
+    /// Whether a write of ours stands that was not of the whole unit as Git wants it.
+    partial: bool,
 }
+
+/// What flinkops sets for a while, and puts back without the rest of the unit.
+const PASSING: [&str; 4] = [
+    "/spec/job/state",
+    "/spec/job/upgradeMode",
+    "/spec/job/initialSavepointPath",
+    "/spec/job/savepointRedeployNonce",
+];
 
 impl<'a> Record<'a> {
     /// Reads what is known about a live object.
     pub fn of(live: &'a LiveObject, ledger: Option<&'a Ledger>, wanted: &'a Fields, hash: &'a str) -> Self {
         let ledger = ledger.filter(|ledger| !ledger.fields.is_empty());
-        Self { wanted, ledger, written: live.annotation(ANNOTATION_HASH), hash }
+        let whole = |operation: Operation| matches!(operation.purpose, Purpose::Restore | Purpose::Resume);
+        let partial = Operation::of(live).is_some_and(|operation| !whole(operation));
+        Self { wanted, ledger, written: live.annotation(ANNOTATION_HASH), hash, partial }
     }
 
-    /// From the ledger's field hashes, else from who owns the field, else pending; `None` where the operator,
+    /// Whether the cluster itself made something else of a field that flinkops wrote as Git wants it, as a
+    /// webhook does: nobody has written the field since. Written again, it would come back the same.
+    pub fn is_answered(&self, path: &str, after: Option<&Value>, owners: &Owners) -> bool {
+        let Some(after) = after.filter(|_| owners.are_ours() && !self.partial && !PASSING.contains(&path))
+        else {
+            return false;
+        };
+        let noted = || self.ledger?.fields.get(path).filter(|noted| !noted.is_empty());
+        match self.written {
+            Some(written) if written == self.hash => true,
+            Some(written) if self.recorded() == Some(written) => noted() == Some(&field_hash(path, after)),
+            _ => false,
+        }
+    }
+
+    /// From the ledger's field hashes, else (for a secret, always) from who owns the field, else pending; `None` where the operator,
     /// its webhook or another part of admission put in a field that Git never named.
     pub fn cause(
         &self,
@@ -45,6 +74,9 @@ impl<'a> Record<'a> {
         }
         let Some(ledger) = self.ledger else { return Some(self.without_ledger(owners)) };
         let applied = ledger.fields.get(path);
+        if applied.is_some_and(String::is_empty) {
+            return Some(self.without_ledger(owners));
+        }
         let same = |value: Option<&Value>| value.map(|value| field_hash(path, value)).as_ref() == applied;
         Some(match (same(before), same(after)) {
             (true, _) => Cause::Pending,
@@ -82,6 +114,21 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Says that a field does not become what Git says, whatever flinkops writes.
+pub fn answered(unit: &Unit, pointer: &str) -> Finding {
+    let message = format!(
+        "the cluster changes this value: {} was written as Git says and has come back as something else, as a \
+         webhook does it; it is not written again",
+        dotted(pointer)
+    );
+    let hint = format!(
+        "write what the cluster makes of it, or leave it the field: policy: {{ignore: [{{path: {pointer}, reason: \
+         \"<why>\"}}]}}"
+    );
+    let finding = Finding::warning("changed-by-cluster", unit.written.place_of(pointer), message);
+    finding.hint(hint).unit(&unit.key.name)
+}
+
 /// Says how to leave a unit's scale to whoever changed it.
 pub fn scaled(unit: &Unit, changes: &[Change]) -> Option<Finding> {
     changes.iter().find(|change| change.path == REPLICAS && change.cause != Cause::Pending)?;
@@ -114,6 +161,17 @@ mod tests {
 
     impl Case {
         fn cause(&self) -> Option<Cause> {
+            self.judge(|record, before, after, owners| record.cause(PATH, before, after, owners))
+        }
+
+        fn is_answered(&self) -> bool {
+            self.judge(|record, _, after, owners| record.is_answered(PATH, after, owners))
+        }
+
+        fn judge<T>(
+            &self,
+            judge: impl FnOnce(&Record<'_>, Option<&Value>, Option<&Value>, &Owners) -> T,
+        ) -> T {
             let entry = |manager: &&str| json!({"manager": manager, "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:image": {}}}});
             let entries: Vec<Value> = self.managers.iter().map(entry).collect();
             let mut object = json!({"metadata": {"managedFields": entries, "annotations": {}}});
@@ -133,7 +191,7 @@ mod tests {
                 self.after.map(|value| (PATH.to_owned(), json!(value))).into_iter().collect();
             let (before, after) = (self.before.map(|it| json!(it)), self.after.map(|it| json!(it)));
             let record = Record::of(&live, ledger.as_ref(), &wanted, "now");
-            record.cause(PATH, before.as_ref(), after.as_ref(), &Owners::of(&live, PATH))
+            judge(&record, before.as_ref(), after.as_ref(), &Owners::of(&live, PATH))
         }
     }
 
@@ -197,6 +255,50 @@ mod tests {
         let unrecorded = Case { written: Some("lost"), ..case.clone() };
         assert_eq!(unrecorded.cause(), Some(Cause::Pending));
         assert_eq!(case.cause(), Some(Cause::Drift));
+    }
+
+    #[test]
+    fn what_comes_back_otherwise_from_our_own_write_is_the_clusters_answer() {
+        let case =
+            Case { before: Some("b"), after: Some("a"), managers: &["flinkops"], ..recorded(Some("a")) };
+        assert!(case.is_answered(), "written as Git wants it, and by nobody since");
+        let unrecorded = Case { recorded: Some("before"), applied: Some("x"), ..case.clone() };
+        assert!(unrecorded.is_answered(), "before it is recorded");
+        let elsewhere = Case { recorded: Some("before"), written: Some("before"), ..case.clone() };
+        assert!(elsewhere.is_answered(), "Git has moved on, elsewhere");
+        assert!(!Case { applied: Some("x"), ..elsewhere.clone() }.is_answered(), "Git has moved on, here");
+        assert!(!Case { written: Some("lost"), ..elsewhere }.is_answered(), "nobody knows what was written");
+        assert!(!Case { after: None, ..case.clone() }.is_answered(), "Git never named it");
+        for managers in [&[] as &[&str], &["kubectl-edit"], &["flinkops", "argocd-controller"]] {
+            assert!(!Case { managers, ..case.clone() }.is_answered(), "{managers:?}");
+        }
+    }
+
+    #[test]
+    fn s25_a_secret_has_no_hash_and_its_owner_tells_who_moved() {
+        const SECRET: &str = "/spec/flinkConfiguration/s3.secret-key";
+        let fields: Fields = [
+            (SECRET.to_owned(), json!("1")),
+            ("/spec/job/args".to_owned(), json!(["--password=1"])),
+            (PATH.to_owned(), json!("1")),
+        ]
+        .into();
+        let noted = super::super::compare::field_hashes(&fields);
+        let lengths: Vec<usize> = noted.values().map(String::len).collect();
+        assert_eq!(lengths, [0, 8, 0]);
+        let by = |manager: &str, hash: &str| {
+            let owned = json!({"f:spec": {"f:flinkConfiguration": {"f:s3.secret-key": {}}}});
+            let live = LiveObject::new(json!({"metadata": {
+                "managedFields": [{"manager": manager, "fieldsV1": owned}],
+                "annotations": {ANNOTATION_HASH: "then"},
+            }}));
+            let ledger = Ledger { fields: noted.clone(), ..Ledger::default() };
+            let record = Record::of(&live, Some(&ledger), &fields, hash);
+            let owners = Owners::of(&live, SECRET);
+            record.cause(SECRET, Some(&json!("2")), Some(&json!("1")), &owners)
+        };
+        assert_eq!(by("flinkops", "now"), Some(Cause::Pending));
+        assert_eq!(by("kubectl-edit", "then"), Some(Cause::Drift));
     }
 
     #[test]

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::cause::Record;
-use super::effect::Effects;
+use super::cause::{self, Record};
+use super::effect::{Effect, Effects};
 use super::element::{Element, elements};
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, MANAGER};
 use super::live::LiveObject;
 use super::operation::Operation;
-use super::outcome::{Cause, Change};
+use super::outcome::{Cause, Change, Owner};
 use super::owner::Owners;
 use crate::flink::canonical::{Leaves, differences, escape, leaves};
 use crate::flink::place::{Place, locate};
+use crate::flink::secret::{is_secret_path, mask};
 use crate::flink::status::Status;
-use crate::spec::{Desired, Unit};
+use crate::spec::{Desired, Finding, Unit};
 
 /// The leaves of a unit that flinkops answers for: its spec, and each label and annotation Git names.
 pub type Fields = Leaves;
@@ -57,13 +58,17 @@ pub fn hash(fields: &Fields) -> String {
     hex(&hasher.finalize()[..8])
 }
 
-/// A short hash of each field, for the ledger. Too short to confirm a guess of the value.
+/// A short hash of each field, for the ledger.
 pub fn field_hashes(fields: &Fields) -> BTreeMap<String, String> {
     fields.iter().map(|(path, value)| (path.clone(), field_hash(path, value))).collect()
 }
 
-/// The short hash of one field, as the ledger has it.
+/// The short hash of one field, as the ledger has it: empty for one with a secret in it, since whoever may read
+/// ConfigMaps could try guesses on it (S25).
 pub fn field_hash(path: &str, value: &Value) -> String {
+    if is_secret_path(path) || mask(path, value) != *value {
+        return String::new();
+    }
     let mut hasher = Sha256::new();
     hasher.update(path);
     hasher.update([0]);
@@ -102,23 +107,37 @@ pub struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// The fields that differ, by path; those of a temporary write of ours and ignored ones left out.
-    pub fn changes(&self) -> Vec<Change> {
+    /// The fields that differ, by path; those of a temporary write of ours and ignored ones left out, and so are
+    /// those that the cluster itself changes in each write, which are found instead.
+    pub fn changes(&self) -> (Vec<Change>, Vec<Finding>) {
         let live = self.live_fields();
         let differences = differences(&live, self.wanted);
         if differences.is_empty() {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         let effects = Effects::new(self.unit, self.live, self.status, self.cluster, self.operator);
-        let mut changes: Vec<Change> = Vec::new();
+        let record = Record::of(self.live, self.ledger, self.wanted, self.hash);
+        let (mut changes, mut findings) = (Vec::new(), Vec::new());
         for (path, before, after) in differences {
             let place = locate(self.live.value(), &self.unit.manifest, path);
             if self.is_left_alone(&place, path) || (after.is_none() && effects.is_autoscaler(path)) {
                 continue;
             }
-            changes.extend(self.change(&effects, &place, path, before, after));
+            let owners = Owners::of(self.live, path);
+            if record.is_answered(path, after, &owners) {
+                findings.push(cause::answered(self.unit, &place.pointer));
+            } else if let Some(cause) = record.cause(path, before, after, &owners) {
+                let owner = if cause == Cause::Pending { owners.latest() } else { owners.latest_other() };
+                changes.extend(change(
+                    effects.of(path, before, after),
+                    (cause, owner),
+                    &place,
+                    before,
+                    after,
+                ));
+            }
         }
-        together(changes)
+        (together(changes), findings)
     }
 
     /// The live leaves: the whole spec, and of the metadata only what Git names or once named (S5).
@@ -139,34 +158,28 @@ impl Comparison<'_> {
     fn is_left_alone(&self, place: &Place<'_>, path: &str) -> bool {
         self.operation.is_some_and(|operation| operation.owns(path)) || is_ignored_at(self.unit, place)
     }
+}
 
-    /// What there is to say of one leaf; of an entry that came or went, each of its leaves says the same.
-    fn change(
-        &self,
-        effects: &Effects<'_>,
-        place: &Place<'_>,
-        path: &str,
-        before: Option<&Value>,
-        after: Option<&Value>,
-    ) -> Vec<Change> {
-        let owners = Owners::of(self.live, path);
-        let record = Record::of(self.live, self.ledger, self.wanted, self.hash);
-        let Some(cause) = record.cause(path, before, after, &owners) else { return Vec::new() };
-        let owner = if cause == Cause::Pending { owners.latest() } else { owners.latest_other() };
-        let (effect, note) = effects.of(path, before, after);
-        let change = |element: Element| Change {
-            path: element.pointer,
-            place: element.place,
-            before: element.before,
-            after: element.after,
-            effect,
-            note: note.clone(),
-            cause,
-            owner: owner.clone(),
-            secret: element.secret,
-        };
-        elements(place, before, after).into_iter().map(change).collect()
-    }
+/// What there is to say of one leaf; of an entry that came or went, each of its leaves says the same.
+fn change(
+    (effect, note): Effect,
+    (cause, owner): (Cause, Option<Owner>),
+    place: &Place<'_>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Vec<Change> {
+    let change = |element: Element| Change {
+        path: element.pointer,
+        place: element.place,
+        before: element.before,
+        after: element.after,
+        effect,
+        note: note.clone(),
+        cause,
+        owner: owner.clone(),
+        secret: element.secret,
+    };
+    elements(place, before, after).into_iter().map(change).collect()
 }
 
 /// One change for each path: an entry that came and one that went at its index are one, as are the leaves of

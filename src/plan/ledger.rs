@@ -110,7 +110,8 @@ pub struct Ledger {
     /// The last revisions applied, newest first, at most [`Ledger::REVISIONS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
-    /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values.
+    /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values, and of a field
+    /// with a secret in it not even a hash (S25).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
     /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.

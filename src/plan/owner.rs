@@ -42,6 +42,11 @@ impl Owners {
         self.0.iter().any(is_ours)
     }
 
+    /// Whether there are some, and none but flinkops.
+    pub fn are_ours(&self) -> bool {
+        !self.is_empty() && self.0.iter().all(is_ours)
+    }
+
     /// Whether there are some, and none but the operator.
     pub fn are_operator(&self) -> bool {
         !self.is_empty() && self.0.iter().all(is_operator)

@@ -84,7 +84,9 @@ impl Closing<'_> {
         for (path, hash) in &mut ledger.fields {
             self.see(is_secret_path(path));
             let same = real.get(path).filter(|real| *real == hash).and_then(|_| closed.get(path));
-            *hash = same.cloned().unwrap_or_else(|| self.seal.hash(hash));
+            if !hash.is_empty() {
+                *hash = same.cloned().unwrap_or_else(|| self.seal.hash(hash));
+            }
         }
         for hash in rendered_hashes(ledger) {
             *hash = self.seal.hash(hash);

@@ -151,14 +151,16 @@ impl<'a> Subject<'a> {
             operator: &world.desired.operator,
         };
         subject.want(world);
-        subject.changes = subject.compare();
+        let (changes, findings) = subject.compare();
+        subject.changes = changes;
+        subject.findings.extend(findings);
         subject.findings.extend(unit.and_then(|unit| cause::scaled(unit, &subject.changes)));
         subject.refuse(world);
         subject
     }
 
-    fn compare(&self) -> Vec<Change> {
-        let (Some(unit), Some(live)) = (self.unit, self.live) else { return Vec::new() };
+    fn compare(&self) -> (Vec<Change>, Vec<Finding>) {
+        let (Some(unit), Some(live)) = (self.unit, self.live) else { return Default::default() };
         Comparison {
             unit,
             wanted: &self.wanted,

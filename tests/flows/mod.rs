@@ -173,3 +173,46 @@ async fn an_object_deleted_by_hand_is_not_started_from_nothing() {
     assert!(!matches!(outcome, flinkops::daemon::Outcome::Settled(_)), "{outcome:?}");
     assert!(world.object(Kind::FlinkDeployment, "orders-sink").is_none(), "S16");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_webhook_makes_of_a_value_is_found_and_not_fought() {
+    let mut world = everything_runs(OperatorMode::V1_15).await;
+    world.sim.store().set_webhook("FlinkDeployment", |object| {
+        let image = object["spec"]["image"].as_str().unwrap_or_default().to_owned();
+        if let Some(name) = image.strip_prefix("registry.example.com/") {
+            object["spec"]["image"] = json!(format!("mirror.example.com/{name}"));
+        }
+    });
+    world.edit("jobs/orders-sink/job.yaml", "spec:", "spec:\n  restartNonce: 1");
+    world.edit("jobs/orders-ingest/job.yaml", "ingest:1.4.1", "ingest:1.5.0");
+    let log = world.settle().await;
+    assert_eq!(log.len(), 2, "one write each: {log:#?}");
+    let image = |world: &World, name: &str| {
+        world.object(Kind::FlinkDeployment, name).unwrap()["spec"]["image"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(image(&world, "orders-ingest"), "mirror.example.com/orders/ingest:1.5.0");
+    for _ in 0..2 {
+        assert_eq!(world.settle().await, [] as [String; 0], "it is not written again");
+    }
+    let plan = world.plan().await;
+    assert!(plan.units.iter().all(|unit| unit.action == Action::Keep), "{:#?}", plan.units);
+    let found: Vec<_> =
+        plan.findings.iter().map(|found| (found.rule, found.unit.as_deref().unwrap())).collect();
+    assert_eq!(found, [("changed-by-cluster", "orders-ingest"), ("changed-by-cluster", "orders-sink")]);
+    let file = |at: usize| plan.findings[at].place.file.as_str();
+    assert_eq!((file(0), file(1)), ("jobs/orders-ingest/job.yaml", "jobs/orders-sink/job.yaml"));
+    // Another change goes through, and says nothing of the image.
+    world.edit("jobs/orders-ingest/job.yaml", "spec:", "spec:\n  restartNonce: 1");
+    let plan = world.plan().await;
+    let ingest = plan.units.iter().find(|unit| unit.key.name == "orders-ingest").unwrap();
+    let paths: Vec<_> = ingest.changes.iter().map(|change| (change.path.as_str(), change.cause)).collect();
+    assert_eq!(paths, [("/spec/restartNonce", Cause::Pending)]);
+    assert_eq!(world.settle().await.len(), 1);
+    // What a person makes of it is a person's.
+    let sink = (&key(Kind::FlinkDeployment, "orders-sink")).into();
+    let patch = Patch::Merge(json!({"spec": {"image": "example.com/other:1"}}));
+    world.sim.store().patch(&sink, &patch, &WriteOptions::by("kubectl-edit")).unwrap();
+    let plan = world.plan().await;
+    let sink = plan.units.iter().find(|unit| unit.key.name == "orders-sink").unwrap();
+    assert_eq!((sink.changes[0].path.as_str(), sink.changes[0].cause), ("/spec/image", Cause::Drift));
+}

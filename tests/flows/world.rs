@@ -8,6 +8,7 @@ use std::time::Duration;
 use flinkops::cluster::Cluster;
 use flinkops::daemon::{Clock, Event, Options, Outcome, Progress, apply};
 use flinkops::flink::kind::{Kind, ObjectKey, UnitKey};
+use flinkops::plan::forecast::End;
 use flinkops::plan::ledger::Ledger;
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::{self, Live, Plan};
@@ -18,6 +19,9 @@ use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
 use flinkops::spec::{Desired, load};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::forecast::by_unit;
+use crate::forecast::foreseen::{foresee, line};
 
 pub const NAMESPACE: &str = "flink-staging";
 
@@ -30,15 +34,15 @@ pub struct World {
     commits: u32,
 }
 
-/// Remembers what the loop wrote, in words.
+/// Remembers what the loop wrote, in words: what is told as an event, and everything.
 #[derive(Default)]
-pub struct Log(Mutex<Vec<String>>);
+pub struct Log(Mutex<Vec<String>>, Mutex<Vec<String>>);
 
 impl Progress for Log {
     fn tell(&self, event: &Event<'_>) {
-        if let Event::Wrote(task) = event
-            && task.event
-        {
+        let Event::Wrote(task) = event else { return };
+        self.1.lock().unwrap().push(line(task));
+        if task.event {
             let name = task.unit.as_ref().map_or_else(|| task.write.key().name, |unit| unit.name.clone());
             self.0.lock().unwrap().push(format!("{name}: {}", task.message));
         }
@@ -49,6 +53,11 @@ impl Log {
     /// What was written since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// The same with records, and what each write was.
+    fn take_all(&self) -> Vec<String> {
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
@@ -115,14 +124,25 @@ impl World {
     /// Applies what is committed now, with a new process, until nothing moves any more.
     pub async fn apply(&mut self) -> Outcome {
         let desired = self.desired();
-        apply(&self.cluster(), &desired, self.options(), Some(Duration::from_secs(3600))).await.unwrap()
+        self.apply_revision(&desired).await
     }
 
-    /// The same, which must end with everything settled.
+    async fn apply_revision(&self, desired: &Desired) -> Outcome {
+        apply(&self.cluster(), desired, self.options(), Some(Duration::from_secs(3600))).await.unwrap()
+    }
+
+    /// The same, which must end with everything settled, and go as foreseen.
     pub async fn settle(&mut self) -> Vec<String> {
-        let outcome = self.apply().await;
-        assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:#?}\n{:#?}", self.log.take());
-        self.log.take()
+        self.log.take_all();
+        let desired = self.desired();
+        let live = self.live(&desired).await;
+        let (forecast, foreseen) = foresee(&desired, &live, self.sim.now());
+        let outcome = self.apply_revision(&desired).await;
+        let (lines, all) = (self.log.take(), self.log.take_all());
+        assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:#?}\n{lines:#?}");
+        // What does not depend on each other goes at each operator's pace.
+        assert_eq!((forecast.end, by_unit(&foreseen)), (End::Settled, by_unit(&all)), "it goes as foreseen");
+        lines
     }
 
     /// Plans as a report does: read once.

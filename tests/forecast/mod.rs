@@ -1,97 +1,32 @@
 //! The forecast is what then happens: for every scenario, the writes that were foreseen are those that the
 //! loop really makes on the embedded cluster, in order, and where it ends is where the forecast ends.
 
+mod examples;
+pub mod foreseen;
 mod taking_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flinkops::cluster::{Cluster, Scope};
-use flinkops::daemon::{Clock, Event, Options, Outcome, Progress, apply};
+use flinkops::daemon::{Clock, Options, Outcome, apply};
 use flinkops::flink::kind::UnitKey;
 use flinkops::flink::secret::Secrets;
-use flinkops::plan::forecast::{End, Ending, Forecast, Happening, Model, What, concern, forecast};
+use flinkops::plan::forecast::{End, Ending, Forecast, Happening, What, concern};
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::outcome::StepKind;
-use flinkops::plan::write::Task;
 use flinkops::plan::{Action, Live, Plan, State, UnitPlan, observe_once, plan, step};
 use flinkops::report::document::{AgainstKind, PlanDocument};
 use flinkops::report::text;
-use flinkops::sim::{OperatorMode, Rehearsal, Sim};
+use flinkops::sim::{OperatorMode, Sim};
 use flinkops::spec::Desired;
 use jiff::Timestamp;
 
+use self::foreseen::{Log, foresee, line};
 use super::scenarios::{self, NOW};
-
-/// What is written, in words, one line each.
-#[derive(Default)]
-struct Log(Mutex<Vec<String>>);
-
-impl Log {
-    fn add(&self, task: &Task) {
-        self.0.lock().unwrap().push(line(task));
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl Progress for Log {
-    fn tell(&self, event: &Event<'_>) {
-        if let Event::Wrote(task) = event {
-            self.add(task);
-        }
-    }
-}
-
-/// The object, the verb and the reason; a savepoint's own name is left out, since it is drawn by lot.
-fn line(task: &Task) -> String {
-    let message = match task.message.split_once("savepoint-") {
-        Some((before, _)) => before,
-        None => &task.message,
-    };
-    format!("{} {}: {}", task.write.verb(), task.write.key(), message)
-}
-
-/// A model that remembers what was written.
-struct Recording {
-    model: Rehearsal,
-    log: Log,
-}
-
-impl Model for Recording {
-    fn now(&self) -> Timestamp {
-        self.model.now()
-    }
-
-    fn live(&mut self) -> &mut Live {
-        self.model.live()
-    }
-
-    fn perform(&mut self, task: &Task) -> Result<(), String> {
-        self.model.perform(task).inspect(|()| self.log.add(task))
-    }
-
-    fn advance(&mut self, until: Timestamp) -> bool {
-        self.model.advance(until)
-    }
-
-    fn deeds(&mut self) -> Vec<(UnitKey, What)> {
-        self.model.deeds()
-    }
-}
-
-/// What was foreseen, and the writes in it.
-fn foresee(desired: &Desired, live: &Live, now: Timestamp) -> (Forecast, Vec<String>) {
-    let model = Rehearsal::new(live, &desired.operator, now);
-    let mut recording = Recording { model, log: Log::default() };
-    let forecast = forecast(desired, &mut recording, &|plan| plan);
-    (forecast, recording.log.lines())
-}
 
 /// An embedded cluster that holds what a scenario says.
 fn load(desired: &Desired, live: &Live) -> Sim {
@@ -205,7 +140,7 @@ fn retold(scenario: &Path, plan: &Plan, forecast: &Forecast) -> Option<String> {
 }
 
 /// The lines about each object, in order.
-fn by_unit(lines: &[String]) -> BTreeMap<&str, Vec<&str>> {
+pub fn by_unit(lines: &[String]) -> BTreeMap<&str, Vec<&str>> {
     let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in lines {
         let object = line.split([' ', ':']).nth(1).unwrap();

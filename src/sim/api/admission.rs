@@ -1,6 +1,8 @@
 //! What the API server does to an object between a request and the store: it checks, prunes, keeps
 //! status and metadata apart, counts generations and records who owns what. Values in, values out.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::apply;
@@ -25,6 +27,9 @@ pub enum FieldValidation {
     Strict,
 }
 
+/// A mutating webhook: changes an object that is about to be stored.
+pub type Webhook = Arc<dyn Fn(&mut Value) + Send + Sync>;
+
 /// A claim made by server-side apply.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -35,7 +40,7 @@ pub struct Claim {
 }
 
 /// Everything about a write but the two objects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request<'a> {
     /// The kind.
     pub resource: &'static Resource,
@@ -49,6 +54,8 @@ pub struct Request<'a> {
     pub validation: FieldValidation,
     /// The kind's schema, if it has one.
     pub schema: Option<&'a Value>,
+    /// The webhook that writes of this kind pass.
+    pub webhook: Option<Webhook>,
     /// The time, as metadata writes it.
     pub now: &'a str,
     /// The uid a new object gets.
@@ -88,6 +95,7 @@ impl Request<'_> {
         self.count_generation(old, &mut object);
         self.record_owner(old, &mut object, claim)?;
         checked?;
+        self.call_webhook(old, &mut object);
         Ok(Admitted { object, warnings })
     }
 
@@ -230,6 +238,17 @@ impl Request<'_> {
         }
     }
 
+    /// Who owns a field was settled by the request: what a webhook makes of it keeps that owner, and what it
+    /// adds has none.
+    fn call_webhook(&self, old: Option<&Value>, object: &mut Value) {
+        let Some(webhook) = self.webhook.as_ref().filter(|_| self.part != Part::Status) else { return };
+        webhook(object);
+        self.count_generation(old, object);
+        if let Some(old) = old.filter(|old| without_owners(old) == without_owners(object)) {
+            old.clone_into(object);
+        }
+    }
+
     /// Anything but metadata and status makes a new generation.
     fn count_generation(&self, old: Option<&Value>, object: &mut Value) {
         if !self.resource.has_generation {
@@ -277,6 +296,13 @@ impl Request<'_> {
 /// `metadata.generation`; 0 where the object has none.
 pub fn generation(object: &Value) -> i64 {
     object["metadata"]["generation"].as_i64().unwrap_or_default()
+}
+
+/// An object but for who owns what, and since when: that alone is no change.
+fn without_owners(object: &Value) -> Value {
+    let mut object = object.clone();
+    object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("managedFields"));
+    object
 }
 
 fn intent(object: &Value) -> Vec<(&String, &Value)> {

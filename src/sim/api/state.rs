@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admission;
+use super::admission::{self, Webhook};
 use super::history::{Change, ChangeKind, History};
 use crate::flink::kind::ObjectKey;
 use crate::sim::clock::{Clock, rfc3339};
@@ -20,6 +20,8 @@ pub struct State {
     pub history: History,
     /// What time it is.
     pub clock: Clock,
+    /// The mutating webhooks, by the kind they look at.
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 impl State {
@@ -112,7 +114,13 @@ mod tests {
 
     fn state() -> State {
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
-        State { objects: BTreeMap::new(), version: 0, history: History::keeping(9, 0), clock }
+        State {
+            objects: BTreeMap::new(),
+            version: 0,
+            history: History::keeping(9, 0),
+            clock,
+            webhooks: BTreeMap::new(),
+        }
     }
 
     fn key(name: &str) -> ObjectKey {

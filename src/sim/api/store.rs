@@ -102,12 +102,18 @@ impl Store {
     /// Makes an empty store that reads time from this clock.
     pub fn new(options: &Options, clock: Clock) -> Self {
         let history = History::keeping(options.history, FIRST_VERSION);
-        let state = State { objects: BTreeMap::new(), version: FIRST_VERSION, history, clock: clock.clone() };
+        let (objects, webhooks) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { objects, version: FIRST_VERSION, history, clock: clock.clone(), webhooks };
         let version = watch::Sender::new(state.version);
         let (mode, schemas) = (options.operator, options.schemas);
         let store = Self(Arc::new(Inner { state: Mutex::new(state), clock, mode, schemas, version }));
         store.ensure_namespace("default");
         store
+    }
+
+    /// Has every write of a kind, but those of its status, pass a mutating webhook.
+    pub fn set_webhook(&self, kind: &str, webhook: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.state().webhooks.insert(kind.to_owned(), Arc::new(webhook));
     }
 
     /// Begins with objects just as they are, version included; no watch hears of them.
@@ -299,6 +305,7 @@ impl Store {
             part: options.part,
             validation: options.validation,
             schema: schema.as_ref(),
+            webhook: state.webhooks.get(&key.kind).cloned(),
             now: &now,
             new_uid: &new_uid(&self.0.clock, state.version),
         };
