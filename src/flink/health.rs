@@ -52,16 +52,20 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
             verdict(Health::Progressing, "the operator has not acted on it yet".into())
         };
     }
-    if role == Role::SessionJob && status.job == "RECONCILING" && is_lost(status) {
+    if role == Role::SessionJob && is_lost(status) {
         // The operator waits for a job that is gone, and acts on no generation any more.
         return verdict(Health::Lost, describe("RECONCILING", status));
+    }
+    if wants_suspended && status.lifecycle == "SUSPENDED" {
+        // Whatever the generation: what else changes in the spec is looked at only once it shall run again.
+        return verdict(Health::Suspended, "suspended".into());
     }
     if status.generation != Some(generation) {
         let message = format!("the operator has not acted on generation {generation} yet");
         return verdict(Health::Progressing, message);
     }
     if wants_suspended {
-        return judge_suspended(status);
+        return verdict(Health::Progressing, describe("being suspended", status));
     }
     judge_running(role, status)
 }
@@ -75,13 +79,6 @@ pub fn is_suspended(spec: &Value) -> bool {
 fn rejection(generation: i64, status: &Status) -> Option<String> {
     let refused = status.error_type == "ValidationException" && status.generation != Some(generation);
     refused.then(|| format!("the operator refuses the spec: {}", status.error.as_deref().unwrap_or_default()))
-}
-
-fn judge_suspended(status: &Status) -> Verdict {
-    match status.lifecycle.as_str() {
-        "SUSPENDED" => Verdict { health: Health::Suspended, message: "suspended".into() },
-        _ => Verdict { health: Health::Progressing, message: describe("being suspended", status) },
-    }
 }
 
 fn judge_running(role: Role, status: &Status) -> Verdict {
@@ -100,10 +97,12 @@ fn judge_running(role: Role, status: &Status) -> Verdict {
     Verdict { health, message: describe(if word.is_empty() { &status.lifecycle } else { word }, status) }
 }
 
-/// A session job that Flink does not know: `Job Not Found` since 1.8, `MissingSessionJobException` before.
+/// A session job that should run and that Flink does not know: `Job Not Found` since 1.8,
+/// `MissingSessionJobException` before. 1.7 says so of a suspended one as well, once its cluster has restarted.
 fn is_lost(status: &Status) -> bool {
-    status.error_type == "MissingSessionJobException"
-        || status.error.as_deref().is_some_and(|error| error.starts_with("Job Not Found"))
+    let missing = status.error_type == "MissingSessionJobException"
+        || status.error.as_deref().is_some_and(|error| error.starts_with("Job Not Found"));
+    missing && status.job == "RECONCILING" && matches!(status.lifecycle.as_str(), "STABLE" | "DEPLOYED")
 }
 
 fn describe(word: &str, status: &Status) -> String {
@@ -152,6 +151,34 @@ mod tests {
         ] {
             assert_eq!(health(role, generation, status.clone()), expected, "{role:?} {generation} {status}");
         }
+    }
+
+    #[test]
+    fn a_change_of_a_suspended_job_is_not_waited_for() {
+        let suspended = json!({"job": {"state": "suspended", "parallelism": 2}});
+        let status = Status::parse(&json!({"observedGeneration": 2, "lifecycleState": "SUSPENDED"}));
+        assert_eq!(judge(Role::SessionJob, 3, &suspended, &status).health, Health::Suspended);
+        let running = json!({"job": {"state": "running"}});
+        assert_eq!(judge(Role::SessionJob, 3, &running, &status).health, Health::Progressing);
+        let status = Status::parse(&json!({"observedGeneration": 2, "lifecycleState": "STABLE"}));
+        assert_eq!(judge(Role::SessionJob, 3, &suspended, &status).health, Health::Progressing);
+    }
+
+    #[test]
+    fn a_suspended_job_is_not_lost_with_its_cluster() {
+        let missing = r#"{"type":"x.MissingSessionJobException","message":"Missing Session Job"}"#;
+        let status = |lifecycle: &str| {
+            Status::parse(&json!({"observedGeneration": 2, "lifecycleState": lifecycle, "error": missing,
+                "jobStatus": {"state": "RECONCILING"}}))
+        };
+        let [suspended, running] = ["suspended", "running"].map(|state| json!({"job": {"state": state}}));
+        let health = |generation, spec, lifecycle| {
+            judge(Role::SessionJob, generation, spec, &status(lifecycle)).health
+        };
+        assert_eq!(health(2, &suspended, "SUSPENDED"), Health::Suspended);
+        assert_eq!(health(3, &running, "SUSPENDED"), Health::Progressing, "told to run again");
+        assert_eq!(health(2, &running, "STABLE"), Health::Lost);
+        assert_eq!(health(2, &running, "DEPLOYED"), Health::Lost, "it had never been stable");
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
     if let Some(path) = subject.live.and_then(savepoint_of) {
         return Stage::Stopped(path);
     }
+    if let Some(path) = final_savepoint(subject) {
+        return Stage::Stopped(path);
+    }
     match subject.verdict.health {
         Health::Lost => Stage::Stuck(format!("cannot take a savepoint: {}", subject.verdict.message)),
         _ if subject.kept_down().is_some() => Stage::Stopping,
@@ -54,6 +57,13 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
         }
         _ => Stage::Busy(format!("cannot take a savepoint now: {}", subject.verdict.message)),
     }
+}
+
+/// The savepoint on record that a suspended job was stopped with: what else changed in its spec since is of no
+/// generation that the operator has looked at, so that its status alone does not count any more (S8, S16).
+fn final_savepoint(subject: &Subject<'_>) -> Option<String> {
+    let path = subject.status.savepoint.as_ref().filter(|_| subject.verdict.health == Health::Suspended)?;
+    subject.ledger.is_some_and(|ledger| ledger.is_final(path)).then(|| path.clone())
 }
 
 /// Decides about a unit that Git does not show: it left, or cannot be read.

@@ -216,3 +216,26 @@ async fn what_a_webhook_makes_of_a_value_is_found_and_not_fought() {
     let sink = plan.units.iter().find(|unit| unit.key.name == "orders-sink").unwrap();
     assert_eq!((sink.changes[0].path.as_str(), sink.changes[0].cause), ("/spec/image", Cause::Drift));
 }
+
+/// An operator looks at no change of a suspended job, and a savepoint on record stays what it is.
+#[tokio::test(start_paused = true)]
+async fn s8_s16_a_suspended_job_that_was_changed_settles_and_leaves_with_its_savepoint() {
+    for mode in MODES {
+        let mut world = everything_runs(mode).await;
+        world.edit("jobs/delivery-times/job.yaml", "job:", "job:\n    state: suspended");
+        world.settle().await;
+        let ledger = world.ledger(Kind::FlinkSessionJob, "delivery-times");
+        let stopped = ledger.last_savepoint().expect("a final savepoint").path.clone();
+        world.edit("jobs/delivery-times/job.yaml", "parallelism: 1", "parallelism: 2");
+        world.settle().await;
+        let folder = world.remove("jobs/delivery-times");
+        world.settle().await;
+        assert!(world.object(Kind::FlinkSessionJob, "delivery-times").is_none(), "{mode:?}");
+        let ledger = world.ledger(Kind::FlinkSessionJob, "delivery-times");
+        assert_eq!(ledger.last_savepoint().map(|savepoint| savepoint.path.as_str()), Some(stopped.as_str()));
+        world.files.extend(folder);
+        world.edit("jobs/delivery-times/job.yaml", "state: suspended", "state: running");
+        world.settle().await;
+        assert_eq!(world.job("delivery-times").restored_from, Some(stopped), "{mode:?}");
+    }
+}

@@ -323,7 +323,7 @@ async fn an_ignored_change_is_deployed_for_a_while_without_touching_the_job() {
     stage.patch(
         FlinkSessionJob,
         "job",
-        json!({"job": {"upgradeMode": "last-state", "savepointTriggerNonce": 7}}),
+        json!({"job": {"upgradeMode": "stateless", "savepointTriggerNonce": 7}}),
     );
     stage.run(10.0).await;
     in_order(&stage, "job", &[(0.1, "DEPLOYED RUNNING 2:running"), (2.2, "STABLE RUNNING 2:running")]);

@@ -10,4 +10,5 @@ mod records;
 mod session;
 mod snapshots;
 mod stage;
+mod suspended;
 mod transcript;

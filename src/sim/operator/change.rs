@@ -28,7 +28,8 @@ impl Machine {
             operator: &self.defaults,
             cluster: subject.cluster.and_then(|it| it.get("spec")),
         };
-        let Some(violation) = validate(&proposal).into_iter().next() else {
+        let message = validate(&proposal).into_iter().next().map(|violation| violation.message);
+        let Some(message) = message.or_else(|| self.refuse_last_state(subject)) else {
             if subject.is_refused() && self.refused.get(&subject.object_key()) == Some(&subject.generation())
             {
                 return true;
@@ -39,9 +40,16 @@ impl Machine {
             }
             return false;
         };
-        self.say(subject, "Warning", ("ValidationError", "Operator"), &violation.message);
-        subject.status.error = Some(error("ValidationException", &violation.message, None, None));
+        self.say(subject, "Warning", ("ValidationError", "Operator"), &message);
+        subject.status.error = Some(error("ValidationException", &message, None, None));
         true
+    }
+
+    /// 1.7 knows no last state of a session job.
+    fn refuse_last_state(&self, subject: &Subject<'_>) -> Option<String> {
+        let legacy = subject.role == Role::SessionJob && !self.mode.is_modern();
+        let refused = legacy && subject.upgrade_mode() == "last-state";
+        refused.then(|| "The LAST_STATE upgrade mode is not supported in session job now.".to_owned())
     }
 
     /// Compares the spec with what was deployed last, and begins what that asks for.
@@ -150,8 +158,10 @@ impl Machine {
             return self.begin(subject, Step::Kill, self.timings.kill);
         }
         if last.is_suspended() {
+            // What changes in the meantime is looked at once it shall run: until then the generation stays
+            // behind.
             return if subject.wants_suspended() {
-                self.stay_suspended(subject)
+                self.timings.reconcile
             } else {
                 self.resume(subject, last)
             };

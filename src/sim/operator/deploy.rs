@@ -51,7 +51,10 @@ impl Machine {
         if !session {
             return self.begin(subject, step, self.timings.deploy);
         }
-        subject.status.job = Some("RECONCILING".into());
+        // 1.7 says so only of one that is submitted.
+        if self.mode.is_modern() {
+            subject.status.job = Some("RECONCILING".into());
+        }
         let doomed = self.broken_jar(subject).is_some();
         self.begin(subject, step, if doomed { self.timings.refuse } else { self.timings.submit })
     }

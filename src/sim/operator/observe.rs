@@ -15,7 +15,9 @@ impl Machine {
     /// Reads what Flink and the node say.
     pub(super) fn observe(&mut self, subject: &mut Subject<'_>) {
         let Some(last) = subject.status.last.clone() else { return };
-        if subject.status.reconciliation != "DEPLOYED" || last.is_suspended() {
+        // 1.7 keeps the id of a suspended session job, and so goes on asking for it.
+        let asks = !last.is_suspended() || (subject.role == Role::SessionJob && !self.mode.is_modern());
+        if subject.status.reconciliation != "DEPLOYED" || !asks {
             return;
         }
         if subject.role != Role::SessionJob {

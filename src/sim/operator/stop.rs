@@ -137,11 +137,4 @@ impl Machine {
         }
         self.deploy(subject, Step::Deploy)
     }
-
-    pub(super) fn stay_suspended(&mut self, subject: &mut Subject<'_>) -> Duration {
-        let mode = subject.status.last.as_ref().map_or("stateless", Recorded::upgrade_mode).to_owned();
-        self.record(subject, "suspended", &mode);
-        subject.status.stable.clone_from(&subject.status.last);
-        self.timings.reconcile
-    }
 }
