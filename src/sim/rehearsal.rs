@@ -49,6 +49,8 @@ impl Rehearsal {
         for (key, _) in live.units.iter().filter(|(key, object)| !is_at_rest(key, object)) {
             agenda.schedule(&key.into(), now);
         }
+        // Before the first write: what was refused is the spec as it was read.
+        agenda.meet_all();
         let seen = store.version();
         Self { live: live.clone(), store, operator, agenda, hand, seen, started: None }
     }

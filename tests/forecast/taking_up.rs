@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flinkops::cluster::Scope;
 use flinkops::flink::kind::{Kind, ObjectKey};
 use flinkops::plan::Live;
-use flinkops::plan::forecast::Model;
+use flinkops::plan::forecast::{End, Model, forecast};
 use flinkops::plan::live::LiveObject;
 use flinkops::sim::api::patch::Patch;
 use flinkops::sim::api::resource::Resource;
@@ -106,5 +107,24 @@ async fn what_is_suspended_lost_or_broken_stays_so_with_either_operator() {
         assert_eq!(text("orders-sink", "/status/jobManagerDeploymentStatus"), "ERROR", "{mode:?}");
         let after = looked_at(mode, &before, world.sim.now()).await;
         assert_eq!(statuses(&after), statuses(&before), "{mode:?}");
+    }
+}
+
+/// What was refused is the spec that was read, not the one that is written in its place.
+#[tokio::test(start_paused = true)]
+async fn putting_back_what_an_operator_refused_is_forecast_to_settle() {
+    for mode in [OperatorMode::V1_7, OperatorMode::V1_15] {
+        let mut world = World::new(mode);
+        world.settle().await;
+        let sink = (&key(Kind::FlinkDeployment, "orders-sink")).into();
+        let patch = Patch::Merge(json!({"spec": {"job": {"parallelism": 0}}}));
+        world.sim.store().patch(&sink, &patch, &WriteOptions::by("kubectl")).unwrap();
+        tokio::time::sleep(WHILE).await;
+        let desired = world.desired();
+        let live = world.cluster().observe(&Scope::of(&desired)).await.unwrap();
+        let mut rehearsal = Rehearsal::new(&live, &desired.operator, world.sim.now());
+        let forecast = forecast(&desired, &mut rehearsal, &|plan| plan);
+        assert_eq!(forecast.end, End::Settled, "{mode:?}: {forecast:#?}");
+        assert_eq!(forecast.units.iter().map(|unit| unit.restarts).sum::<usize>(), 0, "{mode:?}");
     }
 }

@@ -54,6 +54,12 @@ impl Machine {
         let cluster = subject.cluster_key();
         let id = status.job_id.clone().unwrap_or_default();
         let plan = || self.job_plan(&id, &cluster, &last.spec, flat);
+        if subject.role == Role::SessionJob && last.is_suspended() && status.job_is("FINISHED") {
+            // Flink knows it for as long as its cluster lives.
+            let (plan, now) = (plan(), subject.now);
+            self.flink.take_up_job(&subject.key, plan, "FINISHED", status.told.clone(), now);
+            return;
+        }
         if last.is_suspended() || status.reconciliation != "DEPLOYED" {
             if is_highly_available(flat) && status.restore_path().as_deref() == Some(LAST_STATE_DUMMY) {
                 let plan = plan();
