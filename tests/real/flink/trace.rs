@@ -1,8 +1,17 @@
-//! What the operator says about each unit, one state after the other.
+//! What an operator says about each unit, one state after the other, and when two operators agree.
+//!
+//! Two traces agree if they name the same units and each unit goes through the same states in the same
+//! order, once these are left out of both:
+//!
+//! - a state that equals the one before it, since what is not in it may change;
+//! - a *passing* state ([`State::is_passing`]), which an operator shows only if it happens to look at Flink in
+//!   that moment.
+//!
+//! Nothing else is left out: neither how often a unit goes through a state, nor the first one, nor the last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use flinkops::flink::kind::Kind;
 use flinkops::flink::status::Status;
@@ -31,9 +40,6 @@ pub enum State {
     Gone,
 }
 
-/// The states of units by name, each other than the one before.
-pub type Trace = BTreeMap<String, Vec<State>>;
-
 impl State {
     /// Reads a live object.
     pub fn of(object: &Value) -> Self {
@@ -47,6 +53,22 @@ impl State {
             observed: status.generation,
             given: status.last_reconciled.and_then(|last| last.job_state),
         }
+    }
+
+    /// Whether it lasts no longer than Flink takes to get a job or a JobManager going.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::There { job, .. } if job == "INITIALIZING" || job == "CREATED")
+            || matches!(self, Self::There { job_manager, .. } if job_manager == "DEPLOYED_NOT_READY")
+            // An application's JobManager answers before it has begun with the job.
+            || matches!(self, Self::There { lifecycle, job_manager, job, .. }
+                if lifecycle == "DEPLOYED" && job_manager == "READY" && job == "RECONCILING")
+    }
+
+    /// Whether the unit runs, as far as the operator knows.
+    pub fn runs(&self) -> bool {
+        let Self::There { job_manager, job, given, .. } = self else { return false };
+        // A session cluster is given no job.
+        job == "RUNNING" || (given.is_none() && job_manager == "READY")
     }
 }
 
@@ -70,57 +92,150 @@ impl fmt::Display for State {
     }
 }
 
-/// Watches the units of a namespace until it is dropped.
-pub struct Recorder {
-    trace: Arc<Mutex<Trace>>,
-    _watches: JoinSet<()>,
-}
+/// The states of units by name, each other than the one before.
+#[derive(Clone, Debug, Default)]
+pub struct Trace(BTreeMap<String, Vec<State>>);
 
-impl Recorder {
-    pub fn start(objects: impl Fn(Kind) -> Api<DynamicObject>) -> Self {
-        let trace: Arc<Mutex<Trace>> = Arc::default();
-        let mut watches = JoinSet::new();
-        for kind in [Kind::FlinkDeployment, Kind::FlinkSessionJob] {
-            watches.spawn(watch(objects(kind), Arc::clone(&trace)));
-        }
-        Self { trace, _watches: watches }
+impl Trace {
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// What was recorded since the last time; each unit begins with the state it had then.
-    pub fn take(&self) -> Trace {
-        let mut trace = self.trace.lock().expect("no panic under lock");
-        let last = trace.iter().filter_map(|(name, states)| {
-            Some((name.clone(), vec![states.last().filter(|state| **state != State::Gone)?.clone()]))
-        });
-        let last = last.collect();
-        std::mem::replace(&mut *trace, last)
-    }
-}
-
-async fn watch(objects: Api<DynamicObject>, trace: Arc<Mutex<Trace>>) {
-    let mut events = std::pin::pin!(watcher(objects, watcher::Config::default()).default_backoff());
-    while let Some(event) = events.next().await {
-        let (name, state) = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                let name = object.name_any();
-                (name, State::of(&serde_json::to_value(object).expect("an object is JSON")))
-            }
-            Ok(Event::Delete(object)) => (object.name_any(), State::Gone),
-            _ => continue,
-        };
-        let mut trace = trace.lock().expect("no panic under lock");
-        let states = trace.entry(name).or_default();
+    /// Adds a state that was seen.
+    pub fn note(&mut self, name: &str, state: State) {
+        let states = self.0.entry(name.to_owned()).or_default();
         if states.last() != Some(&state) {
             states.push(state);
         }
     }
+
+    /// Everything so far; what follows begins with the last state of each unit that is there.
+    pub fn take(&mut self) -> Self {
+        let last = self.0.iter().filter_map(|(name, states)| {
+            Some((name.clone(), vec![states.last().filter(|state| **state != State::Gone)?.clone()]))
+        });
+        let last = Self(last.collect());
+        std::mem::replace(self, last)
+    }
+
+    /// Whether a unit runs now.
+    pub fn runs(&self, name: &str) -> bool {
+        self.0.get(name).and_then(|states| states.last()).is_some_and(State::runs)
+    }
+
+    /// The first difference from another trace, in words; `None` where they agree.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        names.into_iter().find_map(|name| {
+            let (one, other) = (self.lasting(name), other.lasting(name));
+            let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
+            let word = |states: &[&State]| states.get(at).map_or("nothing".to_owned(), ToString::to_string);
+            Some(format!("{name}, state {at}: {} here, {} there", word(&one), word(&other)))
+        })
+    }
+
+    fn lasting(&self, name: &str) -> Vec<&State> {
+        let states = self.0.get(name).into_iter().flatten();
+        let mut lasting: Vec<&State> = states.filter(|state| !state.is_passing()).collect();
+        lasting.dedup();
+        lasting
+    }
 }
 
-/// For people: one line per unit.
-pub fn show(trace: &Trace) -> String {
-    let line = |(name, states): (&String, &Vec<State>)| {
-        let states: Vec<_> = states.iter().map(ToString::to_string).collect();
-        format!("  {name}:\n    {}", states.join("\n    "))
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, states)| {
+            writeln!(f, "  {name}:")?;
+            states.iter().try_for_each(|state| writeln!(f, "    {state}"))
+        })
+    }
+}
+
+/// Watches the units of a namespace until it is dropped.
+pub struct Recorder {
+    seen: Arc<Mutex<Seen>>,
+    _watches: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    trace: Trace,
+    /// Every id that the job of a unit ever had.
+    ids: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Recorder {
+    pub fn start(objects: impl Fn(Kind) -> Api<DynamicObject>) -> Self {
+        let seen: Arc<Mutex<Seen>> = Arc::default();
+        let mut watches = JoinSet::new();
+        for kind in [Kind::FlinkDeployment, Kind::FlinkSessionJob] {
+            watches.spawn(watch(objects(kind), Arc::clone(&seen)));
+        }
+        Self { seen, _watches: watches }
+    }
+
+    /// What was recorded since the last time.
+    pub fn take(&self) -> Trace {
+        self.seen().trace.take()
+    }
+
+    /// Whether a unit runs now.
+    pub fn runs(&self, name: &str) -> bool {
+        self.seen().trace.runs(name)
+    }
+
+    /// How many ids the job of a unit had so far.
+    pub fn ids(&self, name: &str) -> usize {
+        self.seen().ids.get(name).map_or(0, BTreeSet::len)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic under lock")
+    }
+}
+
+async fn watch(objects: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
+    let mut events = std::pin::pin!(watcher(objects, watcher::Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        let (object, gone) = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => (object, false),
+            Ok(Event::Delete(object)) => (object, true),
+            _ => continue,
+        };
+        let name = object.name_any();
+        let object = serde_json::to_value(object).expect("an object is JSON");
+        let mut seen = seen.lock().expect("no panic under lock");
+        if let Some(id) = object.pointer("/status/jobStatus/jobId").and_then(Value::as_str) {
+            seen.ids.entry(name.clone()).or_default().insert(id.to_owned());
+        }
+        seen.trace.note(&name, if gone { State::Gone } else { State::of(&object) });
+    }
+}
+
+#[test]
+fn traces_agree_but_for_what_passes() {
+    let state = |generation: i64, job: &str| {
+        State::of(&serde_json::json!({
+            "metadata": {"generation": generation}, "status": {"lifecycleState": "DEPLOYED", "jobStatus": {"state": job}},
+        }))
     };
-    trace.iter().map(line).collect::<Vec<_>>().join("\n")
+    let trace = |states: &[State]| {
+        let mut trace = Trace::new();
+        for state in states {
+            trace.note("job", state.clone());
+        }
+        trace
+    };
+    let one = trace(&[state(1, "RECONCILING"), state(1, "CREATED"), state(1, "RUNNING")]);
+    let agrees = |states: &[State]| one.difference(&trace(states)).is_none();
+    assert!(agrees(&[state(1, "RECONCILING"), state(1, "RUNNING")]), "a passing state");
+    assert!(
+        agrees(&[state(1, "RECONCILING"), state(1, "RECONCILING"), state(1, "RUNNING")]),
+        "twice the same"
+    );
+    assert!(!agrees(&[state(1, "RUNNING")]), "one less");
+    assert!(!agrees(&[state(1, "RUNNING"), state(1, "RECONCILING")]), "another order");
+    assert!(!agrees(&[state(1, "RECONCILING"), state(2, "RECONCILING"), state(1, "RUNNING")]), "one more");
+    assert!(!agrees(&[state(1, "RECONCILING"), state(1, "RUNNING"), State::Gone]), "another end");
+    assert!(one.difference(&Trace::new()).is_some(), "another unit");
 }

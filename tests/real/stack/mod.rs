@@ -36,6 +36,7 @@ pub struct Stack {
     pub cluster: Cluster,
     controllers: Server,
     operator: Server,
+    starts: node::Starts,
 }
 
 /// The process's stack; `None` when left out on purpose.
@@ -62,14 +63,20 @@ impl Stack {
         let controllers = start_controllers(&cluster)?;
         let operator = start_operator(&cluster, &jars)?;
         let kubeconfig = operator.folder().join("kubeconfig");
-        node::start(cluster.config(TOKEN).await?, pod::Flink { jars, kubeconfig });
-        Ok(Self { cluster, controllers, operator })
+        let starts = node::start(cluster.config(TOKEN).await?, pod::Flink { jars, kubeconfig });
+        Ok(Self { cluster, controllers, operator, starts })
     }
 
     /// Fails when a process that should run has ended.
     pub fn check(&self) -> Result<()> {
         self.controllers.check()?;
         self.operator.check()
+    }
+
+    /// How often the JobManager of a cluster has been started.
+    pub fn starts(&self, namespace: &str, cluster: &str) -> usize {
+        let starts = self.starts.lock().expect("no panic under lock");
+        starts.get(&(namespace.to_owned(), cluster.to_owned())).copied().unwrap_or_default()
     }
 
     /// What the operator said last.

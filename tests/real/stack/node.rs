@@ -4,6 +4,7 @@
 //! write its status: with these two facts of the API server a loop is all that a node takes.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -20,13 +21,22 @@ const PACE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SUITE: &Suite = &super::FLINK;
 
+/// A Flink cluster: namespace and name.
+type ClusterName = (String, String);
+
+/// How often the JobManager of each cluster was started.
+pub type Starts = Arc<Mutex<BTreeMap<ClusterName, usize>>>;
+
 /// Runs until the test process ends, on a thread of its own: a test's runtime ends with the test.
-pub fn start(config: Config, flink: Flink) {
+pub fn start(config: Config, flink: Flink) -> Starts {
+    let starts = Starts::default();
+    let counted = Arc::clone(&starts);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let client = Client::try_from(config).expect("a working configuration");
-            let mut node = Node { client, flink, ports: BTreeMap::new(), pods: BTreeMap::new() };
+            let (ports, pods) = (BTreeMap::new(), BTreeMap::new());
+            let mut node = Node { client, flink, ports, pods, starts };
             loop {
                 if let Err(error) = node.step().await {
                     SUITE.say(&format!("node: {error:#}"));
@@ -35,14 +45,16 @@ pub fn start(config: Config, flink: Flink) {
             }
         });
     });
+    counted
 }
 
 struct Node {
     client: Client,
     flink: Flink,
-    /// What the TaskManagers of a cluster need to find its JobManager, by namespace and cluster.
-    ports: BTreeMap<(String, String), Ports>,
+    /// What the TaskManagers of a cluster need to find its JobManager.
+    ports: BTreeMap<ClusterName, Ports>,
     pods: BTreeMap<String, Running>,
+    starts: Starts,
 }
 
 /// A Pod whose process was started at least once.
@@ -135,6 +147,7 @@ impl Node {
         let key = (namespace, cluster);
         if Process::is_job_manager(pod) {
             self.ports.insert(key.clone(), Ports::free()?);
+            *self.starts.lock().expect("no panic under lock").entry(key.clone()).or_default() += 1;
         }
         let ports = self.ports.get(&key).context("its JobManager was never started")?;
         self.flink.start(pod, settings, ports).map(Some)

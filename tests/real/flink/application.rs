@@ -1,0 +1,91 @@
+//! A stateful application: a cluster of its own for one job.
+
+use anyhow::{Context as _, Result, ensure};
+use flinkops::flink::kind::Kind::FlinkDeployment;
+use flinkops::plan::ledger::Reason;
+use serde_json::{Value, json};
+
+use super::change::Change;
+use super::world::World;
+use super::{is_leaving, is_told, left, policy, restored};
+use crate::real::stack::stack;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_s9_s16_a_stateful_application_keeps_its_state_whatever_is_merged() {
+    let Some(stack) = stack().await else { return };
+    let world = World::new(stack, policy()).await.expect("a world");
+    if let Err(error) = live(&world).await {
+        panic!("{error:#}");
+    }
+}
+
+async fn live(world: &World) -> Result<()> {
+    let mut wish = json!({"clicks": world.application()?, "idle": world.application()?});
+    wish["idle"]["spec"]["job"]["state"] = json!("suspended");
+    let change = Change::new(world, "create an application, and another that is not to run", &wish)?;
+    change.told("clicks", "create")?.settles(&wish).await.context("create")?;
+    ensure!(world.restored(FlinkDeployment, "clicks").await?.is_none(), "did not begin empty");
+
+    wish["clicks"]["spec"]["job"]["parallelism"] = json!(2);
+    upgraded(world, &wish).await.context("upgrade from savepoint")?;
+    suspended(world, &mut wish).await.context("suspend and resume")?;
+    deleted(world, &wish).await.context("delete and bring back")
+}
+
+async fn upgraded(world: &World, wish: &Value) -> Result<()> {
+    let patched =
+        async |world: &World| Ok(world.field(FlinkDeployment, "clicks", "/spec/job/parallelism").await? == 2);
+    Change::new(world, "upgrade an application from a savepoint", wish)?
+        .told("clicks", "upgrade-from-savepoint")?
+        .killed("it is patched", patched)
+        .await?
+        .settles(wish)
+        .await?;
+    restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await
+}
+
+async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
+    wish["clicks"]["spec"]["job"]["state"] = json!("suspended");
+    Change::new(world, "suspend an application", wish)?
+        .told("clicks", "suspend")?
+        .killed("it was told to stop", async |world| {
+            is_told(world, FlinkDeployment, "clicks", "suspended").await
+        })
+        .await?
+        .settles(wish)
+        .await?;
+    wish["clicks"]["spec"]["job"]["state"] = json!("running");
+    Change::new(world, "resume an application", wish)?
+        .told("clicks", "resume")?
+        .killed("it was told to run", async |world| {
+            is_told(world, FlinkDeployment, "clicks", "running").await
+        })
+        .await?
+        .settles(wish)
+        .await?;
+    restored(world, FlinkDeployment, "clicks", Reason::Suspend).await
+}
+
+async fn deleted(world: &World, wish: &Value) -> Result<()> {
+    let rest = json!({"idle": wish["idle"]});
+    Change::new(world, "delete an application with a savepoint", &rest)?
+        .told("clicks", "delete")?
+        .killed("it was told to stop", async |world| {
+            is_told(world, FlinkDeployment, "clicks", "suspended").await
+        })
+        .await?
+        .killed("it was told to go", async |world| is_leaving(world, FlinkDeployment, "clicks").await)
+        .await?
+        .settles(&rest)
+        .await?;
+    left(world, FlinkDeployment, "clicks").await?;
+
+    let there = async |world: &World| Ok(world.unit(FlinkDeployment, "clicks").await?.is_some());
+    Change::new(world, "bring the application back from that savepoint", wish)?
+        .told("clicks", "create")?
+        .killed("it is there", there)
+        .await?
+        .settles(wish)
+        .await?;
+    restored(world, FlinkDeployment, "clicks", Reason::Delete).await
+}

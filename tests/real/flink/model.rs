@@ -1,0 +1,91 @@
+//! The same repository on the embedded cluster: what the model of the operator says should have happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use flinkops::cluster::Cluster;
+use flinkops::daemon::{Clock, Options, apply};
+use flinkops::flink::kind::API_VERSION;
+use flinkops::sim::api::history::ChangeKind;
+use flinkops::sim::{OperatorMode, Sim};
+use flinkops::spec::load;
+use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Runtime};
+
+use super::trace::{State, Trace};
+
+/// Longer than anything takes; time is paused.
+const TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// An embedded cluster with operator 1.7, on a runtime of its own whose time is paused.
+pub struct Model {
+    runtime: Option<Runtime>,
+    sim: Sim,
+    clock: Clock,
+    /// The version up to which changes were read.
+    seen: u64,
+    commits: u32,
+    trace: Trace,
+}
+
+impl Model {
+    /// An empty cluster.
+    pub fn new() -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+        let options = flinkops::sim::Options {
+            operator: OperatorMode::V1_7,
+            start_time: Some(start),
+            ..flinkops::sim::Options::default()
+        };
+        let (sim, clock) = runtime.block_on(async { (Sim::start(options), Clock::starting_at(start)) });
+        let seen = sim.store().version();
+        Ok(Self { runtime: Some(runtime), sim, clock, seen, commits: 0, trace: Trace::new() })
+    }
+
+    /// Applies these files until nothing moves; answers whether all settled, and how the operator went about
+    /// it. Each unit begins with the state it had at the end of the last call.
+    pub fn apply(&mut self, files: &[(String, String)]) -> Result<(bool, Trace)> {
+        self.commits += 1;
+        let origin = Origin {
+            identity: "git.example/orders".into(),
+            revision: Revision::new(format!("{:040x}", self.commits)),
+            committed: true,
+        };
+        let files = files.iter().map(|(path, text)| (path.clone(), Arc::from(text.as_bytes()))).collect();
+        let tree = SourceTree { origin, files, refused: Vec::new() };
+        let mut loaded = load(&tree, &Limits::default(), Some("test"));
+        let desired = loaded.environments.remove("test").context("no environment")?;
+        let runtime = self.runtime.as_ref().context("a runtime")?;
+        let outcome = runtime.block_on(async {
+            let cluster = Cluster::new(self.sim.client(), "embedded");
+            let options = Options { clock: self.clock, ..Options::default() };
+            apply(&cluster, &desired, options, Some(TIMEOUT)).await
+        })?;
+        Ok((outcome.is_settled(), self.read()))
+    }
+
+    fn read(&mut self) -> Trace {
+        for change in self.sim.store().changes_since(self.seen).expect("little happens") {
+            self.seen = change.version;
+            if change.key.api_version != API_VERSION {
+                continue;
+            }
+            let state = match change.kind {
+                ChangeKind::Deleted => State::Gone,
+                _ => State::of(&change.object),
+            };
+            self.trace.note(&change.key.name, state);
+        }
+        self.trace.take()
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // One that waits must not be dropped within another runtime.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}

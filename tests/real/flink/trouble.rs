@@ -1,0 +1,51 @@
+//! What goes wrong is named, and stops only what depends on it.
+
+use anyhow::{Context as _, Result, ensure};
+use flinkops::flink::kind::Kind::FlinkSessionJob;
+use flinkops::plan::ledger::Reason;
+use serde_json::{Value, json};
+
+use super::change::Change;
+use super::world::World;
+use super::{policy, restored};
+use crate::real::stack::stack;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s23_what_goes_wrong_stops_only_what_depends_on_it() {
+    let Some(stack) = stack().await else { return };
+    let world = World::new(stack, policy()).await.expect("a world");
+    if let Err(error) = live(&world).await {
+        panic!("{error:#}");
+    }
+}
+
+async fn live(world: &World) -> Result<()> {
+    let job = world.session_job("sessions");
+    let mut wish = json!({"sessions": world.cluster("1024m")?, "clicks": job, "orders": job, "reports": job});
+    wish["reports"]["dependsOn"] = json!(["clicks"]);
+    let change = Change::new(world, "create three jobs, one after another", &wish)?;
+    change.settles(&wish).await.context("create")?;
+    rejected(world, &wish).await.context("a spec that the operator rejects")
+}
+
+/// Operator 1.7.0 knows no last-state for session jobs; a newer one does, so that only it can say.
+async fn rejected(world: &World, good: &Value) -> Result<()> {
+    let (clicks, reports) =
+        (world.job_id(FlinkSessionJob, "clicks").await?, world.job_id(FlinkSessionJob, "reports").await?);
+    let mut wish = good.clone();
+    for name in ["clicks", "orders", "reports"] {
+        wish[name]["spec"]["job"]["parallelism"] = json!(2);
+    }
+    wish["clicks"]["spec"]["job"]["upgradeMode"] = json!("last-state");
+    let change = Change::new(world, "hear of a spec that the operator rejects", &wish)?;
+    change.fails(&["LAST_STATE", "waits for clicks"]).await?;
+    ensure!(world.job_id(FlinkSessionJob, "clicks").await? == clicks, "the job was restarted");
+    ensure!(world.job_id(FlinkSessionJob, "reports").await? == reports, "its dependent was restarted");
+    restored(world, FlinkSessionJob, "orders", Reason::Upgrade).await.context("the independent one")?;
+
+    wish["clicks"] = good["clicks"].clone();
+    let change = Change::new(world, "recover from it by a revert", &wish)?;
+    change.settles(&wish).await?;
+    ensure!(world.job_id(FlinkSessionJob, "clicks").await? == clicks, "the job was restarted");
+    restored(world, FlinkSessionJob, "reports", Reason::Upgrade).await.context("the dependent")
+}
