@@ -16,7 +16,7 @@ use super::progress::Lines;
 use super::redact::Redactor;
 use super::{cluster, load, signals, talk};
 use crate::cluster::{Cluster, Lease, Patience};
-use crate::daemon::{self, Only, Options, Outcome};
+use crate::daemon::{self, History, Only, Options, Outcome};
 use crate::flink::kind::UnitKey;
 use crate::plan::Plan;
 use crate::report::document::{AgainstKind, PlanDocument};
@@ -78,7 +78,8 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
         talk::write("Nothing was done.\n");
         return Ok(Exit::Failed);
     }
-    let outcome = flags.apply(&cluster, &desired, chosen, redactor).await?;
+    let history = reading.history(&desired, redactor);
+    let outcome = flags.apply(&cluster, &desired, (chosen, history), redactor).await?;
     Ok(if outcome.is_settled() && !broken { Exit::Done } else { Exit::Failed })
 }
 
@@ -123,7 +124,7 @@ impl Flags {
         &self,
         cluster: &Cluster,
         desired: &Desired,
-        chosen: Option<Chosen>,
+        (chosen, history): (Option<Chosen>, History),
         redactor: &Redactor,
     ) -> anyhow::Result<Outcome> {
         let shutdown = CancellationToken::new();
@@ -143,6 +144,7 @@ impl Flags {
                 carried: chosen.carried,
             }),
             progress: lines.clone(),
+            history: Some(history),
             shutdown,
             ..Options::default()
         };

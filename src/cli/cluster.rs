@@ -140,6 +140,7 @@ impl Target {
         redactor.learn_live(&live);
         live.since = plan::observe_once(&live);
         desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
+        desired.previous = reading.previous(desired, &live, redactor);
         let mut plan = plan::plan(desired, &live, time);
         let chosen = self.only.choose(&plan, desired)?;
         if let Some(chosen) = &chosen {

@@ -11,13 +11,16 @@ use serde_json::Value;
 use super::exit::Usage;
 use super::redact::Redactor;
 use super::talk;
+use crate::daemon::History;
+use crate::flink::kind::UnitKey;
 use crate::flink::secret::Secrets;
+use crate::plan::{self, Live};
 use crate::repo::{Access, Source};
 use crate::report::diagnostics;
 use crate::report::document::FindingsDocument;
 use crate::spec::load::{Loaded, load};
 use crate::spec::source::Limits;
-use crate::spec::{Desired, Finding, Severity, SourceTree};
+use crate::spec::{Desired, Finding, Severity, SourceTree, Unit};
 
 /// Which repository, and which state of it.
 #[derive(Clone, Debug, Args)]
@@ -140,6 +143,29 @@ impl Reading {
             redactor.learn_desired(desired);
         }
         Ok(Self { source, tree, loaded })
+    }
+
+    /// What reads the same environment at earlier revisions, in silence.
+    pub(super) fn history(&self, desired: &Desired, redactor: &Redactor) -> History {
+        let (source, environment) = (self.source.clone(), desired.environment.clone());
+        let redactor = redactor.clone();
+        Arc::new(move |revision| {
+            let revision = Some(revision.as_str());
+            let mut earlier = Self::new(source.clone(), revision, Some(&environment), &redactor).ok()?;
+            earlier.loaded.environments.remove(&environment)
+        })
+    }
+
+    /// The units that go back to an earlier revision, as they are there.
+    pub(super) fn previous(
+        &self,
+        desired: &Desired,
+        live: &Live,
+        redactor: &Redactor,
+    ) -> BTreeMap<UnitKey, Unit> {
+        let history = self.history(desired, redactor);
+        let unit = |(key, revision)| history(&revision)?.units.remove_entry(&key);
+        plan::previous_wanted(desired, live).into_iter().filter_map(unit).collect()
     }
 
     /// The same environment at another revision, empty where it was not there yet; `None` where that

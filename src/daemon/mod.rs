@@ -27,7 +27,7 @@ pub use clock::Clock;
 pub use metrics::Metrics;
 pub use outcome::{Outcome, Reason, Standing};
 pub use progress::{Event, Log, Progress, Silent};
-pub use reconcile::{Only, Options, Reconciler, Round};
+pub use reconcile::{History, Only, Options, Reconciler, Round};
 pub use run::run;
 pub use source::{Checkout, Loaded, Misuse, Repository};
 pub use trigger::{Trigger, Triggers};

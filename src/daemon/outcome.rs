@@ -236,7 +236,10 @@ impl fmt::Display for Standing {
 /// Whether a unit with nothing to be done to it is in a state that only a person mends.
 fn is_unwell(unit: &UnitPlan) -> bool {
     let unwell = matches!(unit.health, Health::Failed | Health::Lost | Health::Rejected | Health::RolledBack);
-    unwell && unit.next.is_empty() && (unit.action == Action::Keep || unit.blocked.is_some())
+    unwell
+        && !unit.goes_back
+        && unit.next.is_empty()
+        && (unit.action == Action::Keep || unit.blocked.is_some())
 }
 
 fn is_of(unit: &UnitPlan, folder: &str) -> bool {

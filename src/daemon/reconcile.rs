@@ -23,7 +23,7 @@ use crate::plan::write::Task;
 use crate::plan::{self, Action, Live, Plan, UnitPlan, Write};
 use crate::spec::desired::Movement;
 use crate::spec::source::Revision;
-use crate::spec::{Desired, Finding};
+use crate::spec::{Desired, Finding, Unit};
 
 /// How long changes are gathered before they are planned for, at least and at most.
 const GATHER: Duration = Duration::from_millis(10);
@@ -31,6 +31,9 @@ const LONGEST_GATHER: Duration = Duration::from_secs(1);
 
 /// Says whether the first revision descends from the second.
 pub type Ancestry = Arc<dyn Fn(&Revision, &Revision) -> bool + Send + Sync>;
+
+/// Reads the environment as a revision has it; `None` where it cannot be read.
+pub type History = Arc<dyn Fn(&Revision) -> Option<Desired> + Send + Sync>;
 
 /// Writing is restricted to a part of the units.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct Options {
     /// Tells a branch that moved forward from one that was rewritten (S3); without it every movement
     /// counts as forward.
     pub ancestry: Option<Ancestry>,
+    /// Reads earlier revisions, for what goes back to one (S23); without it nothing does.
+    pub history: Option<History>,
     /// Ends the round after the request in flight.
     pub shutdown: CancellationToken,
 }
@@ -94,6 +99,7 @@ impl Default for Options {
             progress: Arc::new(Silent),
             metrics: Arc::default(),
             ancestry: None,
+            history: None,
             shutdown: CancellationToken::new(),
         }
     }
@@ -128,6 +134,8 @@ pub struct Reconciler {
     refusals: Refusals,
     told: Told,
     descents: BTreeMap<(Revision, Revision), bool>,
+    /// Earlier revisions that something goes back to.
+    earlier: BTreeMap<Revision, Arc<Desired>>,
 }
 
 /// What progress has been told, so that it is told once.
@@ -167,6 +175,7 @@ impl Reconciler {
             refusals: Refusals::default(),
             told: Told::default(),
             descents: BTreeMap::new(),
+            earlier: BTreeMap::new(),
         }
     }
 
@@ -189,7 +198,7 @@ impl Reconciler {
     pub async fn round(&mut self, desired: &Desired) -> Option<Round> {
         let begun = Instant::now();
         self.watch.mark_seen();
-        let (plan, live) = self.plan(desired)?;
+        let (plan, live) = self.plan(desired).await?;
         let tasks = self.permitted(plan::step(&plan), desired);
         self.refusals.keep(&tasks);
         if !tasks.is_empty() || self.told.differs(&plan) {
@@ -241,17 +250,41 @@ impl Reconciler {
         }
     }
 
-    fn plan(&mut self, desired: &Desired) -> Option<(Plan, Live)> {
+    async fn plan(&mut self, desired: &Desired) -> Option<(Plan, Live)> {
         let mut live = self.watch.live()?;
         let now = self.options.clock.now();
         self.since = plan::observe(&self.since, &live, now);
         live.since.clone_from(&self.since);
         let movement = self.movement(desired, &live);
-        if movement == desired.movement {
+        let previous = self.previous(desired, &live).await;
+        if movement == desired.movement && previous.is_empty() {
             return Some((plan::plan(desired, &live, now), live));
         }
-        let moved = Desired { movement, ..desired.clone() };
-        Some((plan::plan(&moved, &live, now), live))
+        let known = Desired { movement, previous, ..desired.clone() };
+        Some((plan::plan(&known, &live, now), live))
+    }
+
+    /// The units that go back to an earlier revision, as they are there (S23).
+    async fn previous(&mut self, desired: &Desired, live: &Live) -> BTreeMap<UnitKey, Unit> {
+        let wanted = plan::previous_wanted(desired, live);
+        self.earlier.retain(|revision, _| wanted.values().any(|wanted| wanted == revision));
+        let revisions: BTreeSet<&Revision> = wanted.values().collect();
+        for revision in revisions {
+            let Some(history) = self.options.history.clone() else { break };
+            if !self.earlier.contains_key(revision) {
+                let reading = {
+                    let revision = revision.clone();
+                    move || history(&revision)
+                };
+                let read = tokio::task::spawn_blocking(reading).await.ok().flatten();
+                self.earlier.extend(read.map(|read| (revision.clone(), Arc::new(read))));
+            }
+        }
+        let unit = |(key, revision): (UnitKey, Revision)| {
+            let unit = self.earlier.get(&revision)?.units.get(&key)?.clone();
+            Some((key, unit))
+        };
+        wanted.into_iter().filter_map(unit).collect()
     }
 
     /// [`plan::movement`], asking Git about each pair of revisions once.

@@ -156,7 +156,7 @@ impl Daemon {
     }
 
     fn options(&self) -> Options {
-        let repository = self.repository.clone();
+        let (repository, earlier) = (self.repository.clone(), self.repository.clone());
         Options {
             writes: self.settings.mode == Mode::Enforce,
             events: self.settings.events && self.settings.mode == Mode::Enforce,
@@ -165,6 +165,7 @@ impl Daemon {
             progress: self.settings.progress.clone(),
             metrics: self.settings.metrics.clone(),
             ancestry: Some(Arc::new(move |new, old| repository.descends_from(new, old))),
+            history: Some(Arc::new(move |revision| earlier.load(revision).ok()?.usable())),
             shutdown: self.shutdown.clone(),
         }
     }

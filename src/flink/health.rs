@@ -28,6 +28,13 @@ pub enum Health {
     Missing,
 }
 
+impl Health {
+    /// Whether the operator, or Flink, says that what the spec asks for does not work.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Rejected | Self::RolledBack)
+    }
+}
+
 /// A verdict with its reason, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -61,6 +68,10 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
         return verdict(Health::Suspended, "suspended".into());
     }
     if status.generation != Some(generation) {
+        if let Some(error) = status.error.as_deref().filter(|_| has_no_savepoint(status)) {
+            let message = format!("no savepoint could be taken for the change, the job runs on: {error}");
+            return verdict(Health::Failed, message);
+        }
         let message = format!("the operator has not acted on generation {generation} yet");
         return verdict(Health::Progressing, message);
     }
@@ -79,6 +90,12 @@ pub fn is_suspended(spec: &Value) -> bool {
 fn rejection(generation: i64, status: &Status) -> Option<String> {
     let refused = status.error_type == "ValidationException" && status.generation != Some(generation);
     refused.then(|| format!("the operator refuses the spec: {}", status.error.as_deref().unwrap_or_default()))
+}
+
+/// A change for which the operator could not stop the job with a savepoint: it tries again and again.
+fn has_no_savepoint(status: &Status) -> bool {
+    let told = status.error.as_deref().is_some_and(|error| error.contains("Savepoint"));
+    told && matches!(status.error_type.as_str(), "UpgradeFailureException" | "ReconciliationException")
 }
 
 fn judge_running(role: Role, status: &Status) -> Verdict {
@@ -134,11 +151,14 @@ mod tests {
                    "jobManagerDeploymentStatus": jm, "error": error})
         };
         let refused = Some(r#"{"type":"x.ValidationException","message":"no"}"#);
+        let stuck = Some(r#"{"type":"x.UpgradeFailureException","message":"Savepoint Error"}"#);
         for (role, generation, status, expected) in [
             (Role::Application, 2, stable("RUNNING", "READY", 2, None), Health::Settled),
             (Role::Application, 3, stable("RUNNING", "READY", 2, None), Health::Progressing),
             (Role::Application, 3, stable("RUNNING", "READY", 2, refused), Health::Rejected),
             (Role::Application, 2, stable("RUNNING", "READY", 2, refused), Health::Settled),
+            (Role::Application, 3, stable("RUNNING", "READY", 2, stuck), Health::Failed),
+            (Role::Application, 2, stable("RUNNING", "READY", 2, stuck), Health::Settled),
             (Role::Application, 2, stable("RECONCILING", "DEPLOYING", 2, None), Health::Progressing),
             (Role::Application, 2, stable("RECONCILING", "ERROR", 2, None), Health::Failed),
             (Role::Application, 2, stable("FINISHED", "READY", 2, None), Health::Settled),

@@ -36,6 +36,8 @@ pub struct Status {
     pub last_reconciled: Option<LastReconciled>,
     /// The path the next stateful restore would use, wherever this version keeps it.
     pub savepoint: Option<String>,
+    /// Whether that is what the operator stopped the job with, and not one taken while it went on.
+    pub savepoint_is_final: bool,
 }
 
 impl Status {
@@ -45,7 +47,10 @@ impl Status {
         let last_reconciled =
             text("/reconciliationStatus/lastReconciledSpec").and_then(|spec| LastReconciled::parse(&spec));
         let (error_type, error) = parse_error(text("/error"));
+        let trigger = text("/jobStatus/savepointInfo/lastSavepoint/triggerType");
+        let upgrade = text("/jobStatus/upgradeSavepointPath").is_some_and(|path| !path.is_empty());
         Self {
+            savepoint_is_final: upgrade || trigger.as_deref() == Some("UPGRADE"),
             present: status.as_object().is_some_and(|map| !map.is_empty()),
             generation: status
                 .get("observedGeneration")

@@ -84,8 +84,10 @@ fn applied(base: &Desired, unit: &Unit) -> LiveObject {
 
 fn ledger(base: &Desired, unit: &Unit, now: Timestamp) -> Ledger {
     let wanted = compare::wanted(base, unit, unit.spec());
-    let applied =
-        Applied { revision: base.revision().clone(), time: now, hash: compare::hash(&wanted), generation: 1 };
+    let applied = Applied {
+        settled: Some(now),
+        ..Applied::new(base.revision().clone(), &compare::hash(&wanted), 1, now)
+    };
     Ledger {
         applied: vec![applied],
         fields: compare::field_hashes(&wanted),

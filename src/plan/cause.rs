@@ -183,7 +183,7 @@ mod tests {
                 let mut fields: Fields = [("/spec/other".to_owned(), json!("x"))].into();
                 fields.extend(self.applied.map(|value| (PATH.to_owned(), json!(value))));
                 let (revision, time) = (Revision::new("c0ffee"), jiff::Timestamp::MIN);
-                let applied = Applied { revision, time, hash: hash.to_owned(), generation: 1 };
+                let applied = Applied::new(revision, hash, 1, time);
                 let fields = super::super::compare::field_hashes(&fields);
                 Ledger { fields, applied: vec![applied], ..Ledger::default() }
             });

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::compare::{self, own_labels};
+use super::failure;
 use super::guard;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_SOURCE, LABEL_RECORD};
 use super::live::LiveObject;
@@ -163,6 +164,8 @@ fn orphan(world: World<'_>, subjects: &[Subject<'_>], key: &ObjectKey, live: &Li
     });
     let stays =
         key.kind == "PersistentVolumeClaim" || is_used(subjects, key) || !world.desired.policy.prune.enabled;
+    let stays =
+        stays || (key.kind == "ConfigMap" && subjects.iter().any(|it| failure::may_need(it, &folder)));
     let blocked = if folder_lives {
         let message = format!("waits until the units of {folder} are gone");
         Some(Blocked::new(BlockedBy::Gate, message))

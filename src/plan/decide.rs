@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::failure;
 use super::ledger::{Ledger, Savepoint};
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
@@ -24,7 +25,10 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     if world.desired.carried.contains(&subject.key) {
         return carried(subject);
     }
-    let decision = match (subject.unit, subject.live) {
+    if let Some(back) = failure::returning(world, subject) {
+        return forbid(world, subject, failure::go_back(subject, &back));
+    }
+    let mut decision = match (subject.unit, subject.live) {
         (Some(unit), None) => create(world, subject, unit).blocked(rename::mistake(world, unit)),
         (Some(unit), Some(live)) if live.deleting_since().is_some() => create(world, subject, unit)
             .because("the old object is being deleted")
@@ -33,7 +37,13 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
         (Some(unit), Some(_)) => compare(world, subject, unit),
         (None, _) => remove::decide(world, subject),
     };
-    if decision.action == Action::Keep { decision } else { forbid(world, subject, decision) }
+    if decision.action == Action::Keep {
+        // One that is well after all is held no longer: the bookkeeping says so.
+        let held = failure::keeps(world, subject).filter(|_| !failure::is_well(world, subject));
+        return decision.blocked(held);
+    }
+    decision.blocked = failure::keeps(world, subject).or(decision.blocked);
+    forbid(world, subject, decision)
 }
 
 /// A job that goes on as it was once its session cluster has changed, whatever else Git wants of it.
@@ -52,14 +62,11 @@ fn carried(subject: &Subject<'_>) -> Decision {
 /// What forbids any write to the unit, whatever the action.
 fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decision {
     let frozen = subject.frozen().map(|why| Blocked::new(BlockedBy::Frozen, format!("frozen: {why}")));
-    let held =
-        subject.ledger.and_then(|ledger| ledger.held.as_ref()).filter(|held| held.hash == subject.hash);
-    let held = held.map(|held| Blocked::new(BlockedBy::Held, format!("held: {}", held.reason)));
     let refused = subject.findings.iter().find(|finding| finding.severity == Severity::Error);
     let refused = refused.map(|finding| Blocked::new(BlockedBy::Policy, &finding.message));
     let report = (subject.policy(world).mode == Mode::Report)
         .then(|| Blocked::new(BlockedBy::Policy, "policy.mode is report: nothing is written"));
-    decision.blocked(frozen).blocked(held).blocked(refused).blocked(report)
+    decision.blocked(frozen).blocked(refused).blocked(report)
 }
 
 fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -145,7 +152,7 @@ fn is_left_over(subject: &Subject<'_>) -> bool {
     let running = subject.verdict.health == Health::Settled;
     match purpose {
         Some(Purpose::Resume) => running,
-        Some(Purpose::Restore) | None => false,
+        Some(Purpose::Restore | Purpose::Rollback) | None => false,
         Some(_) => !subject.is_suspended(),
     }
 }

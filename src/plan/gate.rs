@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
+use super::failure;
 use super::fleet::Fleet;
 use super::outcome::{Action, Blocked, BlockedBy};
 use super::rename;
@@ -82,7 +83,9 @@ fn forward_gate(
     gates: &BTreeMap<UnitKey, Gate>,
 ) -> Gate {
     let mut gate = after_old_self(world, (fleet, decisions), subject);
-    let carried = world.desired.carried.contains(&subject.key);
+    // What goes back waits for nothing that the failed version needed.
+    let back = failure::returning(world, subject).is_some();
+    let carried = back || world.desired.carried.contains(&subject.key);
     for (on, why) in if carried { runs_on(subject) } else { edges(subject) } {
         let upstream = gates.get(&on);
         let position = fleet.position(&on);

@@ -79,6 +79,19 @@ pub struct Applied {
     pub hash: String,
     /// The generation the object had then.
     pub generation: i64,
+    /// When it was first seen to have settled: what a later one that fails goes back to (S23).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Timestamp>,
+    /// The savepoint that the revision before was stopped with and this one started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+impl Applied {
+    /// A revision as it is applied now, of which nothing is known yet.
+    pub fn new(revision: Revision, hash: &str, generation: i64, now: Timestamp) -> Self {
+        Self { revision, time: now, hash: hash.to_owned(), generation, settled: None, from: None }
+    }
 }
 
 /// A rendered hash that did not work out (S23).
@@ -91,6 +104,23 @@ pub struct Held {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// What the unit goes back to; absent where it is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<BackTo>,
+}
+
+/// The revision that a unit goes back to, and stays at while it is held (S23).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackTo {
+    /// The revision: the last one that settled.
+    pub revision: Revision,
+    /// Hash of the unit as it was rendered there.
+    pub hash: String,
+    /// The savepoint to restore, since the new version ran; absent where the new version never did, and putting
+    /// the old spec back is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// A consent of `flinkops.yaml`, bound to the object it was used for (S21).
@@ -141,6 +171,25 @@ impl Ledger {
     /// How many savepoints are kept.
     pub const SAVEPOINTS: usize = 10;
     const KEY: &'static str = "ledger";
+
+    /// Adds what is applied now, and forgets the oldest, but never the last one that settled.
+    pub fn apply(&mut self, applied: Applied) {
+        self.applied.insert(0, applied);
+        if self.applied.len() > Self::REVISIONS {
+            let settled = self.applied.iter().position(|applied| applied.settled.is_some());
+            let oldest = self.applied.len() - 1;
+            self.applied.remove(if settled == Some(oldest) { oldest - 1 } else { oldest });
+        }
+    }
+
+    /// Makes the savepoint at this path the only final one, adding it where it is not on record.
+    pub fn set_final(&mut self, path: &str, add: impl FnOnce() -> Savepoint) {
+        self.clear_final();
+        match self.savepoints.iter_mut().find(|known| normalise(&known.path) == normalise(path)) {
+            Some(known) => known.last = true,
+            None => self.add_savepoint(add()),
+        }
+    }
 
     /// Adds a savepoint unless it is known, and forgets the oldest that are not final.
     pub fn add_savepoint(&mut self, savepoint: Savepoint) {

@@ -128,6 +128,13 @@ pub struct Since {
     pub verdict: String,
     /// Since when. A report, which reads once and writes nothing, may put the distant past here.
     pub at: Timestamp,
+    /// The generation it was seen at.
+    pub generation: i64,
+    /// Since when that has been the generation, however it read.
+    pub generation_at: Timestamp,
+    /// Since when it has failed at this generation. An operator that tries again and again takes an error back
+    /// each time: only a verdict that it is well ends this.
+    pub failing: Option<Timestamp>,
 }
 
 /// Everything the plan is made from, beside Git.

@@ -8,6 +8,7 @@
 //! subject   one unit seen from both sides        compare, element, effect, cause, owner, schema
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, guard
 //! gate      who waits for whom                   companion
+//! failure   an upgrade that does not work out
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
 //! recall    which revision was in force last, as far as the cluster tells
@@ -30,6 +31,7 @@ mod compare;
 mod decide;
 mod effect;
 mod element;
+mod failure;
 mod fleet;
 mod gate;
 mod guard;
@@ -52,6 +54,7 @@ pub mod operation;
 pub mod outcome;
 pub mod write;
 
+pub use failure::wanted as previous_wanted;
 use fleet::Fleet;
 pub use guard::movement;
 pub use live::Live;
@@ -74,9 +77,17 @@ pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp)
         let role = crate::flink::kind::Role::of(key.kind, object.spec());
         let status = crate::flink::status::Status::parse(object.status());
         let verdict = crate::flink::health::judge(role, object.generation(), object.spec(), &status);
-        let verdict = format!("{:?} at generation {}", verdict.health, object.generation());
-        let at = previous.get(key).filter(|since| since.verdict == verdict).map_or(now, |since| since.at);
-        (key.clone(), Since { verdict, at })
+        let generation = object.generation();
+        let before = previous.get(key).filter(|since| since.generation == generation);
+        let failing = match verdict.health {
+            Health::Settled | Health::Suspended => None,
+            health if health.is_failure() => before.and_then(|since| since.failing).or(Some(now)),
+            _ => before.and_then(|since| since.failing),
+        };
+        let verdict = format!("{:?} at generation {generation}", verdict.health);
+        let generation_at = before.map_or(now, |since| since.generation_at);
+        let at = before.filter(|since| since.verdict == verdict).map_or(now, |since| since.at);
+        (key.clone(), Since { verdict, at, generation, generation_at, failing })
     };
     live.units.iter().map(read).collect()
 }
@@ -175,7 +186,7 @@ fn under_way(unit: &UnitPlan) -> Option<&UnitKey> {
 fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
     let decide = |subject: &Subject<'_>| {
         let decision = decide::decide(world, subject);
-        if carry::restarts_cluster(&decision) {
+        if carry::restarts_cluster(&decision) && failure::returning(world, subject).is_none() {
             let jobs: Vec<_> = fleet.jobs(&subject.key).collect();
             carry::decide(world, subject, &jobs, decision)
         } else {
@@ -225,6 +236,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         settled: false,
         since: subject.since.filter(|since| *since > Timestamp::MIN),
         overdue: subject.overdue_at(world).is_some_and(|at| at <= world.now),
+        goes_back: failure::goes_back(world, subject),
         suspended_by_us: subject.kept_down().map(|operation| operation.since),
         suspended_for: subject.kept_down_for(),
         next: Vec::new(),
@@ -266,7 +278,8 @@ fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Opti
     let times = fleet.subjects.iter().flat_map(|subject| {
         let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
         let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
-        [subject.stop_deadline(world), subject.overdue_at(world), subject.hangs_at(world), ready]
+        let failure = failure::wake(world, subject).or_else(|| failure::there_at(world, subject));
+        [subject.stop_deadline(world), subject.overdue_at(world), subject.hangs_at(world), ready, failure]
     });
     settled.into_iter().chain(times.flatten()).filter(|at| *at > world.now).min()
 }

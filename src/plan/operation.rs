@@ -25,7 +25,14 @@ pub enum Purpose {
     Resume,
     /// The job was created from a savepoint that Git does not name.
     Restore,
+    /// The unit went back to what it was before an upgrade that failed.
+    Rollback,
 }
+
+/// Where Git names a savepoint to start from.
+pub const PATH: &str = "/spec/job/initialSavepointPath";
+/// What makes the operator restore the savepoint named there.
+pub const NONCE: &str = "/spec/job/savepointRedeployNonce";
 
 /// The content of the annotation `flinkops.dev/operation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +86,8 @@ impl Operation {
     /// The fields that are ours as long as the mark stands, and so are no drift.
     pub fn owns(&self, path: &str) -> bool {
         match self.purpose {
-            Purpose::Restore => path == "/spec/job/initialSavepointPath",
+            Purpose::Restore => path == PATH,
+            Purpose::Rollback => self.restored_from.is_some() && matches!(path, PATH | NONCE),
             Purpose::Resume => path == "/spec/job/upgradeMode",
             Purpose::Suspend => false,
             _ => matches!(path, "/spec/job/state" | "/spec/job/upgradeMode"),

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::compare::field_hashes;
+use super::failure::{self, Return};
 use super::gate;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
+use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::remove::{self, Stage};
 use super::rename;
@@ -23,20 +25,67 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
         gate::edges(subject).into_iter().map(|(on, _)| on.to_string()).collect::<BTreeSet<_>>();
     if ledger.applied.first().is_none_or(|applied| applied.hash != subject.hash) {
         ledger.fields = field_hashes(&subject.wanted);
-        let applied = Applied {
-            revision: world.desired.revision().clone(),
-            time: world.now,
-            hash: subject.hash.clone(),
-            generation: live.generation(),
-        };
-        ledger.applied.insert(0, applied);
-        ledger.applied.truncate(Ledger::REVISIONS);
-    }
-    if ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
-        ledger.held = None;
+        let from = ledger.last_savepoint().map(|savepoint| savepoint.path.clone());
+        let revision = world.desired.revision().clone();
+        let applied = Applied::new(revision, &subject.hash, live.generation(), world.now);
+        ledger.apply(Applied { from, ..applied });
     }
     savepoints(world, subject, &mut ledger);
-    task(world, subject, &ledger, "applied")
+    let settled = note_settled(world, subject, &mut ledger);
+    if settled || ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
+        ledger.held = None;
+    } else if ledger.held.is_none() {
+        // What the upgrade was stopped with is in the same record (S9).
+        ledger.held = failure::hold(world, subject);
+    }
+    let message = if ledger.held.is_some() { "holds the change" } else { "applied" };
+    task(world, subject, &ledger, message)
+}
+
+/// Notes that what was applied last has settled; answers whether it is so now.
+fn note_settled(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) -> bool {
+    let settled = failure::is_well(world, subject);
+    if let Some(applied) = ledger.applied.first_mut().filter(|applied| settled && applied.settled.is_none()) {
+        applied.settled = Some(world.now);
+    }
+    settled
+}
+
+/// Notes, before a unit goes back, that what it goes back to is what was applied last: so it is neither
+/// pending nor drift.
+pub fn goes_back(world: World<'_>, subject: &Subject<'_>, back: &Return<'_>) -> Option<Task> {
+    let mut ledger = subject.ledger?.clone();
+    if ledger.applied.first().is_none_or(|applied| applied.hash != back.record.hash) {
+        ledger.fields = field_hashes(&back.to.wanted);
+        let generation = subject.live.map_or(0, LiveObject::generation);
+        let (revision, hash) = (back.record.revision.clone(), &back.record.hash);
+        let from = back.record.from.clone();
+        ledger.apply(Applied { from, ..Applied::new(revision, hash, generation, world.now) });
+    }
+    task(world, subject, &ledger, "goes back")
+}
+
+/// Lets a unit go that is created again as it was, from this savepoint: its absence is our doing, and the
+/// savepoint is what it starts from (S16).
+pub fn let_go_back(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> Option<Task> {
+    let mut ledger = subject.ledger?.clone();
+    ledger.uid.clear();
+    ledger.clear_final();
+    if let Some(path) = path {
+        ledger.set_final(path, || savepoint(world, subject, path, Reason::Upgrade, true));
+    }
+    task(world, subject, &ledger, "lets it go, to go back")
+}
+
+/// The bookkeeping of a unit that is held at an earlier revision.
+pub fn stays_back(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
+    let (live, mut ledger) = (subject.live?, subject.ledger?.clone());
+    live.uid().clone_into(&mut ledger.uid);
+    if is_running(subject) {
+        ledger.clear_final();
+    }
+    note_settled(world, subject, &mut ledger);
+    task(world, subject, &ledger, "went back")
 }
 
 /// What is noted of a unit that cannot be read: once its job runs again, no savepoint is its last (S16).
@@ -71,9 +120,16 @@ fn is_running(subject: &Subject<'_>) -> bool {
 fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
     if is_running(subject) {
         ledger.clear_final();
-        let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
-        if let Some(path) = seen.filter(|path| !ledger.knows(path)) {
-            ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
+    }
+    // The operator writes it down as soon as it has acted, whether or not the new version ever runs.
+    let acted = subject.status.generation == subject.live.map(LiveObject::generation);
+    let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
+    let seen = seen.filter(|path| acted && !subject.is_suspended() && !ledger.knows(path));
+    if let Some(path) = seen {
+        ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
+        let applied = ledger.applied.first_mut().filter(|_| subject.status.savepoint_is_final);
+        if let Some(applied) = applied.filter(|it| it.from.is_none() && it.settled.is_none()) {
+            applied.from = Some(path.to_owned());
         }
     }
     let stopped = subject.live.and_then(savepoint_of);
@@ -143,7 +199,8 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
 /// Holds a unit at its hash after a failure (S23).
 pub fn held(world: World<'_>, subject: &Subject<'_>, reason: &str) -> Option<Task> {
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
-    ledger.held = Some(Held { hash: subject.hash.clone(), reason: reason.to_owned(), since: world.now });
+    let (hash, reason) = (subject.hash.clone(), reason.to_owned());
+    ledger.held = Some(Held { hash, reason, since: world.now, back_to: None });
     task(world, subject, &ledger, "holds the change")
 }
 

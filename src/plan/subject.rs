@@ -127,7 +127,11 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Looks at one unit from both sides.
     pub fn new(world: World<'a>, key: &UnitKey) -> Self {
-        let unit = world.desired.units.get(key);
+        Self::of(world, key, world.desired.units.get(key))
+    }
+
+    /// The same, with something else in the place of what Git wants.
+    pub fn of(world: World<'a>, key: &UnitKey, unit: Option<&'a Unit>) -> Self {
         let live = world.live.units.get(key);
         let ledger = world.live.ledgers.get(key);
         let spec = unit.map(Unit::spec).or(live.map(LiveObject::spec)).unwrap_or(&Value::Null);

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::carry::{self, Passenger};
 use super::decide::resume_mark;
+use super::failure::{self, Return, Way};
 use super::fleet::Fleet;
 use super::gate::{self, Gate};
 use super::guard;
-use super::operation::{Operation, Purpose};
+use super::ledger::ANNOTATION_REVISION;
+use super::live::LiveObject;
+use super::operation::{NONCE, Operation, PATH, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, CompanionPlan, Effect};
 use super::patch::{self, Patch};
 use super::record;
@@ -17,6 +21,7 @@ use super::remove::{self, Stage};
 use super::rename;
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
+use crate::flink::canonical::escape;
 use crate::flink::health::Health;
 use crate::spec::Unit;
 use crate::spec::policy::Mode;
@@ -44,6 +49,13 @@ impl<'a> Board<'a> {
         }
         if self.world.desired.carried.contains(&subject.key) {
             return self.carry_back(subject, decision, gate).into_iter().collect();
+        }
+        if let Some(back) = failure::returning(self.world, subject) {
+            let open = decision.blocked.is_none() && gate.open;
+            return if open { self.go_back(subject, &back).into_iter().collect() } else { Vec::new() };
+        }
+        if failure::is_held_back(subject) {
+            return record::stays_back(self.world, subject).into_iter().collect();
         }
         if decision.action == Action::Keep {
             let record = match decision.blocked {
@@ -96,6 +108,43 @@ impl<'a> Board<'a> {
             message = format!("creates from savepoint {}", savepoint.path);
         }
         task(subject, Write::Create { object }, "Creating", message)
+    }
+
+    /// S23: the unit becomes what it was, one write at a time; each is found to be done by the next plan.
+    fn go_back(&self, subject: &Subject<'a>, back: &Return<'a>) -> Option<Task> {
+        let (unit, record) = (back.to.unit?, back.record);
+        let message = format!("goes back to {}", record.revision.short());
+        let mark = |path: Option<&String>| Operation {
+            restored_from: path.cloned(),
+            ..Operation::new(Purpose::Rollback, &record.hash, self.world.now)
+        };
+        if let Some(task) = record::goes_back(self.world, subject, back) {
+            return Some(task);
+        }
+        let Some(live) = subject.live else {
+            let Way::Recreate(path) = &back.way else { return None };
+            let mut object = patch::manifest(self.world.desired, unit, &record.hash);
+            patch::set(&mut object, &annotation(ANNOTATION_REVISION), json!(record.revision.as_str()));
+            if let Some(path) = path {
+                patch::set(&mut object, PATH, json!(path));
+            }
+            patch::mark(&mut object, &mark(path.as_ref()));
+            return Some(task(subject, Write::Create { object }, "RollingBack", message));
+        };
+        if let Way::Recreate(path) = &back.way {
+            let live = Some(live).filter(|live| live.deleting_since().is_none())?;
+            let released = record::let_go_back(self.world, subject, path.as_deref());
+            return released.or_else(|| Some(task(subject, delete(subject, live), "Deleting", message)));
+        }
+        let patch = Patch::of(live).changes(unit, live, &back.to.changes);
+        let patch = finish(patch, subject, unit, Effect::Restore);
+        let patch = patch.provenance(self.world.desired, unit, &record.hash);
+        let patch = patch.set(&annotation(ANNOTATION_REVISION), json!(record.revision.as_str()));
+        let patch = match &back.way {
+            Way::Redeploy(path) => restore(patch, path, self.world.now).mark(Some(&mark(Some(path)))),
+            _ => patch.mark(Some(&mark(None))),
+        };
+        Some(task(subject, patch.write(), "RollingBack", message))
     }
 
     fn update(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
@@ -163,14 +212,8 @@ impl<'a> Board<'a> {
             Stage::Stopped(path) => Some(path.as_str()),
             Stage::Disposable | Stage::Stuck(_) => None,
         };
-        record::released(self.world, subject, path).or_else(|| {
-            let write = Write::Delete {
-                key: (&subject.key).into(),
-                uid: live.uid().to_owned(),
-                resource_version: live.resource_version().to_owned(),
-            };
-            Some(task(subject, write, "Deleting", describe(decision)))
-        })
+        record::released(self.world, subject, path)
+            .or_else(|| Some(task(subject, delete(subject, live), "Deleting", describe(decision))))
     }
 
     /// A job that flinkops stopped starts again: as Git wants it, or as it was where Git does not matter.
@@ -271,11 +314,32 @@ fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> P
     let Some(operation) = &subject.operation else { return patch };
     match operation.purpose {
         // The savepoint it was created from stays named until the job restarts anyway.
-        Purpose::Restore if effect <= Effect::Metadata => patch,
-        Purpose::Restore => patch.raw(unit, "/spec/job/initialSavepointPath").mark(None),
+        Purpose::Restore | Purpose::Rollback if effect <= Effect::Metadata => patch,
+        Purpose::Restore => patch.raw(unit, PATH).mark(None),
+        Purpose::Rollback if operation.restored_from.is_some() => {
+            patch.raw(unit, PATH).raw(unit, NONCE).mark(None)
+        }
+        Purpose::Rollback => patch.mark(None),
         Purpose::Suspend => patch.mark(None),
         Purpose::Resume => patch.raw(unit, "/spec/job/upgradeMode").mark(None),
         _ => patch.raw(unit, "/spec/job/state").raw(unit, "/spec/job/upgradeMode").mark(None),
+    }
+}
+
+/// Has the operator restore a savepoint. A nonce must be another than any before it, so it is the time.
+fn restore(patch: Patch, path: &str, now: Timestamp) -> Patch {
+    patch.set(PATH, json!(path)).set(NONCE, json!(now.as_second()))
+}
+
+fn annotation(key: &str) -> String {
+    format!("/metadata/annotations/{}", escape(key))
+}
+
+fn delete(subject: &Subject<'_>, live: &LiveObject) -> Write {
+    Write::Delete {
+        key: (&subject.key).into(),
+        uid: live.uid().to_owned(),
+        resource_version: live.resource_version().to_owned(),
     }
 }
 

@@ -156,6 +156,9 @@ pub struct Desired {
     /// Jobs that are only stopped and started again as they are, for their session cluster's sake: what Git
     /// wants of them otherwise waits. The loader names none; whoever writes a part of the units does.
     pub carried: BTreeSet<UnitKey>,
+    /// Units as an earlier revision has them, which go back to it (S23). The loader reads none; whoever holds
+    /// the repository and the cluster's records does.
+    pub previous: BTreeMap<UnitKey, Unit>,
     /// Everything found while reading, sorted.
     pub findings: Vec<Finding>,
 }

@@ -215,7 +215,9 @@ impl<'a> Loading<'a> {
             let judge = |unit: &RenderedUnit| {
                 let (spec, written) = (specs.get(&unit.key)?, &unit.manifest);
                 let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
-                Some(refusal::findings(&self.bare, &unit.key, written, spec, cluster))
+                let mut found = refusal::findings(&self.bare, &unit.key, written, spec, cluster);
+                found.extend(refusal::two_rollbacks(unit, spec, &self.bare.operator));
+                Some(found)
             };
             let found: Vec<Finding> = units.filter_map(judge).flatten().collect();
             for finding in found {
@@ -394,6 +396,7 @@ fn bare(tree: &SourceTree, repository: &Repository, environment: &Environment) -
         operator: environment.operator.clone(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),
+        previous: BTreeMap::new(),
         findings: Vec::new(),
     }
 }

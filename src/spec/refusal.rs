@@ -1,11 +1,16 @@
 //! What the operator would refuse, and what could not be stopped with its state kept, said at the line in Git
 //! that causes it.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::desired::Desired;
 use super::finding::Finding;
 use super::node::Node;
+use super::object::RenderedUnit;
+use super::policy::OnFailure;
+use crate::flink::canonical::escape;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::kind::{Kind, UnitKey};
 use crate::flink::validate::{Proposal, Violation, validate};
@@ -67,6 +72,26 @@ fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
             SAVEPOINT_DIR[0]
         ),
         hint: "set the savepoint directory in flinkConfiguration, or upgradeMode: stateless for a job whose state may be lost",
+    })
+}
+
+/// S23: two that put the old version back would undo each other's work. The operator's does not show in the
+/// resource, so flinkops could not even tell what runs.
+pub fn two_rollbacks(
+    unit: &RenderedUnit,
+    spec: &Value,
+    operator: &BTreeMap<String, String>,
+) -> Option<Finding> {
+    const KEY: &str = "kubernetes.operator.deployment.rollback.enabled";
+    let flat = config::layered(operator, None, spec);
+    let both = unit.policy.on_failure == OnFailure::Rollback
+        && unit.key.kind == Kind::FlinkDeployment
+        && flat.get(KEY).is_some_and(|it| it.eq_ignore_ascii_case("true"));
+    both.then(|| {
+        let place = unit.manifest.place_of(&format!("/spec/flinkConfiguration/{}", escape(KEY)));
+        let message = format!("{KEY} and onFailure: rollback would undo each other's work");
+        let hint = format!("turn {KEY} off, or say onFailure: stop in the job's policy");
+        Finding::error("two-rollbacks", place, message).hint(hint).unit(&unit.key.name)
     })
 }
 

@@ -77,6 +77,16 @@ impl Served {
         json!({"components": {"schemas": schemas}})
     }
 
+    /// Whether a kind's spec has the field at this pointer into it.
+    pub fn has(&self, kind: Kind, pointer: &str) -> bool {
+        let steps = pointer.split('/').skip(1).map(unescape);
+        let mut schema = self.kinds.get(&kind).map(|schema| &schema.spec);
+        for step in steps {
+            schema = schema.and_then(|schema| schema.get("properties")?.get(step));
+        }
+        schema.is_some()
+    }
+
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.
     pub fn keep<'u>(&self, unit: &'u Unit) -> (Cow<'u, Value>, Vec<Finding>) {
         let dropped = self.kinds.get(&unit.key.kind).map(|schema| dropped(unit.spec(), &schema.spec));

@@ -219,6 +219,7 @@ pub fn repository(revision: &str, units: &[(UnitKey, Value, Vec<UnitKey>)]) -> D
         operator: BTreeMap::new(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),
+        previous: BTreeMap::new(),
         findings: Vec::new(),
     }
 }

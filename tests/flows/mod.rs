@@ -1,5 +1,6 @@
 //! Whole flows on the embedded cluster: from a commit to counting jobs, state kept all along.
 
+mod failure;
 mod properties;
 pub mod world;
 

@@ -30,6 +30,7 @@ pub struct World {
     pub files: BTreeMap<String, String>,
     pub sim: Sim,
     pub log: Arc<Log>,
+    pub history: Arc<Mutex<BTreeMap<Revision, Desired>>>,
     clock: Clock,
     commits: u32,
 }
@@ -78,7 +79,14 @@ impl World {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let sim =
             Sim::start(flinkops::sim::Options { operator, start_time: Some(start), ..Default::default() });
-        Self { files, sim, log: Arc::default(), clock: Clock::starting_at(start), commits: 0 }
+        Self {
+            files,
+            sim,
+            log: Arc::default(),
+            history: Arc::default(),
+            clock: Clock::starting_at(start),
+            commits: 0,
+        }
     }
 
     /// Replaces text in a file, which must be there.
@@ -110,7 +118,10 @@ impl World {
             self.files.iter().map(|(path, text)| (path.clone(), Arc::from(text.as_bytes()))).collect();
         let tree = SourceTree { origin, files, refused: Vec::new() };
         let mut loaded = load(&tree, &Limits::default(), Some("staging"));
-        loaded.environments.remove("staging").unwrap_or_else(|| panic!("{:#?}", loaded.findings))
+        let found = loaded.environments.remove("staging");
+        let desired = found.unwrap_or_else(|| panic!("{:#?}", loaded.findings));
+        self.history.lock().unwrap().insert(desired.revision().clone(), desired.clone());
+        desired
     }
 
     pub fn cluster(&self) -> Cluster {
@@ -118,7 +129,14 @@ impl World {
     }
 
     pub fn options(&self) -> Options {
-        Options { clock: self.clock, progress: self.log.clone(), ..Options::default() }
+        let history = self.history.clone();
+        let read = move |revision: &Revision| history.lock().unwrap().get(revision).cloned();
+        Options {
+            clock: self.clock,
+            progress: self.log.clone(),
+            history: Some(Arc::new(read)),
+            ..Options::default()
+        }
     }
 
     /// Applies what is committed now, with a new process, until nothing moves any more.

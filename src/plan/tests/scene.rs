@@ -88,6 +88,7 @@ impl Scene {
             operator: BTreeMap::new(),
             movement: Movement::Forward,
             carried: BTreeSet::new(),
+            previous: BTreeMap::new(),
             findings: Vec::new(),
         };
         let marker = Marker {

@@ -204,7 +204,7 @@ fn findings_leave_out_what_is_not_known() {
 fn a_status_says_what_was_applied_and_what_is_on_record() {
     let time: Timestamp = sample::time("2026-11-20T10:00:00Z");
     let ledger = Ledger {
-        applied: vec![Applied { revision: Revision::new("abc"), time, hash: "h".into(), generation: 3 }],
+        applied: vec![Applied::new(Revision::new("abc"), "h", 3, time)],
         savepoints: vec![Savepoint {
             path: "s3://user:canary-path@bucket/savepoint-1".into(),
             time,

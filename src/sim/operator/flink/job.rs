@@ -46,6 +46,7 @@ pub struct Job {
     rate: f64,
     end: Option<(&'static str, u64, Timestamp)>,
     restarting: bool,
+    breaks_at: Option<Timestamp>,
     told: Option<Told>,
 }
 
@@ -67,6 +68,7 @@ impl Job {
             rate: RECORDS_PER_SECOND * timings.scale,
             end: None,
             restarting: false,
+            breaks_at: plan.breaks.map(|after| start + timings.scaled(after)),
             told: None,
             plan,
         }
@@ -93,6 +95,7 @@ impl Job {
 
     /// How many records the job has counted.
     pub fn records(&self, now: Timestamp) -> u64 {
+        let now = self.breaks_at.map_or(now, |at| at.min(now));
         if let Some((_, records, _)) = self.end {
             return records;
         }
@@ -117,7 +120,7 @@ impl Job {
             Some((state, ..)) => state,
             None if now < self.started => "CREATED",
             None if self.is_finished(now) => "FINISHED",
-            None if self.restarting => "RESTARTING",
+            None if self.restarting || self.breaks_at.is_some_and(|at| at <= now) => "RESTARTING",
             None => "RUNNING",
         }
     }

@@ -71,6 +71,8 @@ pub struct JobPlan {
     pub bounded: Option<u64>,
     /// How its savepoints go.
     pub behaviour: Behaviour,
+    /// After how long it runs into an error, again and again.
+    pub breaks: Option<Duration>,
 }
 
 impl JobPlan {
@@ -87,6 +89,7 @@ impl JobPlan {
             checkpoint_directory: directory(&config::CHECKPOINT_DIR),
             savepoint_directory: directory(&config::SAVEPOINT_DIR),
             bounded: bounded(spec),
+            breaks: breaks(spec),
             behaviour: match configuration.get(SAVEPOINT_KEY).map(String::as_str) {
                 Some("fail") => Behaviour::Fail,
                 Some("slow") => Behaviour::Slow,
@@ -98,7 +101,7 @@ impl JobPlan {
     /// The same job without the failures and the end that a spec can ask of the embedded cluster.
     #[must_use]
     pub fn in_earnest(self) -> Self {
-        Self { bounded: None, behaviour: Behaviour::Works, ..self }
+        Self { bounded: None, breaks: None, behaviour: Behaviour::Works, ..self }
     }
 }
 
@@ -122,6 +125,12 @@ pub fn is_highly_available(configuration: &BTreeMap<String, String>) -> bool {
 /// How many parallel instances one TaskManager takes.
 pub fn slots(configuration: &BTreeMap<String, String>) -> u32 {
     configuration.get("taskmanager.numberOfTaskSlots").and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
+}
+
+/// A program that starts, and then meets what it cannot read.
+fn breaks(spec: &Value) -> Option<Duration> {
+    let class = spec.pointer("/job/entryClass").and_then(Value::as_str)?;
+    class.contains("Breaks").then_some(Duration::from_secs(5))
 }
 
 fn bounded(spec: &Value) -> Option<u64> {

@@ -1,0 +1,191 @@
+//! Upgrades that do not work out, and what becomes of the job and its state (S23).
+
+use flinkops::daemon::Outcome;
+use flinkops::flink::kind::Kind::{self, FlinkDeployment, FlinkSessionJob};
+use flinkops::plan::ledger::Ledger;
+use flinkops::plan::outcome::{Action, BlockedBy};
+use flinkops::sim::OperatorMode;
+use flinkops::sim::operator::Behaviour;
+
+use super::world::{World, key};
+use super::{MODES, everything_runs};
+
+const SINK: &str = "jobs/orders-sink/job.yaml";
+const SCORES: &str = "jobs/fraud-scores/job.yaml";
+
+/// Everything runs, and both jobs are to go back to what they were where a change does not work out.
+async fn guarded(mode: OperatorMode) -> World {
+    let mut world = everything_runs(mode).await;
+    for file in [SINK, SCORES] {
+        world.edit(file, "spec:", "policy: {onFailure: rollback, settle: 20s, timeout: 3m}\nspec:");
+    }
+    world.settle().await;
+    world
+}
+
+fn break_it(world: &mut World, name: &str, class: &str) {
+    let (file, good) = match name {
+        "orders-sink" => (SINK, "com.example.orders.WarehouseSink"),
+        _ => (SCORES, "com.example.orders.FraudScores"),
+    };
+    world.edit(file, good, class);
+}
+
+fn entry_class(world: &World, kind: Kind, name: &str) -> String {
+    let object = world.object(kind, name).unwrap();
+    object["spec"]["job"]["entryClass"].as_str().unwrap().to_owned()
+}
+
+/// Applies what does not work out, to the end: the unit is held where it was.
+async fn fails(world: &mut World, name: &str, kind: Kind) -> (Ledger, Vec<String>) {
+    let outcome = world.apply().await;
+    let log = world.log.take();
+    let Outcome::Blocked(standing) = &outcome else { panic!("{outcome:#?}\n{log:#?}") };
+    assert!(
+        standing.blocked.iter().any(|it| it.on == name && it.message.contains("held at")),
+        "{standing:#?}"
+    );
+    (world.ledger(kind, name), log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_a_version_that_never_starts_goes_back_by_putting_the_old_spec_back() {
+    for mode in MODES {
+        for (name, kind) in [("orders-sink", FlinkDeployment), ("fraud-scores", FlinkSessionJob)] {
+            let mut world = guarded(mode).await;
+            let before = world.job(name).records;
+            break_it(&mut world, name, "com.example.Missing");
+            let (ledger, log) = fails(&mut world, name, kind).await;
+            let held = ledger.held.clone().unwrap();
+            let back_to = held.back_to.unwrap();
+            assert_eq!(back_to.from, None, "it never ran: {log:#?}");
+            assert_eq!(log.iter().filter(|line| line.contains("goes back")).count(), 1, "{log:#?}");
+            assert_ne!(entry_class(&world, kind, name), "com.example.Missing");
+            let job = world.job(name);
+            let stopped_with = ledger.applied.iter().find_map(|applied| applied.from.clone());
+            assert_eq!((job.state, &job.restored_from), ("RUNNING", &stopped_with), "{mode:?} {name}");
+            assert!(job.records >= before && stopped_with.is_some_and(|path| ledger.knows(&path)));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_a_version_that_ran_goes_back_from_the_savepoint_before_it() {
+    for mode in MODES {
+        for (name, kind) in [("orders-sink", FlinkDeployment), ("fraud-scores", FlinkSessionJob)] {
+            let mut world = guarded(mode).await;
+            let before = world.job(name).records;
+            break_it(&mut world, name, "com.example.Breaks");
+            let (ledger, log) = fails(&mut world, name, kind).await;
+            let from = ledger.held.clone().unwrap().back_to.unwrap().from.expect("it ran");
+            let job = world.job(name);
+            assert_eq!(
+                (job.state, job.restored_from.as_deref()),
+                ("RUNNING", Some(from.as_str())),
+                "{mode:?}"
+            );
+            assert!(job.records >= before);
+            let deleted = log.iter().any(|line| line.starts_with(&format!("{name}: goes back")));
+            let object = world.object(kind, name).unwrap();
+            let nonce = &object["spec"]["job"]["savepointRedeployNonce"];
+            assert_eq!((deleted, nonce.is_i64()), (true, mode == OperatorMode::V1_15), "{log:#?}");
+            assert_ne!(entry_class(&world, kind, name), "com.example.Breaks");
+            assert!(ledger.last_savepoint().is_none(), "it runs again: {ledger:#?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_what_is_held_is_tried_again_only_for_another_spec() {
+    let mut world = guarded(OperatorMode::V1_15).await;
+    break_it(&mut world, "orders-sink", "com.example.Missing");
+    fails(&mut world, "orders-sink", FlinkDeployment).await;
+    let starts = world.job("orders-sink").starts;
+    world.edit("jobs/orders-ingest/job.yaml", "image:", "imagePullPolicy: Always\n  image:");
+    let (_, log) = fails(&mut world, "orders-sink", FlinkDeployment).await;
+    assert!(!log.iter().any(|line| line.starts_with("orders-sink")), "{log:#?}");
+    let plan = world.plan().await;
+    let unit = plan.units.iter().find(|unit| unit.key.name == "orders-sink").unwrap();
+    let blocked = unit.blocked.clone().unwrap();
+    assert_eq!((unit.action, blocked.by), (Action::Update, BlockedBy::Held));
+    assert!(blocked.message.starts_with("held at 0000"), "{}", blocked.message);
+    assert!(unit.changes.iter().all(|it| it.cause == flinkops::plan::outcome::Cause::Pending));
+    assert_eq!(world.job("orders-sink").starts, starts);
+
+    let before = world.job("orders-sink").records;
+    world.edit(SINK, "com.example.Missing", "com.example.orders.BetterSink");
+    world.settle().await;
+    let object = world.object(FlinkDeployment, "orders-sink").unwrap();
+    assert_eq!(object["metadata"]["annotations"].get("flinkops.dev/operation"), None, "{object:#}");
+    assert!(world.ledger(FlinkDeployment, "orders-sink").held.is_none());
+    assert!(world.job("orders-sink").records > before);
+    assert_eq!(world.settle().await, [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_after_a_redeploy_the_next_version_takes_the_nonce_away_and_keeps_its_state() {
+    let mut world = guarded(OperatorMode::V1_15).await;
+    break_it(&mut world, "fraud-scores", "com.example.Breaks");
+    fails(&mut world, "fraud-scores", FlinkSessionJob).await;
+    let before = world.job("fraud-scores").records;
+    world.edit(SCORES, "com.example.Breaks", "com.example.orders.BetterScores");
+    world.settle().await;
+    let object = world.object(FlinkSessionJob, "fraud-scores").unwrap();
+    let job = &object["spec"]["job"];
+    assert!(
+        job.get("savepointRedeployNonce").is_none() && job.get("initialSavepointPath").is_none(),
+        "{job:#}"
+    );
+    assert!(world.job("fraud-scores").records > before);
+    assert_eq!(world.settle().await, [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_a_refused_spec_goes_back_and_nothing_restarts() {
+    for mode in MODES {
+        let mut world = guarded(mode).await;
+        world.edit(SINK, "\nspec:", "\nspec:\n  jobManager: {replicas: 2}");
+        let (ledger, log) = fails(&mut world, "orders-sink", FlinkDeployment).await;
+        assert!(ledger.held.unwrap().reason.contains("refuses the spec"), "{log:#?}");
+        assert_eq!(world.job("orders-sink").starts, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_a_failed_savepoint_is_named_and_the_job_runs_on_as_it_was() {
+    for mode in MODES {
+        let mut world = guarded(mode).await;
+        let before = world.job("orders-sink").records;
+        world.sim.operator().set_behaviour(&key(FlinkDeployment, "orders-sink"), Behaviour::Fail);
+        world.edit(SINK, "parallelism: 2", "parallelism: 3");
+        let (ledger, log) = fails(&mut world, "orders-sink", FlinkDeployment).await;
+        assert!(ledger.held.unwrap().reason.contains("no savepoint could be taken"), "{log:#?}");
+        let job = world.job("orders-sink");
+        assert_eq!((job.starts, job.state), (1, "RUNNING"));
+        assert!(job.records > before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s23_without_a_rollback_it_is_left_as_it_is_and_only_its_dependents_wait() {
+    let mut world = everything_runs(OperatorMode::V1_15).await;
+    world.edit(
+        "jobs/orders-enrich/job.yaml",
+        "upgradeMode:",
+        "entryClass: com.example.Missing\n    upgradeMode:",
+    );
+    world.edit(SINK, "parallelism: 2", "parallelism: 3");
+    world.edit(SCORES, "parallelism: 2", "parallelism: 1");
+    let outcome = world.apply().await;
+    let log = world.log.take();
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:#?}");
+    assert!(log.iter().any(|line| line.starts_with("fraud-scores: upgrades")), "{log:#?}");
+    assert!(
+        !log.iter().any(|line| line.starts_with("orders-sink:") || line.contains("goes back")),
+        "{log:#?}"
+    );
+    let ledger = world.ledger(FlinkDeployment, "orders-enrich");
+    assert_eq!(ledger.held.as_ref().map(|held| &held.back_to), Some(&None));
+    let from = ledger.applied[0].from.clone().expect("the savepoint it was stopped with is on record (S9)");
+    assert!(ledger.knows(&from));
+}
