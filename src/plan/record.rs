@@ -31,6 +31,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
         ledger.apply(Applied { from, ..applied });
     }
     savepoints(world, subject, &mut ledger);
+    let applied = subject.ledger != Some(&ledger);
     let settled = note_settled(world, subject, &mut ledger);
     if settled || ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
         ledger.held = None;
@@ -38,7 +39,11 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
         // What the upgrade was stopped with is in the same record (S9).
         ledger.held = failure::hold(world, subject);
     }
-    let message = if ledger.held.is_some() { "holds the change" } else { "applied" };
+    let message = match &ledger.held {
+        Some(_) => "holds the change",
+        None if applied => "applied",
+        None => "settled",
+    };
     task(world, subject, &ledger, message)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flinkops::daemon::apply;
+use flinkops::daemon::{Options, Outcome, apply};
 use flinkops::flink::kind::{ObjectKey, UnitKey};
 use flinkops::plan::ledger::{Ledger, Marker};
 use flinkops::plan::live::LiveObject;
@@ -107,14 +107,16 @@ fn end_state(world: &World) -> Value {
     })
 }
 
-fn unit_state(world: &World, key: &UnitKey) -> Value {
+pub fn unit_state(world: &World, key: &UnitKey) -> Value {
     let live = world.unit(key);
     let ledger = world.ledger(key);
     let applied = |ledger: &Ledger| {
         let applied = ledger.applied.iter().map(|applied| json!([applied.revision.as_str(), applied.hash]));
         let reasons: Vec<String> =
             ledger.savepoints.iter().map(|found| format!("{:?} {}", found.reason, found.last)).collect();
-        json!({"applied": applied.collect::<Vec<_>>(), "savepoints": reasons, "fields": ledger.fields})
+        let held = ledger.held.as_ref().map(|held| (&held.hash, held.back_to.as_ref().map(|to| &to.hash)));
+        let applied = applied.collect::<Vec<_>>();
+        json!({"applied": applied, "savepoints": reasons, "fields": ledger.fields, "held": held})
     };
     json!({
         "unit": key.to_string(),
@@ -130,6 +132,8 @@ fn without_paths(spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Some(job) = spec.get_mut("job").and_then(Value::as_object_mut) {
         let path = job.remove("initialSavepointPath");
+        let nonce = job.remove("savepointRedeployNonce");
+        job.insert("redeployed".into(), json!(nonce.is_some_and(|nonce| !nonce.is_null())));
         job.insert("restored".into(), json!(path.is_some_and(|path| !path.is_null())));
     }
     spec
@@ -141,13 +145,22 @@ fn marks(live: &LiveObject) -> Vec<String> {
 
 /// Which request a process dies at.
 #[derive(Clone, Copy, Debug)]
-struct Death {
-    write: usize,
-    phase: Phase,
+pub struct Death {
+    pub write: usize,
+    pub phase: Phase,
 }
 
-/// Applies the history and dies once on the way, if told to; answers how many writes were made.
-async fn live_through(world: &World, death: Option<Death>) -> usize {
+/// Revisions to be applied one after the other, and whether each settles.
+pub type History = [(Desired, bool)];
+
+/// Applies the history and dies once on the way, if told to; answers how many writes were made. Looks at what
+/// came of `each` revision.
+pub async fn live_through(
+    world: &World,
+    history: &History,
+    death: Option<Death>,
+    each: &mut dyn FnMut(&World),
+) -> usize {
     let (writes, died) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let killed = Arc::new(Notify::new());
     let hook = (writes.clone(), died.clone(), killed.clone());
@@ -171,28 +184,44 @@ async fn live_through(world: &World, death: Option<Death>) -> usize {
         }
     });
     let mut records: BTreeMap<UnitKey, u64> = BTreeMap::new();
-    for desired in history() {
+    let earlier: BTreeMap<Revision, Desired> =
+        history.iter().map(|(desired, _)| (desired.revision().clone(), desired.clone())).collect();
+    let earlier = Arc::new(move |revision: &Revision| earlier.get(revision).cloned());
+    let options = || Options { history: Some(earlier.clone()), ..world.options() };
+    for (desired, settles) in history {
         let first = tokio::select! {
-            outcome = apply(&world.cluster, &desired, world.options(), LIMIT) => Some(outcome),
+            outcome = apply(&world.cluster, desired, options(), LIMIT) => Some(outcome),
             () = killed.notified() => None,
         };
         let outcome = match first {
             Some(outcome) => outcome,
-            None => apply(&world.cluster, &desired, world.options(), LIMIT).await,
+            None => apply(&world.cluster, desired, options(), LIMIT).await,
         };
         let outcome = outcome.expect("the embedded cluster answers");
         let revision: &Revision = desired.revision();
-        assert!(outcome.is_settled(), "{death:?} at {revision}: {outcome:?}\n{}", world.progress.text());
-        keep_count(world, &mut records, death);
+        assert!(!matches!(outcome, Outcome::TimedOut(_)), "{outcome:?}");
+        assert!(
+            outcome.is_settled() == *settles,
+            "{death:?} at {revision}: {outcome:?}\n{}",
+            world.progress.text()
+        );
+        let units = history.iter().flat_map(|(desired, _)| desired.units.keys());
+        keep_count(world, units, &mut records, death);
+        each(world);
     }
     assert_eq!(died.load(Ordering::SeqCst), death.is_some(), "{death:?} never came");
     writes.load(Ordering::SeqCst)
 }
 
 /// No job ever counts less than it did, be it deleted in between.
-fn keep_count(world: &World, records: &mut BTreeMap<UnitKey, u64>, death: Option<Death>) {
-    for key in everything().into_iter().filter(|key| world.job(key).is_some()) {
-        let now = world.records(&key);
+fn keep_count<'a>(
+    world: &World,
+    units: impl Iterator<Item = &'a UnitKey>,
+    records: &mut BTreeMap<UnitKey, u64>,
+    death: Option<Death>,
+) {
+    for key in units.filter(|key| world.job(key).is_some()) {
+        let now = world.records(key);
         let before = records.insert(key.clone(), now).unwrap_or_default();
         assert!(now >= before, "{death:?}: {key} counted {before} and then {now}\n{}", world.progress.text());
     }
@@ -207,14 +236,15 @@ fn is_ours(request: &LoggedRequest) -> bool {
 /// Every death on the way that is `part` of `PARTS`: the parts run at the same time.
 async fn killed_anywhere(part: usize) {
     let undisturbed = World::new();
-    let writes = live_through(&undisturbed, None).await;
+    let history: Vec<_> = history().into_iter().map(|desired| (desired, true)).collect();
+    let writes = live_through(&undisturbed, &history, None, &mut |_| ()).await;
     let end = end_state(&undisturbed);
     assert!(writes > 50, "the history holds every kind of action: {writes}");
     let phases = [Phase::Before, Phase::After];
     let deaths = (1..=writes).flat_map(|write| phases.map(|phase| Death { write, phase }));
     for death in deaths.skip(part).step_by(PARTS) {
         let world = World::new();
-        live_through(&world, Some(death)).await;
+        live_through(&world, &history, Some(death), &mut |_| ()).await;
         let found = end_state(&world);
         assert!(found == end, "{death:?}:\n{}\n{}", diff(&end, &found), world.progress.text());
     }
@@ -242,7 +272,7 @@ async fn killed_at_any_write_the_next_one_reaches_the_same_end_4() {
     killed_anywhere(3).await;
 }
 
-fn diff(end: &Value, found: &Value) -> String {
+pub fn diff(end: &Value, found: &Value) -> String {
     let pretty = |value| serde_json::to_string_pretty(value).expect("JSON");
     let (end, found) = (pretty(end), pretty(found));
     similar::TextDiff::from_lines(&end, &found).unified_diff().to_string()

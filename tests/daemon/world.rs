@@ -10,7 +10,7 @@ use flinkops::flink::kind::{API_VERSION, Kind, ObjectKey, Role, UnitKey};
 use flinkops::plan::ledger::Ledger;
 use flinkops::plan::live::LiveObject;
 use flinkops::sim::operator::JobView;
-use flinkops::sim::{LoggedRequest, Options as SimOptions, Sim};
+use flinkops::sim::{LoggedRequest, OperatorMode, Options as SimOptions, Sim};
 use flinkops::spec::desired::{Dependency, Movement, Why};
 use flinkops::spec::finding::Place;
 use flinkops::spec::node::{Mark, Node};
@@ -31,7 +31,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let sim = Sim::start(SimOptions::default());
+        Self::with(OperatorMode::default())
+    }
+
+    pub fn with(operator: OperatorMode) -> Self {
+        let sim = Sim::start(SimOptions { operator, ..SimOptions::default() });
         Self {
             cluster: Cluster::new(sim.client(), "embedded"),
             clock: Clock::starting_at(sim.now()),

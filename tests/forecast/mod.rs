@@ -142,7 +142,8 @@ fn retold(scenario: &Path, plan: &Plan, forecast: &Forecast) -> Option<String> {
 /// The lines about each object, in order.
 pub fn by_unit(lines: &[String]) -> BTreeMap<&str, Vec<&str>> {
     let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for line in lines {
+    // When a unit counts as settled depends on since when it has been looked at.
+    for line in lines.iter().filter(|line| !line.ends_with(": settled")) {
         let object = line.split([' ', ':']).nth(1).unwrap();
         all.entry(object).or_default().push(line);
     }
