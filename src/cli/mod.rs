@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod redact;
 mod render;
+mod retry;
 mod run;
 pub mod schema;
 mod signals;
@@ -61,6 +62,8 @@ enum Command {
     Run(run::Flags),
     /// Say what the cluster changed by itself.
     Drift(drift::Flags),
+    /// Try again what is held after a failure.
+    Retry(retry::Flags),
     /// Print what depends on what.
     Graph(graph::Flags),
     /// Say how every unit is doing.
@@ -99,6 +102,7 @@ fn dispatch(command: Command, redactor: &Redactor) -> anyhow::Result<Exit> {
         Command::Plan(flags) => wait(plan::run(&flags, redactor)),
         Command::Drift(flags) => wait(drift::run(&flags, redactor)),
         Command::Status(flags) => wait(status::run(&flags, redactor)),
+        Command::Retry(flags) => wait(retry::run(&flags, redactor)),
         Command::Apply(flags) => wait(apply::run(&flags, redactor)),
         Command::Run(flags) => wait(run::run(&flags, redactor)),
     }

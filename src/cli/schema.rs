@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::output;
 use crate::report;
 use crate::report::document::{
-    FindingsDocument, GraphDocument, PlanDocument, SnapshotDocument, StatusDocument,
+    FindingsDocument, GraphDocument, PlanDocument, RetryDocument, SnapshotDocument, StatusDocument,
 };
 use crate::spec::schema;
 
@@ -38,6 +38,8 @@ pub enum Subject {
     Status,
     /// Output of `graph`
     Graph,
+    /// Output of `retry`
+    Retry,
     /// File of `status --save`
     Snapshot,
 }
@@ -57,6 +59,7 @@ impl Subject {
             Self::Findings => schema_for!(FindingsDocument).to_value(),
             Self::Status => schema_for!(StatusDocument).to_value(),
             Self::Graph => schema_for!(GraphDocument).to_value(),
+            Self::Retry => schema_for!(RetryDocument).to_value(),
             Self::Snapshot => schema_for!(SnapshotDocument).to_value(),
         }
     }

@@ -9,6 +9,7 @@ use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
 use super::remove;
 use super::rename;
+use super::rescue;
 use super::restart::{self, Restart};
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::canonical::dotted;
@@ -138,6 +139,10 @@ fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     if subject.ownership != Ownership::Ours {
         return adopt(world, subject, unit);
     }
+    let restores = subject.changes.iter().any(|change| change.effect == FieldEffect::Restore);
+    if let Some(rescue) = rescue::of(world, subject).filter(|_| !restores) {
+        return with_reasons(rescue::decide(world, subject, unit, &rescue), &subject.changes);
+    }
     let decision = match subject.kept_down() {
         Some(operation) => resume(world, subject, unit, operation),
         None if subject.changes.is_empty() && !is_left_over(subject) => return Decision::keep(),
@@ -152,7 +157,7 @@ fn is_left_over(subject: &Subject<'_>) -> bool {
     let running = subject.verdict.health == Health::Settled;
     match purpose {
         Some(Purpose::Resume) => running,
-        Some(Purpose::Restore | Purpose::Rollback) | None => false,
+        Some(Purpose::Restore | Purpose::Rollback | Purpose::Rescue) | None => false,
         Some(_) => !subject.is_suspended(),
     }
 }

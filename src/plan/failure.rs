@@ -147,7 +147,7 @@ fn back_to(subject: &Subject<'_>) -> Option<Result<BackTo, String>> {
 }
 
 /// Whether the job, once it has run, owns the savepoint it started from and may have deleted it.
-fn claims(subject: &Subject<'_>) -> bool {
+pub fn claims(subject: &Subject<'_>) -> bool {
     let mode = ["execution.state-recovery.claim-mode", "execution.savepoint-restore-mode"];
     config::first(&subject.configuration(), &mode).is_some_and(|mode| mode.eq_ignore_ascii_case("CLAIM"))
 }
@@ -282,11 +282,17 @@ pub fn keeps(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
         return Some(Blocked::new(BlockedBy::Held, message));
     }
     let well = is_well(world, subject);
-    if !well && !fails(world, subject) {
+    let applied = subject.ledger.and_then(|ledger| ledger.applied.first());
+    let was_well = applied.is_some_and(|it| it.hash == back_to.hash && it.settled.is_some());
+    if !well && !was_well && !fails(world, subject) {
         let message = format!("goes back to {to}: {}", subject.describe(world.now));
         return Some(Blocked::new(BlockedBy::Gate, message));
     }
-    let ill = if well { String::new() } else { format!(" ({} there too)", subject.verdict.message) };
+    let ill = if well || subject.is_healthy() {
+        String::new()
+    } else {
+        format!(" ({} there too)", subject.verdict.message)
+    };
     let message = format!("held at {to}: {}{ill}; {retry}", held.reason);
     Some(Blocked::new(BlockedBy::Held, message))
 }

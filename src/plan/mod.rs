@@ -9,6 +9,7 @@
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, guard
 //! gate      who waits for whom                   companion
 //! failure   an upgrade that does not work out
+//! rescue    a job that its session cluster has lost
 //! tasks     what may be written right now        patch, record, operation
 //! base      the same between two revisions, without a cluster
 //! recall    which revision was in force last, as far as the cluster tells
@@ -41,6 +42,7 @@ mod recall;
 mod record;
 mod remove;
 mod rename;
+mod rescue;
 mod restart;
 mod schema;
 pub mod sealed;
@@ -95,6 +97,11 @@ pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp)
 /// The same for a report, which reads once: whatever is read has held for ever.
 pub fn observe_once(live: &Live) -> BTreeMap<UnitKey, Since> {
     observe(&BTreeMap::new(), live, Timestamp::MIN)
+}
+
+/// Takes away what keeps a unit from being tried again (S23), and says what it was; `None` where nothing does.
+pub fn retry(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<(ledger::Held, write::Task)> {
+    record::retried(World { desired, live, now: Timestamp::MIN }, unit)
 }
 
 /// Says what flinkops would do to make the cluster equal to Git, and why.
@@ -279,7 +286,15 @@ fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Opti
         let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
         let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
         let failure = failure::wake(world, subject).or_else(|| failure::there_at(world, subject));
-        [subject.stop_deadline(world), subject.overdue_at(world), subject.hangs_at(world), ready, failure]
+        let lost = rescue::wake(world, subject).or_else(|| rescue::unhang_at(world, subject));
+        [
+            subject.stop_deadline(world),
+            subject.overdue_at(world),
+            subject.hangs_at(world),
+            ready,
+            failure,
+            lost,
+        ]
     });
     settled.into_iter().chain(times.flatten()).filter(|at| *at > world.now).min()
 }

@@ -25,6 +25,8 @@ pub enum Purpose {
     Resume,
     /// The job was created from a savepoint that Git does not name.
     Restore,
+    /// The job was lost, and restored from a savepoint.
+    Rescue,
     /// The unit went back to what it was before an upgrade that failed.
     Rollback,
 }
@@ -87,7 +89,9 @@ impl Operation {
     pub fn owns(&self, path: &str) -> bool {
         match self.purpose {
             Purpose::Restore => path == PATH,
-            Purpose::Rollback => self.restored_from.is_some() && matches!(path, PATH | NONCE),
+            Purpose::Rollback | Purpose::Rescue => {
+                self.restored_from.is_some() && matches!(path, PATH | NONCE)
+            }
             Purpose::Resume => path == "/spec/job/upgradeMode",
             Purpose::Suspend => false,
             _ => matches!(path, "/spec/job/state" | "/spec/job/upgradeMode"),

@@ -13,6 +13,7 @@ use super::rename;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
+use crate::flink::kind::UnitKey;
 use crate::flink::savepoint::{LAST_STATE_DUMMY, is_checkpoint};
 
 /// The bookkeeping a unit needs that is as Git wants it; `None` where the record is up to date.
@@ -207,6 +208,13 @@ pub fn held(world: World<'_>, subject: &Subject<'_>, reason: &str) -> Option<Tas
     let (hash, reason) = (subject.hash.clone(), reason.to_owned());
     ledger.held = Some(Held { hash, reason, since: world.now, back_to: None });
     task(world, subject, &ledger, "holds the change")
+}
+
+/// Takes the hold of a unit away.
+pub fn retried(world: World<'_>, unit: &UnitKey) -> Option<(Held, Task)> {
+    let mut ledger = world.live.ledgers.get(unit)?.clone();
+    let held = ledger.held.take()?;
+    Some((held, task(world, &Subject::new(world, unit), &ledger, "tries the change again")?))
 }
 
 /// A write of the ledger, unless it says so already.

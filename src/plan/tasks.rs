@@ -19,6 +19,7 @@ use super::patch::{self, Patch};
 use super::record;
 use super::remove::{self, Stage};
 use super::rename;
+use super::rescue::{self, Rescue};
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
 use crate::flink::canonical::escape;
@@ -64,6 +65,10 @@ impl<'a> Board<'a> {
             };
             return record.into_iter().chain(record::moved_on(self.world, subject)).collect();
         }
+        if let Some(write) = rescue::unhang(self.world, subject) {
+            let message = "is let go by an operator that waits for a job that is gone";
+            return vec![task(subject, write, "Deleting", message)];
+        }
         if let Some(blocked) = &decision.blocked {
             return self.undo(subject, blocked.by).into_iter().collect();
         }
@@ -84,6 +89,12 @@ impl<'a> Board<'a> {
     }
 
     fn go(&self, subject: &Subject<'a>, decision: &Decision) -> Vec<Task> {
+        if let (Effect::Restore | Effect::Recreate, Some(rescue)) =
+            (decision.effect, rescue::of(self.world, subject))
+            && let Some(task) = self.rescue(subject, decision, rescue)
+        {
+            return vec![task];
+        }
         match (decision.action, subject.unit) {
             (Action::Create, Some(unit)) => vec![self.create(subject, unit)],
             (Action::Delete | Action::Recreate, _) => self.remove(subject, decision).into_iter().collect(),
@@ -145,6 +156,25 @@ impl<'a> Board<'a> {
             _ => patch.mark(Some(&mark(None))),
         };
         Some(task(subject, patch.write(), "RollingBack", message))
+    }
+
+    /// S13: a lost job is restored in place, or let go and created again from its savepoint.
+    fn rescue(&self, subject: &Subject<'_>, decision: &Decision, rescue: Rescue) -> Option<Task> {
+        let (unit, live, path) = (subject.unit?, subject.live?, rescue.from?);
+        if decision.action == Action::Recreate {
+            let released = record::let_go_back(self.world, subject, Some(&path));
+            return released
+                .or_else(|| Some(task(subject, delete(subject, live), "Deleting", describe(decision))));
+        }
+        let mark = Operation {
+            restored_from: Some(path.clone()),
+            ..Operation::new(Purpose::Rescue, &subject.hash, self.world.now)
+        };
+        let patch = Patch::of(live).changes(unit, live, &subject.changes);
+        let patch = finish(patch, subject, unit, Effect::Restore);
+        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+        let patch = restore(patch, &path, self.world.now).mark(Some(&mark));
+        Some(task(subject, patch.write(), "Restoring", describe(decision)))
     }
 
     fn update(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
@@ -314,12 +344,12 @@ fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> P
     let Some(operation) = &subject.operation else { return patch };
     match operation.purpose {
         // The savepoint it was created from stays named until the job restarts anyway.
-        Purpose::Restore | Purpose::Rollback if effect <= Effect::Metadata => patch,
+        Purpose::Restore | Purpose::Rollback | Purpose::Rescue if effect <= Effect::Metadata => patch,
         Purpose::Restore => patch.raw(unit, PATH).mark(None),
-        Purpose::Rollback if operation.restored_from.is_some() => {
+        Purpose::Rollback | Purpose::Rescue if operation.restored_from.is_some() => {
             patch.raw(unit, PATH).raw(unit, NONCE).mark(None)
         }
-        Purpose::Rollback => patch.mark(None),
+        Purpose::Rollback | Purpose::Rescue => patch.mark(None),
         Purpose::Suspend => patch.mark(None),
         Purpose::Resume => patch.raw(unit, "/spec/job/upgradeMode").mark(None),
         _ => patch.raw(unit, "/spec/job/state").raw(unit, "/spec/job/upgradeMode").mark(None),

@@ -8,6 +8,7 @@ mod dry_run;
 mod files;
 mod flags;
 mod repository;
+mod retry;
 mod running;
 mod ssh;
 mod terminal;

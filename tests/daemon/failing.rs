@@ -4,6 +4,7 @@
 use flinkops::sim::{OperatorMode, Phase};
 use flinkops::spec::Desired;
 use flinkops::spec::policy::OnFailure;
+use flinkops::spec::source::Revision;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -50,10 +51,39 @@ fn end_state(world: &World) -> Value {
         .collect()
 }
 
-async fn killed_anywhere(operator: OperatorMode, history: &History) {
+/// A job is stopped with a savepoint once, then its cluster loses it, and policy has it restored.
+fn loss(operator: OperatorMode) -> Vec<(Desired, bool)> {
+    let mut history = history(operator);
+    history.truncate(1);
+    for (revision, repair) in [("r2", false), ("r3", true)] {
+        let mut next = history[0].0.clone();
+        next.origin.revision = Revision::new(revision);
+        let job = next.units.get_mut(&session_job("one")).expect("it is there");
+        job.manifest["spec"]["job"]["parallelism"] = json!(2);
+        job.policy.repair = repair;
+        history.push((next, true));
+    }
+    history
+}
+
+/// Loses what runs on the session cluster, once the job has a savepoint.
+fn lose(world: &World) -> bool {
+    let savepoints = world.ledger(&session_job("one")).map_or(0, |ledger| ledger.savepoints.len());
+    let lost = savepoints == 1 && world.job(&session_job("one")).is_some_and(|job| job.starts == 2);
+    if lost {
+        world.sim.operator().crash_job_manager(&deployment("sessions"), world.sim.now());
+    }
+    lost
+}
+
+async fn killed_anywhere(operator: OperatorMode, history: &History, happens: fn(&World) -> bool) {
     let live = async |world: &World, death: Option<Death>| {
         let mut states = Vec::new();
-        let writes = live_through(world, history, death, &mut |world| states.push(end_state(world))).await;
+        let each = &mut |world: &World| {
+            states.push(end_state(world));
+            happens(world)
+        };
+        let writes = live_through(world, history, death, each).await;
         (writes, Value::from(states))
     };
     let (writes, end) = live(&World::with(operator), None).await;
@@ -70,11 +100,18 @@ async fn killed_anywhere(operator: OperatorMode, history: &History) {
 #[tokio::test(start_paused = true)]
 async fn s23_killed_at_any_write_of_going_back_the_next_one_reaches_the_same_end() {
     let operator = OperatorMode::V1_15;
-    killed_anywhere(operator, &history(operator)).await;
+    killed_anywhere(operator, &history(operator), |_| false).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn s23_killed_while_it_deletes_and_creates_the_next_one_reaches_the_same_end() {
     let operator = OperatorMode::V1_7;
-    killed_anywhere(operator, &history(operator)).await;
+    killed_anywhere(operator, &history(operator), |_| false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_killed_while_it_restores_a_lost_job_the_next_one_reaches_the_same_end() {
+    for operator in [OperatorMode::V1_15, OperatorMode::V1_7] {
+        killed_anywhere(operator, &loss(operator), lose).await;
+    }
 }

@@ -1,5 +1,7 @@
 //! Upgrades that do not work out, and what becomes of the job and its state (S23).
 
+use std::time::Duration;
+
 use flinkops::daemon::Outcome;
 use flinkops::flink::kind::Kind::{self, FlinkDeployment, FlinkSessionJob};
 use flinkops::plan::ledger::Ledger;
@@ -188,4 +190,85 @@ async fn s23_without_a_rollback_it_is_left_as_it_is_and_only_its_dependents_wait
     assert_eq!(ledger.held.as_ref().map(|held| &held.back_to), Some(&None));
     let from = ledger.applied[0].from.clone().expect("the savepoint it was stopped with is on record (S9)");
     assert!(ledger.knows(&from));
+}
+
+/// Both session jobs have been stopped with a savepoint once, and then their cluster loses them.
+async fn lost(mode: OperatorMode) -> World {
+    let mut world = everything_runs(mode).await;
+    for file in ["jobs/fraud-scores/job.yaml", "jobs/delivery-times/job.yaml"] {
+        world.edit(file, "\nspec:", "\nlabels: {round: \"2\"}\nspec:\n  restartNonce: 1");
+    }
+    world.settle().await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let session = key(FlinkDeployment, "orders-session");
+    world.sim.operator().crash_job_manager(&session, world.sim.now());
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_lost_job_is_restored_from_its_last_savepoint_where_policy_says_so() {
+    for mode in MODES {
+        let mut world = lost(mode).await;
+        let point = world.ledger(FlinkSessionJob, "fraud-scores").savepoints[0].path.clone();
+        let at = world.sim.operator().disk()[&point].records;
+        world.edit(SCORES, "\nspec:", "\npolicy: {repair: true}\nspec:");
+        let outcome = world.apply().await;
+        let log = world.log.take();
+        let Outcome::Failed(standing) = &outcome else { panic!("{outcome:#?}\n{log:#?}") };
+        assert_eq!(standing.failed.len(), 1, "only the one without consent: {standing:#?}");
+        let job = world.job("fraud-scores");
+        assert_eq!((job.state, job.restored_from.as_deref()), ("RUNNING", Some(point.as_str())), "{mode:?}");
+        assert!(job.records >= at);
+        assert!(!log.iter().any(|line| line.starts_with("delivery-times")), "S16: {log:#?}");
+        let plan = world.plan().await;
+        let other = plan.units.iter().find(|unit| unit.key.name == "delivery-times").unwrap();
+        let blocked = other.blocked.as_ref().unwrap();
+        assert_eq!(blocked.by, BlockedBy::Consent);
+        for word in ["policy.repair", "stateLoss", "initialSavepointPath", "s3://orders-staging/checkpoints"]
+        {
+            assert!(blocked.message.contains(word), "{}", blocked.message);
+        }
+        world.edit("jobs/delivery-times/job.yaml", "\nspec:", "\nallow: {stateLoss: it is old}\nspec:");
+        world.settle().await;
+        assert!(world.job("delivery-times").restored_from.is_some());
+        assert_eq!(world.settle().await, [] as [String; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_cluster_changes_without_waiting_for_the_dead_and_each_is_restored_afterwards() {
+    for mode in MODES {
+        let mut world = lost(mode).await;
+        world.edit("flinkops.yaml", "settle: 5s", "settle: 5s\n      repair: true");
+        world.edit("jobs/orders-session/job.yaml", "spec:", "spec:\n  restartNonce: 1");
+        let log = world.settle().await;
+        let changed = log.iter().position(|line| line.starts_with("orders-session: restarts")).unwrap();
+        for name in ["fraud-scores", "delivery-times"] {
+            let first = log.iter().position(|line| line.starts_with(name)).unwrap();
+            assert!(changed < first, "{log:#?}");
+            let ledger = world.ledger(FlinkSessionJob, name);
+            let job = world.job(name);
+            assert_eq!(job.restored_from.as_ref(), Some(&ledger.savepoints[0].path), "{mode:?}: {log:#?}");
+            assert_eq!(job.state, "RUNNING");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_restore_point_that_git_names_wins() {
+    for mode in MODES {
+        let mut world = lost(mode).await;
+        let unit = key(FlinkSessionJob, "fraud-scores");
+        world.sim.operator().keep_savepoint(&unit, "s3://elsewhere/sp-7", 123_456);
+        world.edit(SCORES, "  job:", "  job:\n    initialSavepointPath: s3://elsewhere/sp-7");
+        world.apply().await;
+        let job = world.job("fraud-scores");
+        assert_eq!(
+            (job.state, job.restored_from.as_deref()),
+            ("RUNNING", Some("s3://elsewhere/sp-7")),
+            "{mode:?}"
+        );
+        assert!(job.records >= 123_456);
+    }
 }

@@ -5,6 +5,7 @@ mod findings;
 mod forecast;
 mod graph;
 mod plan;
+mod retry;
 mod snapshot;
 mod status;
 
@@ -21,6 +22,7 @@ pub use plan::{
     Against, AgainstKind, BlockedDocument, CompanionDocument, PlanDocument, PlanSummary, SourceDocument,
     StepDocument, UnitDocument,
 };
+pub use retry::{RetriedDocument, RetryDocument};
 pub use snapshot::{Snapshot, SnapshotDocument, objects};
 pub use status::{SavepointDocument, StatusDocument, StatusSummary, UnitStatus};
 
@@ -32,6 +34,8 @@ pub mod schema {
     pub const DRIFT: &str = "flinkops.dev/drift/v1";
     /// What a status report carries.
     pub const STATUS: &str = "flinkops.dev/status/v1";
+    /// What `retry` says carries.
+    pub const RETRY: &str = "flinkops.dev/retry/v1";
     /// What a graph carries.
     pub const GRAPH: &str = "flinkops.dev/graph/v1";
     /// What a snapshot file carries.

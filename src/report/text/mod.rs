@@ -8,11 +8,13 @@ mod forecast;
 mod layout;
 mod page;
 mod plan;
+mod retry;
 mod status;
 mod style;
 
 pub use drift::drift;
 pub use plan::plan;
+pub use retry::retry;
 pub use status::status;
 
 use super::document::FindingDocument;

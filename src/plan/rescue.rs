@@ -1,0 +1,157 @@
+//! A stateful session job that its cluster has lost: what it is restored from, and how (S13). Nobody else does
+//! it: the operator waits for a job that is gone, and would start it only from nothing.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::failure::takes_nonce;
+use super::ledger::Savepoint;
+use super::live::LiveObject;
+use super::operation::{PATH, Purpose};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::patch::Patch;
+use super::subject::{Decision, Subject, World, clock_time};
+use super::write::Write;
+use crate::flink::config::{self, CHECKPOINT_DIR};
+use crate::flink::health::{self, Health};
+use crate::flink::kind::{Kind, Role};
+use crate::flink::savepoint::{is_readable, normalise};
+use crate::spec::Unit;
+
+/// How a lost job is brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescue {
+    /// The savepoint, where one is known.
+    pub from: Option<String>,
+    /// Whether the operator restores it in place; else the resource is deleted and created again.
+    pub in_place: bool,
+}
+
+/// What is to be done about a lost job; `None` where there is none, or it is being brought back already.
+pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
+    let (unit, live) = (subject.unit?, subject.live?);
+    let lost = subject.verdict.health == Health::Lost && !subject.is_stateless_by_words();
+    if !lost || live.deleting_since().is_some() || subject.kept_down().is_some() {
+        return None;
+    }
+    let marked = subject.operation.as_ref().is_some_and(|mark| mark.purpose == Purpose::Rescue);
+    let told = subject.status.generation != Some(live.generation());
+    if marked && told && subject.changes.is_empty() {
+        return None;
+    }
+    let from = named(subject).or_else(|| Some(known(subject)?.path.clone()));
+    Some(Rescue { from, in_place: takes_nonce(world, subject, unit) })
+}
+
+/// A restore point that a person wrote down for it: `initialSavepointPath` in Git, which the live job does not
+/// have yet.
+fn named(subject: &Subject<'_>) -> Option<String> {
+    let change = subject.changes.iter().find(|change| change.path == PATH)?;
+    change.after.as_ref()?.as_str().map(str::to_owned)
+}
+
+/// The youngest savepoint on record, unless the job claimed it as it started from it (S23).
+fn known<'a>(subject: &Subject<'a>) -> Option<&'a Savepoint> {
+    let started_from = subject.status.savepoint.as_deref().map(normalise);
+    let claimed = |savepoint: &&Savepoint| {
+        super::failure::claims(subject) && Some(normalise(&savepoint.path)) == started_from
+    };
+    subject.ledger?.savepoints.iter().find(|savepoint| !claimed(savepoint))
+}
+
+/// Decides about a lost job.
+pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Rescue) -> Decision {
+    let (action, effect) = if rescue.in_place {
+        (Action::Update, Effect::Restore)
+    } else {
+        (Action::Recreate, Effect::Recreate)
+    };
+    let state = if rescue.from.is_some() { State::Replaced } else { State::Unknown };
+    let mut decision = Decision::new(action, effect, state);
+    if !rescue.in_place {
+        let step = |what| Step { what, unit: subject.key.clone() };
+        decision.steps.extend([StepKind::Delete, StepKind::WaitGone].map(step));
+    }
+    let decision = match &rescue.from {
+        Some(path) => decision.because(format!("is lost, and is restored from {path}")),
+        None => decision.because("is lost"),
+    };
+    let early = (!subject.held(world, 1)).then(|| {
+        Blocked::new(BlockedBy::Gate, format!("{}, not for long enough yet", subject.describe(world.now)))
+    });
+    decision.blocked(early).blocked(consent(world, subject, unit))
+}
+
+/// Whose word is missing: what the job counted since the savepoint is gone with it.
+fn consent(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Option<Blocked> {
+    if named(subject).is_some() {
+        return None;
+    }
+    let blocked = |message| Some(Blocked::new(BlockedBy::Consent, message));
+    let retained = retained(subject);
+    let Some(savepoint) = known(subject) else {
+        return blocked(format!(
+            "is lost, and no restore point of it is on record: name one in job.initialSavepointPath{retained}"
+        ));
+    };
+    let spec = subject.cluster_spec.unwrap_or(unit.spec());
+    let version =
+        spec.get("flinkVersion").and_then(serde_json::Value::as_str).zip(savepoint.flink_version.as_deref());
+    let Savepoint { path, time, .. } = savepoint;
+    if let Some((version, taken)) = version.filter(|(version, taken)| !is_readable(taken, version)) {
+        return blocked(format!(
+            "is lost, and {path} was taken by Flink {taken}, which {version} does not read: name another restore \
+             point in job.initialSavepointPath{retained}"
+        ));
+    }
+    if unit.policy.repair || unit.consents.state_loss.is_some() {
+        return None;
+    }
+    blocked(format!(
+        "is lost, and would be restored from {path} of {}, without what came after: write allow: {{stateLoss: \"<why>\"}} \
+         in its file or set policy.repair, or name a later restore point in job.initialSavepointPath{retained}",
+        clock_time(*time, world.now)
+    ))
+}
+
+/// Where the last checkpoint of the lost job lies, if the job retains them.
+fn retained(subject: &Subject<'_>) -> String {
+    let configuration = subject.configuration();
+    let directory = config::first(&configuration, &CHECKPOINT_DIR);
+    let id = subject.live.and_then(|live| live.status().pointer("/jobStatus/jobId")?.as_str());
+    directory.zip(id).map_or_else(String::new, |(directory, id)| {
+        format!(" (a checkpoint that it retained is below {}/{id})", directory.trim_end_matches('/'))
+    })
+}
+
+/// When a job that reads as lost will have done so for long enough.
+pub fn wake(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
+    let at = subject.holds_at(world, 1).filter(|_| subject.verdict.health == Health::Lost);
+    at.filter(|at| *at > world.now)
+}
+
+/// Operators before 1.8 ask Flink again and again to cancel a lost job, and never let its resource go. What we
+/// deleted to create it again, with its savepoint on record, they are told to let go.
+pub fn unhang(world: World<'_>, subject: &Subject<'_>) -> Option<Write> {
+    let live = subject.live?;
+    let finalizer = format!("{}s.flink.apache.org/finalizer", Kind::FlinkSessionJob.as_str().to_lowercase());
+    let since = live.deleting_since()?.checked_add(subject.policy(world).settle).ok()?;
+    let ours =
+        subject.ledger.is_some_and(|ledger| ledger.uid.is_empty() && ledger.last_savepoint().is_some());
+    let verdict = health::judge(Role::SessionJob, live.generation(), live.spec(), &subject.status);
+    let lost = subject.role == Role::SessionJob && verdict.health == Health::Lost;
+    if subject.unit.is_none() || !ours || !lost || since > world.now {
+        return None;
+    }
+    let finalizers = live.value().pointer("/metadata/finalizers")?.as_array()?;
+    let others: Vec<_> = finalizers.iter().filter(|it| it.as_str() != Some(&finalizer)).collect();
+    (others.len() < finalizers.len())
+        .then(|| Patch::of(live).set("/metadata/finalizers", json!(others)).write())
+}
+
+/// When [`unhang`] may have something to do.
+pub fn unhang_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
+    let since = subject.live.and_then(LiveObject::deleting_since)?;
+    let lost = subject.role == Role::SessionJob && subject.unit.is_some();
+    since.checked_add(subject.policy(world).settle).ok().filter(|at| lost && *at > world.now)
+}
