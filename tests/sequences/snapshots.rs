@@ -2,6 +2,7 @@
 
 use flinkops::flink::kind::Kind::FlinkDeployment;
 use flinkops::flink::kind::{API_VERSION, ObjectKey};
+use flinkops::sim::api::resource::Resource;
 use flinkops::sim::operator::Behaviour;
 use serde_json::{Value, json};
 
@@ -51,6 +52,47 @@ async fn f_a_nonce_makes_a_snapshot_and_the_application_is_deployed_for_a_while(
         .await;
     let job = stage.job(FlinkDeployment, "app");
     assert_eq!((job.state, job.starts), ("RUNNING", 1));
+}
+
+/// An object with only the shape of what is different in every run.
+fn plain(object: &Value) -> Value {
+    let mut plain = json!({});
+    for field in ["kind", "spec", "status"] {
+        plain[field] = object[field].clone();
+    }
+    for field in ["labels", "finalizers"] {
+        plain[field] = object["metadata"][field].clone();
+    }
+    for pointer in
+        ["/status/path", "/status/triggerId", "/status/triggerTimestamp", "/status/resultTimestamp"]
+    {
+        if let Some(value) = plain.pointer_mut(pointer) {
+            *value = json!("some");
+        }
+    }
+    if let Some(path) =
+        plain.pointer_mut("/spec/savepoint/path").filter(|path| **path != "file:///data/savepoints")
+    {
+        *path = json!("some");
+    }
+    plain
+}
+
+/// What operator 1.15.0 made of a nonce, and of an upgrade, field by field.
+#[tokio::test(start_paused = true)]
+async fn the_snapshots_that_an_operator_makes_are_as_it_makes_them() {
+    let stage = application(json!({})).await;
+    stage.patch(FlinkDeployment, "app", json!({"job": {"savepointTriggerNonce": 1}}));
+    stage.run(60.0).await;
+    stage.patch(FlinkDeployment, "app", json!({"job": {"parallelism": 2}}));
+    stage.run(60.0).await;
+    let resource = Resource::by_kind(API_VERSION, "FlinkStateSnapshot").unwrap();
+    let (made, _) = stage.sim.store().list(resource, None);
+    let made: Vec<Value> = made.iter().map(|object| plain(object)).collect();
+    let observed =
+        [include_str!("observed/manual-snapshot.json"), include_str!("observed/upgrade-snapshot.json")];
+    let observed = observed.map(|text| plain(&serde_json::from_str(text).unwrap()));
+    assert_eq!(made, observed);
 }
 
 #[tokio::test(start_paused = true)]

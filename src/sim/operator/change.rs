@@ -11,6 +11,7 @@ use super::spec::{Recorded, fill};
 use super::status::{LegacySavepoint, error};
 use super::subject::{Step, Subject};
 use super::upgrade::{Situation, Stop, decide};
+use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, Table, reaction};
 use crate::flink::kind::Role;
 use crate::flink::release::Release;
@@ -104,7 +105,9 @@ impl Machine {
 
     fn trigger(&mut self, subject: &mut Subject<'_>, savepoint: bool, nonce: &Value) {
         if self.mode.is_modern() {
-            let object = super::snapshots::manual_snapshot(&subject.key, savepoint, subject.now);
+            let flat = subject.configuration();
+            let directory = savepoint.then(|| config::first(&flat, &SAVEPOINT_DIR).unwrap_or_default());
+            let object = super::snapshots::manual_snapshot(&subject.key, directory, subject.now);
             subject.effects.push(Effect::Create { object });
         } else if let (true, Ok(location)) = (savepoint, self.flink.savepoint(&subject.key, subject.now)) {
             let at = subject.now.as_millisecond();

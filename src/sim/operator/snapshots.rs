@@ -42,16 +42,21 @@ pub fn upgrade_snapshot(unit: &UnitKey, path: &str, now: Timestamp) -> Vec<Effec
     ]
 }
 
-/// The snapshot that a trigger nonce asks for.
-pub fn manual_snapshot(unit: &UnitKey, savepoint: bool, now: Timestamp) -> Value {
-    let word = if savepoint { "savepoint" } else { "checkpoint" };
-    let what = if savepoint { json!({"disposeOnDelete": false}) } else { json!({}) };
+/// The snapshot that a trigger nonce asks for: a checkpoint, or a savepoint in this directory.
+pub fn manual_snapshot(unit: &UnitKey, directory: Option<&str>, now: Timestamp) -> Value {
+    let (word, what) = match directory {
+        None => ("checkpoint", json!({})),
+        Some(directory) => (
+            "savepoint",
+            json!({"alreadyExists": false, "disposeOnDelete": false, "formatType": "CANONICAL", "path": directory}),
+        ),
+    };
     json!({
         "apiVersion": API_VERSION, "kind": KIND,
         "metadata": {"name": format!("{}-{word}-manual-{}", unit.name, now.as_millisecond()),
             "namespace": unit.namespace, "finalizers": [finalizer(KIND)],
             "labels": {"snapshot.trigger-type": "MANUAL"}},
-        "spec": {"backoffLimit": -1, "jobReference": {"kind": unit.kind.as_str(), "name": unit.name}, (word): what},
+        "spec": {"backoffLimit": 0, "jobReference": {"kind": unit.kind.as_str(), "name": unit.name}, (word): what},
     })
 }
 
