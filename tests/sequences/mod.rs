@@ -28,7 +28,7 @@
 //! higher by what had been changed until then. Of events that were repeated every few seconds, the first few
 //! are compared.
 //!
-//! Operator 1.7.0 is held to in two ways: by `legacy` and `suspended` to what was seen of it, and, wherever Java
+//! Operator 1.7.0 is held to in two ways: by `legacy`, `suspended` and `unstarted` to what was seen of it, and, wherever Java
 //! is at hand, by the real one itself, which is given the same commits beside the model (`real::flink`).
 
 mod application;
@@ -40,3 +40,4 @@ mod snapshots;
 mod stage;
 mod suspended;
 mod transcript;
+mod unstarted;

@@ -59,6 +59,9 @@ impl Machine {
         if subject.status.reconciliation == "UPGRADING" {
             // A failed attempt's error goes with the next attempt, and may come again: it flickers.
             subject.status.error = None;
+            if subject.status.generation != Some(subject.generation()) {
+                self.record(subject, "suspended", last.upgrade_mode());
+            }
             return self.deploy(subject, Step::Deploy);
         }
         let diffs = self.diffs(subject, &last);

@@ -48,7 +48,7 @@ impl Machine {
 
     fn stop(&mut self, subject: &mut Subject<'_>, stop: Stop) -> Result<Option<String>, String> {
         let (key, now) = (subject.key.clone(), subject.now);
-        if stop.removes_cluster() && stop != Stop::LastState {
+        if matches!(stop, Stop::Stateless | Stop::Redeploy) {
             self.flink.cancel(&key, now);
             subject.status.upgrade_path = None;
             subject.status.savepoint_info = Value::Null;
@@ -66,7 +66,7 @@ impl Machine {
             Stop::Cancel => Ok(self.flink.cancel(&key, now)),
             Stop::Stateless | Stop::Redeploy => Ok(None),
             Stop::LastState => Ok(Some(LAST_STATE_DUMMY.to_owned())),
-            Stop::Nothing => {
+            Stop::Nothing | Stop::NeverRan => {
                 Ok(subject.status.restore_path().or_else(|| self.flink.last_checkpoint(&key, now)))
             }
         }

@@ -25,12 +25,14 @@ pub enum Stop {
     LastState,
     /// Nothing: it is over, and starts from what is known.
     Nothing,
+    /// The same, and its cluster, which never got as far as to run it, is removed.
+    NeverRan,
 }
 
 impl Stop {
     /// Whether an application's cluster goes with the job at once.
     pub fn removes_cluster(self) -> bool {
-        matches!(self, Self::Stateless | Self::Redeploy | Self::LastState)
+        matches!(self, Self::Stateless | Self::Redeploy | Self::LastState | Self::NeverRan)
     }
 
     /// The upgrade mode that is recorded.
@@ -39,7 +41,7 @@ impl Stop {
             Self::Savepoint | Self::Redeploy => "savepoint",
             Self::Stateless => "stateless",
             Self::Cancel | Self::LastState => "last-state",
-            Self::Nothing => wanted,
+            Self::Nothing | Self::NeverRan => wanted,
         }
     }
 }
@@ -92,7 +94,7 @@ pub fn decide(situation: &Situation<'_>) -> Option<Stop> {
         Role::Application if situation.has_kept => Some(Stop::LastState),
         _ if cancellable => Some(Stop::Cancel),
         // The new version never ran, so what the old one left is still where it starts from.
-        Role::Application if never_ran(situation) => Some(Stop::Nothing),
+        Role::Application if never_ran(situation) => Some(Stop::NeverRan),
         _ => None,
     }
 }
