@@ -92,13 +92,18 @@ impl LastReconciled {
     }
 }
 
-/// The operator writes errors as a JSON string, and a lost job's as plain text.
+/// The operator writes errors as a JSON string, and a lost job's as plain text. Some have no message: a Pod that
+/// cannot start may have no more than a reason.
 fn parse_error(error: Option<String>) -> (String, Option<String>) {
     let Some(text) = error.filter(|text| !text.is_empty()) else { return Default::default() };
     let Ok(Value::Object(fields)) = serde_json::from_str(&text) else { return (String::new(), Some(text)) };
     let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let class = field("type").rsplit('.').next().unwrap_or_default().to_owned();
-    (class, Some(field("message").to_owned()))
+    let reason = fields.get("additionalMetadata").and_then(|metadata| metadata["reason"].as_str());
+    let words = [field("message"), reason.unwrap_or_default(), &class];
+    let message = words.into_iter().find(|words| !words.is_empty()).unwrap_or("an error without a message");
+    let message = message.to_owned();
+    (class, Some(message))
 }
 
 #[cfg(test)]
@@ -125,6 +130,9 @@ mod tests {
             (status.error_type.as_str(), status.error.as_deref()),
             ("ValidationException", Some("no"))
         );
+        let status = Status::parse(&json!({"error":
+            r#"{"type":"x.DeploymentFailedException","message":null,"additionalMetadata":{"reason":"CrashLoopBackOff"}}"#}));
+        assert_eq!(status.error.as_deref(), Some("CrashLoopBackOff"));
         let status = Status::parse(&json!({"error": "Job Not Found"}));
         assert_eq!((status.error_type.as_str(), status.error.as_deref()), ("", Some("Job Not Found")));
     }

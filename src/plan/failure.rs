@@ -107,8 +107,13 @@ fn has_acted(subject: &Subject<'_>) -> bool {
 /// seen it run; what cannot be told is taken to have run.
 fn ran(subject: &Subject<'_>) -> bool {
     let before = matches!(subject.status.job.as_str(), "" | "RECONCILING" | "INITIALIZING" | "CREATED");
-    let fresh = matches!(subject.status.lifecycle.as_str(), "DEPLOYED" | "UPGRADING");
-    has_acted(subject) && subject.role.has_job() && !(before && fresh)
+    let fresh = match subject.status.lifecycle.as_str() {
+        // Up to 1.7 the job's word is still that of the old version, which was stopped.
+        "UPGRADING" => true,
+        "DEPLOYED" => before,
+        _ => false,
+    };
+    has_acted(subject) && subject.role.has_job() && !fresh
 }
 
 /// What is to be put on record of a failure: held as it is, or to go back.
