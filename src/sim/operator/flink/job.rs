@@ -66,7 +66,7 @@ impl Job {
             since: start,
             interval: plan.checkpoint_interval.map(|it| timings.scaled(it)).filter(|it| !it.is_zero()),
             rate: RECORDS_PER_SECOND * timings.scale,
-            end: None,
+            end: plan.fails.then_some(("FAILED", records, start)),
             restarting: false,
             breaks_at: plan.breaks.map(|after| start + timings.scaled(after)),
             told: None,

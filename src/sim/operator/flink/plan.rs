@@ -73,6 +73,8 @@ pub struct JobPlan {
     pub behaviour: Behaviour,
     /// After how long it runs into an error, again and again.
     pub breaks: Option<Duration>,
+    /// Whether it fails before it runs.
+    pub fails: bool,
 }
 
 impl JobPlan {
@@ -90,6 +92,7 @@ impl JobPlan {
             savepoint_directory: directory(&config::SAVEPOINT_DIR),
             bounded: bounded(spec),
             breaks: breaks(spec),
+            fails: entry_class(spec).contains("Fails"),
             behaviour: match configuration.get(SAVEPOINT_KEY).map(String::as_str) {
                 Some("fail") => Behaviour::Fail,
                 Some("slow") => Behaviour::Slow,
@@ -101,7 +104,7 @@ impl JobPlan {
     /// The same job without the failures and the end that a spec can ask of the embedded cluster.
     #[must_use]
     pub fn in_earnest(self) -> Self {
-        Self { bounded: None, breaks: None, behaviour: Behaviour::Works, ..self }
+        Self { bounded: None, breaks: None, fails: false, behaviour: Behaviour::Works, ..self }
     }
 }
 
@@ -129,8 +132,11 @@ pub fn slots(configuration: &BTreeMap<String, String>) -> u32 {
 
 /// A program that starts, and then meets what it cannot read.
 fn breaks(spec: &Value) -> Option<Duration> {
-    let class = spec.pointer("/job/entryClass").and_then(Value::as_str)?;
-    class.contains("Breaks").then_some(Duration::from_secs(5))
+    entry_class(spec).contains("Breaks").then_some(Duration::from_secs(5))
+}
+
+fn entry_class(spec: &Value) -> &str {
+    spec.pointer("/job/entryClass").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn bounded(spec: &Value) -> Option<u64> {
