@@ -1,41 +1,46 @@
 //! What the cluster holds, as a value.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::flink::status::Status;
 use crate::spec::served::Served;
 
 /// One object as the API server returned it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LiveObject(Arc<Value>);
+#[derive(Clone, Debug)]
+pub struct LiveObject {
+    object: Arc<Value>,
+    /// Read from the object when first asked for: every plan asks several times.
+    status: Arc<OnceLock<Status>>,
+}
 
 impl LiveObject {
     /// Wraps a whole object, `managedFields` included.
     pub fn new(object: Value) -> Self {
-        Self(Arc::new(object))
+        Arc::new(object).into()
     }
 
     /// The same object, shared.
     pub fn shared(&self) -> Arc<Value> {
-        self.0.clone()
+        self.object.clone()
     }
 
     /// The whole object.
     pub fn value(&self) -> &Value {
-        &self.0
+        &self.object
     }
 
     fn text(&self, pointer: &str) -> &str {
-        self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn map(&self, pointer: &str) -> Option<&Map<String, Value>> {
-        self.0.pointer(pointer).and_then(Value::as_object)
+        self.object.pointer(pointer).and_then(Value::as_object)
     }
 
     /// `metadata.name`.
@@ -60,7 +65,7 @@ impl LiveObject {
 
     /// `metadata.generation`; 0 where the object has none.
     pub fn generation(&self) -> i64 {
-        self.0.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+        self.object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
     }
 
     /// The value of a label.
@@ -90,17 +95,22 @@ impl LiveObject {
 
     /// `spec`, or null.
     pub fn spec(&self) -> &Value {
-        self.0.get("spec").unwrap_or(&Value::Null)
+        self.object.get("spec").unwrap_or(&Value::Null)
     }
 
     /// `status`, or null for an object the operator has not touched.
     pub fn status(&self) -> &Value {
-        self.0.get("status").unwrap_or(&Value::Null)
+        self.object.get("status").unwrap_or(&Value::Null)
+    }
+
+    /// What the operator says in [`Self::status`].
+    pub fn operator_status(&self) -> &Status {
+        self.status.get_or_init(|| Status::parse(self.status()))
     }
 
     /// The entries of `metadata.managedFields`.
     pub fn managed_fields(&self) -> &[Value] {
-        self.0.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// The unit this object is, if it is of a kind that can be one.
@@ -117,7 +127,13 @@ impl LiveObject {
 
 impl From<Arc<Value>> for LiveObject {
     fn from(object: Arc<Value>) -> Self {
-        Self(object)
+        Self { object, status: Arc::default() }
+    }
+}
+
+impl PartialEq for LiveObject {
+    fn eq(&self, other: &Self) -> bool {
+        self.object == other.object
     }
 }
 

@@ -77,8 +77,8 @@ mod tests;
 pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp) -> BTreeMap<UnitKey, Since> {
     let read = |(key, object): (&UnitKey, &live::LiveObject)| {
         let role = crate::flink::kind::Role::of(key.kind, object.spec());
-        let status = crate::flink::status::Status::parse(object.status());
-        let verdict = crate::flink::health::judge(role, object.generation(), object.spec(), &status);
+        let status = object.operator_status();
+        let verdict = crate::flink::health::judge(role, object.generation(), object.spec(), status);
         let generation = object.generation();
         let before = previous.get(key).filter(|since| since.generation == generation);
         let failing = match verdict.health {

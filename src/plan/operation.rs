@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::ledger::ANNOTATION_OPERATION;
 use super::live::LiveObject;
 use crate::flink::savepoint;
-use crate::flink::status::Status;
 
 /// What a temporary write is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +68,7 @@ impl Operation {
     pub fn stop(purpose: Purpose, target: impl Into<String>, live: &LiveObject, now: Timestamp) -> Self {
         let mode = live.spec().pointer("/job/upgradeMode").and_then(Value::as_str);
         Self {
-            before: Status::parse(live.status()).savepoint,
+            before: live.operator_status().savepoint.clone(),
             upgrade_mode: mode.map(str::to_owned),
             ..Self::new(purpose, target, now)
         }
@@ -107,5 +106,5 @@ impl Operation {
 /// The savepoint this live object was stopped with, if one counts (S8).
 pub fn savepoint_of(live: &LiveObject) -> Option<String> {
     let before = Operation::of(live).and_then(|operation| operation.before);
-    savepoint::of_stopped(&Status::parse(live.status()), live.generation(), before.as_deref())
+    savepoint::of_stopped(live.operator_status(), live.generation(), before.as_deref())
 }

@@ -135,7 +135,7 @@ impl<'a> Subject<'a> {
         let live = world.live.units.get(key);
         let ledger = world.live.ledgers.get(key);
         let spec = unit.map(Unit::spec).or(live.map(LiveObject::spec)).unwrap_or(&Value::Null);
-        let status = live.map(|live| Status::parse(live.status())).unwrap_or_default();
+        let status = live.map(LiveObject::operator_status).cloned().unwrap_or_default();
         let mut subject = Self {
             key: key.clone(),
             role: Role::of(key.kind, spec),

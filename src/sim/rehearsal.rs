@@ -16,7 +16,6 @@ use super::operator::{Agenda, Deed, Operator};
 use super::{OperatorMode, Options};
 use crate::flink::health::{Health, judge};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
-use crate::flink::status::Status;
 use crate::plan::forecast::{Model, What};
 use crate::plan::ledger::{LABEL_RECORD, Ledger, MANAGER, Marker};
 use crate::plan::live::LiveObject;
@@ -209,8 +208,8 @@ fn mode(live: &Live) -> OperatorMode {
 
 /// Whether the operator has nothing to do about it.
 fn is_at_rest(key: &UnitKey, object: &LiveObject) -> bool {
-    let status = Status::parse(object.status());
-    let verdict = judge(Role::of(key.kind, object.spec()), object.generation(), object.spec(), &status);
+    let status = object.operator_status();
+    let verdict = judge(Role::of(key.kind, object.spec()), object.generation(), object.spec(), status);
     object.deleting_since().is_none()
         && status.present
         && status.error.is_none()
@@ -225,7 +224,7 @@ fn is_news(before: &LiveObject, after: &LiveObject) -> bool {
         || before.annotations() != after.annotations()
         || before.deleting_since() != after.deleting_since()
         || is_companion_news(before, after)
-        || Status::parse(before.status()) != Status::parse(after.status())
+        || before.operator_status() != after.operator_status()
 }
 
 fn is_companion_news(before: &LiveObject, after: &LiveObject) -> bool {
