@@ -150,7 +150,13 @@ impl<'f> Finder<'f> {
     fn push(&mut self, key: &str) -> usize {
         let length = self.pointer.len();
         self.pointer.push('/');
-        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        for letter in key.chars() {
+            match letter {
+                '~' => self.pointer.push_str("~0"),
+                '/' => self.pointer.push_str("~1"),
+                letter => self.pointer.push(letter),
+            }
+        }
         length
     }
 

@@ -1,5 +1,9 @@
 //! Which names of keys, variables and options promise a secret value.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 /// Flink's own rule (`GlobalConfiguration.SENSITIVE_KEYS`, as of FLINK-39561): a key that contains one of
 /// these is hidden wherever Flink prints its configuration. Separators are left out here, so that
 /// `apiKey`, `api-key` and `API_KEY` are one; Flink itself has `fs.azure.account.key` for `accountkey`.
@@ -65,17 +69,24 @@ const ABOUT: [&str; 14] = [
 ///
 /// Upper and lower case, and `-`, `_` and `.`, are the same.
 pub fn is_secret_key(key: &str) -> bool {
+    // Asked of every key of every object: one search for all words.
+    static MACHINES: LazyLock<[AhoCorasick; 2]> = LazyLock::new(|| [machine(&FLINK), machine(&OURS)]);
+    let [flink, ours] = &*MACHINES;
     let lower = key.to_ascii_lowercase();
     let segments = || lower.split(['.', '-', '_', '/', ' ']);
     let joined: String = segments().collect();
-    if FLINK.iter().any(|word| joined.contains(word)) {
+    if flink.is_match(&joined) {
         return true;
     }
     let last = segments().next_back().unwrap_or_default();
     !ABOUT.contains(&last)
-        && (OURS.iter().any(|word| joined.contains(word))
+        && (ours.is_match(&joined)
             || segments().any(|segment| SEGMENTS.contains(&segment))
             || LAST.contains(&last))
+}
+
+fn machine(words: &[&str]) -> AhoCorasick {
+    AhoCorasick::new(words).expect("a few words fit a search machine")
 }
 
 /// Whether a field of a typed Kubernetes object, with a string in it, is secret by its name.
