@@ -4,7 +4,6 @@
 //! Only `true` and `false` are booleans (`yes`, `on` and their like are text), and a number with a
 //! leading zero is octal, because that is how Kubernetes reads `defaultMode: 0644`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,7 +75,7 @@ enum Raw {
     Number(Number),
     Text(String),
     List(Vec<Spanned<Raw>>),
-    Map(BTreeMap<String, (Location, Spanned<Raw>)>),
+    Map(Vec<(String, Location, Spanned<Raw>)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -135,9 +134,9 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Raw, A::Error> {
-        let mut map = BTreeMap::new();
+        let mut map = Vec::new();
         while let Some(key) = members.next_key::<Spanned<String>>()? {
-            map.insert(key.value, (key.referenced, members.next_value()?));
+            map.push((key.value, key.referenced, members.next_value()?));
         }
         Ok(Raw::Map(map))
     }
@@ -159,8 +158,8 @@ fn place(raw: Spanned<Raw>, file: &Arc<str>) -> Node {
     Node { mark, content }
 }
 
-fn place_members(members: BTreeMap<String, (Location, Spanned<Raw>)>, file: &Arc<str>) -> Members {
-    let member = |(key, (at, value))| (key, Member { key: mark(file, at), value: place(value, file) });
+fn place_members(members: Vec<(String, Location, Spanned<Raw>)>, file: &Arc<str>) -> Members {
+    let member = |(key, at, value)| (key, Member { key: mark(file, at), value: place(value, file) });
     members.into_iter().map(member).collect()
 }
 
