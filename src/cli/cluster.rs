@@ -12,7 +12,7 @@ use super::redact::Redactor;
 use super::snapshot;
 use crate::cluster::{Cluster, ClusterError, Scope};
 use crate::plan::forecast::{self, Forecast};
-use crate::plan::{self, Action, Live, Plan, UnitPlan};
+use crate::plan::{self, Live, Plan};
 use crate::report::document::AgainstKind;
 use crate::sim::Rehearsal;
 use crate::spec::Desired;
@@ -72,10 +72,7 @@ pub(super) struct Look {
 impl Look {
     /// What happens if the plan is carried out, on a model of the operator; `None` where there is nothing to do.
     pub(super) fn forecast(&self, desired: &Desired) -> Option<Forecast> {
-        let quiet = |unit: &UnitPlan| unit.action == Action::Keep && unit.next.is_empty();
-        let nothing = self.plan.units.iter().all(quiet)
-            && self.plan.companions.iter().all(|companion| companion.action == Action::Keep);
-        if nothing {
+        if self.plan.is_quiet() {
             return None;
         }
         let narrow = |plan: Plan| only::narrow(plan, self.chosen.as_ref());
@@ -144,8 +141,11 @@ impl Target {
         let mut plan = plan::plan(desired, &live, time);
         let chosen = self.only.choose(&plan, desired)?;
         if let Some(chosen) = &chosen {
-            desired.carried.clone_from(&chosen.carried);
-            plan = chosen.restrict(plan::plan(desired, &live, time));
+            if !chosen.carried.is_empty() {
+                desired.carried.clone_from(&chosen.carried);
+                plan = plan::plan(desired, &live, time);
+            }
+            plan = chosen.restrict(plan);
         }
         Ok(Look { cluster: None, against, live, plan, chosen, time })
     }

@@ -273,12 +273,11 @@ fn by_wave(units: &[UnitPlan]) -> Vec<Vec<UnitKey>> {
 
 /// Whether the cluster is all that Git wants, so that the revision counts as applied.
 fn is_complete(desired: &Desired, units: &[UnitPlan], companions: &[CompanionPlan]) -> bool {
-    let quiet =
-        |unit: &UnitPlan| unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty();
+    let done = |unit: &UnitPlan| unit.is_quiet() && unit.blocked.is_none();
     desired.unknown.is_empty()
         && desired.carried.is_empty()
-        && units.iter().all(quiet)
-        && companions.iter().all(|companion| companion.action == Action::Keep)
+        && units.iter().all(done)
+        && companions.iter().all(CompanionPlan::is_quiet)
 }
 
 fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Option<Timestamp> {

@@ -287,6 +287,13 @@ pub struct UnitPlan {
     pub next: Vec<Task>,
 }
 
+impl UnitPlan {
+    /// Whether nothing is done to it, nor written down about it.
+    pub fn is_quiet(&self) -> bool {
+        self.action == Action::Keep && self.next.is_empty()
+    }
+}
+
 /// What is said about one companion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompanionPlan {
@@ -304,6 +311,13 @@ pub struct CompanionPlan {
     pub changes: Vec<Change>,
     /// What may be written for it right now.
     pub next: Vec<Task>,
+}
+
+impl CompanionPlan {
+    /// Whether nothing is done to it.
+    pub fn is_quiet(&self) -> bool {
+        self.action == Action::Keep
+    }
 }
 
 /// The whole answer for one environment.
@@ -331,4 +345,11 @@ pub struct Plan {
     pub wake: Option<Timestamp>,
     /// How many changes may be under way at once.
     pub concurrency: usize,
+}
+
+impl Plan {
+    /// Whether nothing is done to any unit or companion.
+    pub fn is_quiet(&self) -> bool {
+        self.units.iter().all(UnitPlan::is_quiet) && self.companions.iter().all(CompanionPlan::is_quiet)
+    }
 }
