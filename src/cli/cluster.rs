@@ -1,16 +1,17 @@
 //! From `--context` and its company to a plan against a cluster, or against a file that says what one held.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use super::load::{self, Reading, readable};
 use super::only::{self, Chosen};
 use super::redact::Redactor;
 use super::snapshot;
-use crate::cluster::{Cluster, ClusterError, Scope};
+use crate::cluster::{Cluster, ClusterError, Listed, Scope};
 use crate::plan::forecast::{self, Forecast};
 use crate::plan::{self, Live, Plan};
 use crate::report::document::AgainstKind;
@@ -51,6 +52,12 @@ pub(super) struct ReadTarget {
     /// Read this file instead: of `status --save`, or of `kubectl get -o json`; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"], help_heading = "Cluster")]
     live_file: Option<PathBuf>,
+}
+
+/// The side that Git is compared with, before Git is read.
+enum Other<'f> {
+    Cluster(JoinHandle<Result<(Cluster, Listed), ClusterError>>),
+    File(&'f Path),
 }
 
 /// Both sides, and what is to be done about it.
@@ -120,10 +127,38 @@ impl Target {
         desired: &mut Desired,
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
-        let live = cluster.observe(&Scope::of(desired)).await?;
+        let listed = cluster.list(&Scope::of(desired)).await?;
+        self.plan(cluster, listed, reading, desired, redactor)
+    }
+
+    /// Plans from what was just listed.
+    fn plan(
+        &self,
+        cluster: &Cluster,
+        listed: Listed,
+        reading: &Reading,
+        desired: &mut Desired,
+        redactor: &Redactor,
+    ) -> anyhow::Result<Look> {
+        let live = listed.within(&Scope::of(desired));
         let look =
             self.compare((AgainstKind::Cluster, live, Timestamp::now()), reading, desired, redactor)?;
         Ok(Look { cluster: Some(cluster.clone()), ..look })
+    }
+
+    /// Begins to list what an environment is about, whatever Git will turn out to hold of it.
+    fn begin(
+        &self,
+        outline: &Desired,
+        redactor: &Redactor,
+    ) -> JoinHandle<Result<(Cluster, Listed), ClusterError>> {
+        let (flags, redactor) = (self.cluster.clone(), redactor.clone());
+        let (context, scope) = (outline.context.clone(), Scope::of(outline));
+        tokio::spawn(async move {
+            let cluster = flags.connect(context.as_deref(), &redactor).await?;
+            let listed = cluster.list(&scope).await?;
+            Ok((cluster, listed))
+        })
     }
 
     /// Plans from what was read at a time.
@@ -162,19 +197,27 @@ impl ReadTarget {
         &self.target.only
     }
 
-    /// Looks at the cluster or the file once and plans.
-    pub(super) async fn look(
-        &self,
-        reading: &Reading,
-        desired: &mut Desired,
-        redactor: &Redactor,
-    ) -> anyhow::Result<Look> {
-        let Some(file) = &self.live_file else {
-            let cluster = self.target.connect(desired, redactor).await?;
-            return self.target.look(&cluster, reading, desired, redactor).await;
+    /// Reads both sides, each while the other is on its way, and plans; `None` where the repository is too
+    /// broken, after saying why.
+    pub(super) async fn look(&self, redactor: &Redactor) -> anyhow::Result<Option<(Reading, Desired, Look)>> {
+        let begin = |outline: &Desired| match &self.live_file {
+            Some(file) => Other::File(file),
+            None => Other::Cluster(self.target.begin(outline, redactor)),
         };
-        let (live, time) = snapshot::read(file, desired, redactor)?;
-        let time = time.unwrap_or_else(Timestamp::now);
-        self.target.compare((AgainstKind::File, live, time), reading, desired, redactor)
+        let Some((reading, mut desired, other)) = self.repository().read_one_beside(redactor, begin)? else {
+            return Ok(None);
+        };
+        let look = match other {
+            Other::Cluster(listing) => {
+                let (cluster, listed) = listing.await??;
+                self.target.plan(&cluster, listed, &reading, &mut desired, redactor)?
+            }
+            Other::File(file) => {
+                let (live, time) = snapshot::read(file, &mut desired, redactor)?;
+                let side = (AgainstKind::File, live, time.unwrap_or_else(Timestamp::now));
+                self.target.compare(side, &reading, &mut desired, redactor)?
+            }
+        };
+        Ok(Some((reading, desired, look)))
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::{self, Live};
 use crate::repo::{Access, Source};
 use crate::report::diagnostics;
 use crate::report::document::FindingsDocument;
-use crate::spec::load::{Loaded, load};
+use crate::spec::load::{Loaded, load, outline};
 use crate::spec::source::Limits;
 use crate::spec::{Desired, Finding, Severity, SourceTree, Unit};
 
@@ -99,7 +99,8 @@ impl Flags {
     /// Reads the repository. An environment that a sound `flinkops.yaml` lacks is wrong usage.
     pub(super) fn read(&self, redactor: &Redactor) -> anyhow::Result<Reading> {
         let source = Arc::new(self.source(redactor)?);
-        let reading = Reading::new(source, self.revision(), self.environment(), redactor)?;
+        let tree = source.read(self.revision(), &Limits::default())?;
+        let reading = Reading::new(source, tree, self.environment(), redactor);
         match unknown_environment(&reading.loaded.findings) {
             Some(usage) => Err(usage.into()),
             None => Ok(reading),
@@ -109,12 +110,28 @@ impl Flags {
     /// Reads the repository and the one environment that is meant; `None` where it is too broken to tell,
     /// after saying why.
     pub(super) fn read_one(&self, redactor: &Redactor) -> anyhow::Result<Option<(Reading, Desired)>> {
-        let reading = self.read(redactor)?;
+        let read = self.read_one_beside(redactor, |_| ())?;
+        Ok(read.map(|(reading, desired, ())| (reading, desired)))
+    }
+
+    /// The same, after beginning something else with what `flinkops.yaml` alone says of the environment.
+    pub(super) fn read_one_beside<T>(
+        &self,
+        redactor: &Redactor,
+        begin: impl FnOnce(&Desired) -> T,
+    ) -> anyhow::Result<Option<(Reading, Desired, T)>> {
+        let source = Arc::new(self.source(redactor)?);
+        let tree = source.read(self.revision(), &Limits::default())?;
+        let begun = match outline(&tree, &Limits::default(), self.environment()).as_slice() {
+            [outline] => Some(begin(outline)),
+            _ => None,
+        };
+        let reading = Reading::new(source, tree, self.environment(), redactor);
         let desired = choose(&reading.loaded)?.cloned();
         if desired.is_none() {
             reading.say(&reading.loaded.findings, redactor);
         }
-        Ok(desired.map(|desired| (reading, desired)))
+        Ok(desired.zip(begun).map(|(desired, begun)| (reading, desired, begun)))
     }
 }
 
@@ -129,20 +146,13 @@ pub(super) fn choose(loaded: &Loaded) -> Result<Option<&Desired>, Usage> {
 }
 
 impl Reading {
-    fn new(
-        source: Arc<Source>,
-        revision: Option<&str>,
-        environment: Option<&str>,
-        redactor: &Redactor,
-    ) -> anyhow::Result<Self> {
-        let limits = Limits::default();
-        let tree = source.read(revision, &limits)?;
-        let loaded = load(&tree, &limits, environment);
+    fn new(source: Arc<Source>, tree: SourceTree, environment: Option<&str>, redactor: &Redactor) -> Self {
+        let loaded = load(&tree, &Limits::default(), environment);
         redactor.learn_sources(&tree, &loaded.findings);
         for desired in loaded.environments.values() {
             redactor.learn_desired(desired);
         }
-        Ok(Self { source, tree, loaded })
+        Self { source, tree, loaded }
     }
 
     /// What reads the same environment at earlier revisions, in silence.
@@ -150,8 +160,8 @@ impl Reading {
         let (source, environment) = (self.source.clone(), desired.environment.clone());
         let redactor = redactor.clone();
         Arc::new(move |revision| {
-            let revision = Some(revision.as_str());
-            let mut earlier = Self::new(source.clone(), revision, Some(&environment), &redactor).ok()?;
+            let tree = source.read(Some(revision.as_str()), &Limits::default()).ok()?;
+            let mut earlier = Self::new(source.clone(), tree, Some(&environment), &redactor);
             earlier.loaded.environments.remove(&environment)
         })
     }
@@ -177,7 +187,8 @@ impl Reading {
         redactor: &Redactor,
     ) -> anyhow::Result<Option<Desired>> {
         let environment = Some(desired.environment.as_str());
-        let mut base = Self::new(self.source.clone(), Some(revision), environment, redactor)?;
+        let tree = self.source.read(Some(revision), &Limits::default())?;
+        let mut base = Self::new(self.source.clone(), tree, environment, redactor);
         let mut wrong = std::mem::take(&mut base.loaded.findings);
         wrong.retain(|found| found.severity == Severity::Error);
         let absent = wrong.iter().all(|found| found.rule == UNKNOWN_ENVIRONMENT);

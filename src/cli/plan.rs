@@ -73,8 +73,7 @@ pub(super) async fn look(
     dry_run: Option<DryRun>,
     redactor: &Redactor,
 ) -> anyhow::Result<Option<Seen>> {
-    let Some((reading, mut desired)) = target.repository().read_one(redactor)? else { return Ok(None) };
-    let mut look = target.look(&reading, &mut desired, redactor).await?;
+    let Some((reading, desired, mut look)) = target.look(redactor).await? else { return Ok(None) };
     if let (Some(_), Some(cluster)) = (dry_run, &look.cluster) {
         let mut said = dry_run::ask(cluster, target.only(), &look.live, &desired).await?;
         look.plan.findings.append(&mut said);

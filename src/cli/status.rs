@@ -26,11 +26,10 @@ pub(super) struct Flags {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some((reading, mut desired)) = flags.target.repository().read_one(redactor)? else {
+    let Some((reading, desired, look)) = flags.target.look(redactor).await? else {
         return Ok(Exit::Failed);
     };
-    let known = desired.findings.len();
-    let look = flags.target.look(&reading, &mut desired, redactor).await?;
+    let known = reading.loaded.environments[&desired.environment].findings.len();
     reading.say(&desired.findings[known..], redactor);
     flags.save.save(&look.live, &desired, redactor)?;
     let document = StatusDocument::new(&look.plan, look.against, &look.live, &redactor.secrets());

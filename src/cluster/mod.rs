@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 pub use error::{ClusterError, FieldCause, WriteError};
 pub use events::Events;
 pub use lease::{Held, Holder, Lease, LeaseError, Patience};
-pub use observe::gather;
+pub use observe::{Listed, gather};
 pub use resource::Resource;
 pub use scope::Scope;
 pub use watch::{Probe, Watch, WatchHealth};

@@ -9,7 +9,7 @@ use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource};
 use crate::plan::Live;
-use crate::plan::live::LiveObject;
+use crate::plan::live::{LiveObject, Schema};
 
 /// Objects per page.
 const PAGE: u32 = 500;
@@ -28,22 +28,35 @@ struct PageMeta {
     next: Option<String>,
 }
 
+/// What was listed of a cluster, before it is known which of it matters.
+#[derive(Debug)]
+pub struct Listed {
+    cluster: String,
+    objects: Vec<LiveObject>,
+    schema: Schema,
+}
+
 impl Cluster {
     /// Reads everything an environment's plan is made from. Needs the right to list.
     ///
     /// `Live::since` is left empty: one look cannot tell how long anything has been so.
     pub async fn observe(&self, scope: &Scope) -> Result<Live, ClusterError> {
+        Ok(self.list(scope).await?.within(scope))
+    }
+
+    /// Lists what a scope is about. Which companions it names does not matter yet.
+    pub async fn list(&self, scope: &Scope) -> Result<Listed, ClusterError> {
         // Each list is a task of its own, so that reading one page does not keep the next from coming in.
         let mut lists = JoinSet::new();
         for feed in scope.feeds() {
             let (cluster, scope) = (self.clone(), scope.clone());
-            lists.spawn(async move { cluster.list(&feed, &scope).await });
+            lists.spawn(async move { cluster.list_feed(&feed, &scope).await });
         }
         let (objects, schema) = futures::join!(all(lists), self.schema());
-        Ok(Live { schema, ..gather(scope, &self.name, objects?) })
+        Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
     }
 
-    async fn list(&self, feed: &Feed, scope: &Scope) -> Result<Vec<LiveObject>, ClusterError> {
+    async fn list_feed(&self, feed: &Feed, scope: &Scope) -> Result<Vec<LiveObject>, ClusterError> {
         let resource = self.resource(&feed.api_version, &feed.kind).await?;
         let mut parameters =
             ListParams { label_selector: scope.selector(feed), ..ListParams::default() }.limit(PAGE);
@@ -77,6 +90,13 @@ impl Cluster {
         parameters: &ListParams,
     ) -> Result<Page, kube::Error> {
         self.request(feed.path(resource), |request| request.list(parameters)).await
+    }
+}
+
+impl Listed {
+    /// What it means within the scope it was listed for.
+    pub fn within(self, scope: &Scope) -> Live {
+        Live { schema: self.schema, ..gather(scope, &self.cluster, self.objects) }
     }
 }
 

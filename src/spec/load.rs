@@ -43,6 +43,15 @@ pub fn load(tree: &SourceTree, limits: &Limits, only: Option<&str>) -> Loaded {
     loaded
 }
 
+/// The environments as `flinkops.yaml` alone says them: what [`load`] is going to fill.
+pub fn outline(tree: &SourceTree, limits: &Limits, only: Option<&str>) -> Vec<Desired> {
+    let (repository, _) = repository::read(tree, limits);
+    let environments = |repository: &Repository| {
+        chosen(repository, only).map(|environment| bare(tree, repository, environment)).collect()
+    };
+    repository.as_ref().map(environments).unwrap_or_default()
+}
+
 /// The manifests of one environment with the place each value comes from.
 pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMap<UnitKey, Node> {
     let loading = start(tree, limits, Some(environment), &mut Loaded::default());
@@ -75,10 +84,13 @@ fn start<'a>(
     loaded.repository = Some(repository.name.clone());
     loaded.findings.clone_from(&general);
     loaded.findings.extend(folders.iter().flat_map(|folder| folder.findings.iter().cloned()));
-    let chosen = repository.environments.values().filter(|one| only.is_none_or(|name| name == one.name));
     let each =
         |one: &Environment| (one.name.clone(), Loading::new(tree, &repository, one, &folders, &general));
-    chosen.map(each).collect()
+    chosen(&repository, only).map(each).collect()
+}
+
+fn chosen<'r>(repository: &'r Repository, only: Option<&'r str>) -> impl Iterator<Item = &'r Environment> {
+    repository.environments.values().filter(move |one| only.is_none_or(|name| name == one.name))
 }
 
 /// Rules of the environment that name no unit of the repository; not told where a name may be missing.
