@@ -7,6 +7,9 @@ use crate::flink::secret::Secrets;
 use crate::plan::{Live, Plan};
 use crate::spec::{Desired, Finding, SourceTree};
 
+/// So many objects are read for secrets by one thread.
+const SHARE: usize = 500;
+
 /// Knows secrets. Clones share what they know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Redactor(Arc<RwLock<Arc<Secrets>>>);
@@ -42,10 +45,14 @@ impl Redactor {
         ));
     }
 
-    /// Learns what the cluster holds.
+    /// Learns what the cluster holds, on several cores: nothing may be said before all of it is known.
     pub(super) fn learn_live(&self, live: &Live) {
-        let objects = live.units.values().chain(live.companions.values());
-        self.add(Secrets::collect(objects.map(crate::plan::live::LiveObject::value)));
+        let objects: Vec<_> = live.units.values().chain(live.companions.values()).collect();
+        std::thread::scope(|threads| {
+            for share in objects.chunks(SHARE) {
+                threads.spawn(|| self.add(Secrets::collect(share.iter().map(|object| object.value()))));
+            }
+        });
     }
 
     /// Learns what a plan takes away: values the cluster has and Git does not.
