@@ -164,7 +164,9 @@ impl<'f> Finder<'f> {
         let secret = fields.get("kind").is_some_and(|kind| kind == "Secret");
         let named = fields.get("name").and_then(Value::as_str).map(|name| Area::Variable(name.to_owned()));
         let further = further_keys(area, fields);
-        for (key, value) in fields {
+        // Nothing is in an empty map, and `managedFields` is made of them.
+        let full = |value: &Value| value.as_object().is_none_or(|map| !map.is_empty());
+        for (key, value) in fields.iter().filter(|(_, value)| full(value)) {
             let within = match (key.as_str(), &named) {
                 ("data" | "binaryData", _) if secret => Area::Encoded,
                 _ if further.iter().any(|word| key.to_lowercase().contains(word)) => Area::Secret,

@@ -41,6 +41,8 @@ const OURS: [&str; 15] = [
     "cookie",
 ];
 
+/// What stands between the segments of a key.
+const SEPARATORS: [char; 5] = ['.', '-', '_', '/', ' '];
 /// Words that are secret only as a whole segment: `sas`, but not `sasl`.
 const SEGMENTS: [&str; 5] = ["sas", "sig", "pwd", "pass", "bearer"];
 
@@ -72,21 +74,21 @@ pub fn is_secret_key(key: &str) -> bool {
     // Asked of every key of every object: one search for all words.
     static MACHINES: LazyLock<[AhoCorasick; 2]> = LazyLock::new(|| [machine(&FLINK), machine(&OURS)]);
     let [flink, ours] = &*MACHINES;
-    let lower = key.to_ascii_lowercase();
-    let segments = || lower.split(['.', '-', '_', '/', ' ']);
+    let segments = || key.split(SEPARATORS);
     let joined: String = segments().collect();
     if flink.is_match(&joined) {
         return true;
     }
+    let is_one = |segment: &str, words: &[&str]| words.iter().any(|word| segment.eq_ignore_ascii_case(word));
     let last = segments().next_back().unwrap_or_default();
-    !ABOUT.contains(&last)
-        && (ours.is_match(&joined)
-            || segments().any(|segment| SEGMENTS.contains(&segment))
-            || LAST.contains(&last))
+    let ours =
+        ours.is_match(&joined) || segments().any(|segment| is_one(segment, &SEGMENTS)) || is_one(last, &LAST);
+    ours && !is_one(last, &ABOUT)
 }
 
 fn machine(words: &[&str]) -> AhoCorasick {
-    AhoCorasick::new(words).expect("a few words fit a search machine")
+    let mut builder = AhoCorasick::builder();
+    builder.ascii_case_insensitive(true).build(words).expect("a few words fit a search machine")
 }
 
 /// Whether a field of a typed Kubernetes object, with a string in it, is secret by its name.

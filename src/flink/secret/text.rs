@@ -28,6 +28,10 @@ const USERS: [&str; 3] = ["-u", "--user", "--proxy-user"];
 
 /// The secret parts of a text, in order and apart from each other. Takes time linear in the text.
 pub(super) fn parts(text: &str, reading: Reading) -> Vec<Range<usize>> {
+    // Most values are one word, in which nothing below can find anything.
+    if !text.contains(['=', ':', ' ', '\t']) {
+        return Vec::new();
+    }
     let mut found = options(text, reading);
     found.extend(credentials(text));
     found.extend(private_keys(text));
@@ -167,7 +171,7 @@ fn arguments(text: &str) -> Vec<Range<usize>> {
         let inside =
             |letter: char| !letter.is_whitespace() && !matches!(letter, '"' | '\'' | '`' | '[' | '(');
         let user = USERS.contains(&word);
-        let opens = (user || is_secret_key(word)) && text[from..].starts_with([' ', '\t']);
+        let opens = text[from..].starts_with([' ', '\t']) && (user || is_secret_key(word));
         if !opens || text[..at].ends_with(inside) {
             continue;
         }
