@@ -122,7 +122,7 @@ impl Flags {
     ) -> anyhow::Result<Option<(Reading, Desired, T)>> {
         let source = Arc::new(self.source(redactor)?);
         let tree = source.read(self.revision(), &Limits::default())?;
-        let begun = match outline(&tree, &Limits::default(), self.environment()).as_slice() {
+        let beside = match outline(&tree, &Limits::default(), self.environment()).as_slice() {
             [outline] => Some(begin(outline)),
             _ => None,
         };
@@ -131,7 +131,7 @@ impl Flags {
         if desired.is_none() {
             reading.say(&reading.loaded.findings, redactor);
         }
-        Ok(desired.zip(begun).map(|(desired, begun)| (reading, desired, begun)))
+        Ok(desired.zip(beside).map(|(desired, beside)| (reading, desired, beside)))
     }
 }
 
