@@ -1,6 +1,7 @@
 //! Finds the API server: a kubeconfig as named, the usual ones, or the cluster flinkops runs in.
 
 use std::path::Path;
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
@@ -9,6 +10,8 @@ use kube::{Client, Config};
 
 use super::{Cluster, ClusterError};
 
+/// For this long a connection may say nothing while an answer is read.
+const SILENCE: Duration = Duration::from_secs(360);
 /// How flinkops names itself to the API server.
 const AGENT: &str = concat!("flinkops/", env!("CARGO_PKG_VERSION"));
 
@@ -20,6 +23,9 @@ impl Cluster {
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
         // Whether a failed write may be sent again is decided by a new plan, not by the connection.
         config.default_retry = false;
+        // A body that stops in the middle is given up; a watch is quiet for less, and ends by itself.
+        config.read_timeout = Some(SILENCE);
+        config.reset_reader_on_write = true;
         let name = name
             .unwrap_or_else(|| config.cluster_url.authority().map_or_else(String::new, ToString::to_string));
         let client =

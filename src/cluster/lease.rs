@@ -154,8 +154,10 @@ impl Lease {
         self.renewing.abort();
         if self.held.is_held() {
             self.held.set(None);
-            if let Err(error) = self.place.give_back().await {
-                tracing::debug!("failed to release the lease: {error}");
+            match tokio::time::timeout(RENEW, self.place.give_back()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!("failed to release the lease: {error}"),
+                Err(_) => tracing::debug!("failed to release the lease in time"),
             }
         }
     }
@@ -250,13 +252,18 @@ impl Place {
 
     /// Renews, trying again every second until it succeeds or the deadline passes.
     async fn renew(&self, held: &Held) {
+        let mut failure = None;
         while held.is_held() {
             let begun = Instant::now();
             let attempt = tokio::time::timeout(RENEW, self.renew_once()).await;
             match attempt {
                 Ok(Ok(true)) => return held.set(Some(begun)),
                 Ok(Ok(false)) => return held.set(None),
-                Ok(Err(error)) => tracing::warn!("failed to renew the lease: {error}"),
+                Ok(Err(error)) if failure.as_ref() == Some(&error) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!("failed to renew the lease: {error}; trying again");
+                    failure = Some(error);
+                }
                 Err(_) => tracing::warn!("failed to renew the lease: no answer within {} s", RENEW.as_secs()),
             }
             sleep(Duration::from_secs(1)).await;

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod lease;
 mod observe;
+mod patience;
 mod perform;
 mod resource;
 mod schema;
@@ -53,7 +54,7 @@ impl Cluster {
     /// Speaks through a client that someone else made; `name` is what people call the cluster.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self {
-            client,
+            client: patience::patient(client),
             name: name.into(),
             discovered: Arc::default(),
             schema: Arc::default(),

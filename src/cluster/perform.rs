@@ -15,9 +15,6 @@ use crate::plan::ledger::MANAGER;
 use crate::plan::live::LiveObject;
 use crate::plan::write::Task;
 
-/// After this long a write is given up; the next plan finds out whether it was done.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 impl Cluster {
     /// Sends the task's request. The answer is the object as it is now; `None` for one that is gone.
     pub async fn perform(&self, task: &Task) -> Result<Option<LiveObject>, WriteError> {
@@ -48,11 +45,9 @@ impl Cluster {
         }
         tracing::debug!(verb, object = %key, reason = task.reason, dry, "writing");
         let path = resource.path(&key.namespace);
-        let answer = self.request::<Value>(path, |request| build(&request, &key, &task.write, dry));
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Err(_) => Err(transient(format!("no answer within {} s", PATIENCE.as_secs()))),
-            Ok(Ok(answer)) => Ok(remains(&task.write, answer)),
-            Ok(Err(error)) => Err(self.name_error(&task.write, &key, &resource, &error)),
+        match self.request::<Value>(path, |request| build(&request, &key, &task.write, dry)).await {
+            Ok(answer) => Ok(remains(&task.write, answer)),
+            Err(error) => Err(self.name_error(&task.write, &key, &resource, &error)),
         }
     }
 

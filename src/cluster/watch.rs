@@ -222,7 +222,9 @@ impl Shared {
         let matters = {
             let mut state = self.lock();
             let State { store, scope, failures, .. } = &mut *state;
-            failures.remove(feed);
+            if failures.remove(feed).is_some() && failures.is_empty() {
+                tracing::info!("the cluster is read again");
+            }
             store.hear(feed, said, scope)
         };
         if matters {
@@ -245,8 +247,11 @@ impl Shared {
     }
 
     fn failed(&self, feed: &Feed, error: ClusterError) {
-        tracing::warn!(kind = feed.kind, namespace = feed.namespace, "failed to {error}; trying again");
         let mut state = self.lock();
+        // What several feeds have in common, or one has again, is said once.
+        if state.failures.values().all(|(_, known)| *known != error) {
+            tracing::warn!(kind = feed.kind, namespace = feed.namespace, "failed to {error}; trying again");
+        }
         state.restarts += 1;
         state.failures.insert(feed.clone(), (Instant::now(), error));
         drop(state);

@@ -148,6 +148,9 @@ impl Judge<'_> {
         for unit in self.units() {
             standing.add(unit, self, &stuck);
         }
+        // Be it only a record of what is done: a run that ended now would leave it to the next.
+        let passing = refusals.passing().map(|(object, message)| reason(&object_name(object), message));
+        standing.moving.extend(passing);
         if self.only.is_none() {
             self.plan.companions.iter().for_each(|companion| standing.add_companion(companion));
             let records = self.plan.records.iter();

@@ -62,7 +62,7 @@ pub enum Event<'a> {
     Gone(&'a UnitKey),
     /// A write was done.
     Wrote(&'a Task),
-    /// A write was not done.
+    /// A write was not done. Told once, however often it is tried again.
     Refused {
         /// Which.
         task: &'a Task,

@@ -29,6 +29,9 @@ use crate::spec::{Desired, Finding, Unit};
 const GATHER: Duration = Duration::from_millis(10);
 const LONGEST_GATHER: Duration = Duration::from_secs(1);
 
+/// How long Events may still be written after the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Says whether the first revision descends from the second.
 pub type Ancestry = Arc<dyn Fn(&Revision, &Revision) -> bool + Send + Sync>;
 
@@ -243,10 +246,11 @@ impl Reconciler {
         }
     }
 
-    /// Waits until everything said about actions is written.
+    /// Waits until everything said about actions is written, for a little while.
     pub async fn finish_events(&mut self) {
-        if let Some(events) = self.events.take() {
-            events.finish().await;
+        let Some(events) = self.events.take() else { return };
+        if tokio::time::timeout(LAST_WORDS, events.finish()).await.is_err() {
+            tracing::warn!("some Events could not be written before the end");
         }
     }
 
@@ -336,7 +340,6 @@ impl Reconciler {
                 true
             }
             Err(error) => {
-                self.options.progress.tell(&Event::Refused { task, error: &error });
                 self.refused(task, &error, live, round).await;
                 false
             }
@@ -357,6 +360,9 @@ impl Reconciler {
 
     async fn refused(&mut self, task: &Task, error: &WriteError, live: &Live, round: &mut Round) {
         let news = self.refusals.remember(task, error);
+        if news || matches!(error, WriteError::LeaseLost { .. }) {
+            self.options.progress.tell(&Event::Refused { task, error });
+        }
         match error {
             WriteError::LeaseLost { .. } => round.lease_lost = true,
             WriteError::Conflict { .. } => self.refresh(task).await,
@@ -366,12 +372,8 @@ impl Reconciler {
                 }
             }
         }
-        // The others have their turn in the next round, unless the API server asks to be left alone.
-        let pause = matches!(
-            error,
-            WriteError::Transient { retry_after: Some(_), .. } | WriteError::LeaseLost { .. }
-        );
-        round.again = !pause;
+        // The others have their turn in the next round.
+        round.again = !round.lease_lost;
     }
 
     /// Reads an object that changed in the meantime: the watch may not have told of it yet, and planning

@@ -1,6 +1,6 @@
 //! Remembers what the API server refused, so that it is not asked the same thing over and over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -23,10 +23,29 @@ const REFUSED: Duration = Duration::from_secs(30);
 const TROUBLE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(600);
+/// When so many different writes meet a passing trouble, and none gets through, it is the API server's own.
+const OUTAGE: usize = 3;
+/// The longest pause of everything while the API server itself is in trouble.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 
 /// The refusals that still count.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(BTreeMap<(ObjectKey, &'static str), Refusal>);
+pub(super) struct Refusals {
+    writes: BTreeMap<Slot, Refusal>,
+    /// What met a passing trouble since the API server last did what it was asked, or said why not.
+    troubled: BTreeSet<Slot>,
+    outage: Option<Outage>,
+}
+
+/// What may be tried one at a time.
+type Slot = (ObjectKey, &'static str);
+
+#[derive(Debug)]
+struct Outage {
+    /// Until when nothing at all is tried.
+    until: Instant,
+    times: u32,
+}
 
 #[derive(Debug)]
 struct Refusal {
@@ -41,15 +60,19 @@ struct Refusal {
 impl Refusals {
     /// Whether a task should not be tried yet.
     pub(super) fn hold(&self, task: &Task) -> bool {
-        let refusal = self.0.get(&slot(task));
-        refusal.is_some_and(|refusal| refusal.content == content(task) && Instant::now() < refusal.until)
+        let now = Instant::now();
+        let refusal = self.writes.get(&slot(task));
+        self.outage.as_ref().is_some_and(|outage| now < outage.until)
+            || refusal.is_some_and(|refusal| refusal.content == content(task) && now < refusal.until)
     }
 
-    /// Remembers why a task failed; answers whether that is news.
+    /// Remembers why a task failed; answers whether that is news: a trouble of the API server itself is so
+    /// for the first few tasks that meet it, however many there are.
     pub(super) fn remember(&mut self, task: &Task, error: &WriteError) -> bool {
+        let known = self.endure(task, error);
         let content = content(task);
         let message = error.to_string();
-        let before = self.0.get(&slot(task)).filter(|before| before.content == content);
+        let before = self.writes.get(&slot(task)).filter(|before| before.content == content);
         let before = before.filter(|before| before.message == message);
         let news = before.is_none();
         let times = before.map_or(0, |before| before.times + 1);
@@ -63,18 +86,42 @@ impl Refusals {
         let pause = shortest.saturating_mul(1 << times.min(16)).min(LONGEST.max(shortest));
         let until = Instant::now() + pause;
         let unit = task.unit.clone();
-        self.0.insert(slot(task), Refusal { unit, content, message, lasting, times, until });
-        news
+        self.writes.insert(slot(task), Refusal { unit, content, message, lasting, times, until });
+        news && !known
+    }
+
+    /// Tells the API server's own troubles from those of one write; answers whether they are known already.
+    fn endure(&mut self, task: &Task, error: &WriteError) -> bool {
+        let WriteError::Transient { retry_after, .. } = error else {
+            self.answered();
+            return false;
+        };
+        self.troubled.insert(slot(task));
+        if self.troubled.len() < OUTAGE {
+            return false;
+        }
+        let times = self.outage.as_ref().map_or(0, |outage| outage.times + 1);
+        let pause = TROUBLE.saturating_mul(1 << times.min(16)).min(LONGEST_OUTAGE);
+        let until = Instant::now() + pause.max(retry_after.unwrap_or_default());
+        self.outage = Some(Outage { until, times });
+        times > 0
+    }
+
+    /// The API server does what it is asked, or says why not.
+    fn answered(&mut self) {
+        self.troubled.clear();
+        self.outage = None;
     }
 
     /// Forgets what was refused before a task that has now been done.
     pub(super) fn succeeded(&mut self, task: &Task) {
-        self.0.remove(&slot(task));
+        self.answered();
+        self.writes.remove(&slot(task));
     }
 
     /// Forgets refusals of what is not wanted any more: `tasks` is everything that is.
     pub(super) fn keep(&mut self, tasks: &[Task]) {
-        self.0.retain(|key, refusal| {
+        self.writes.retain(|key, refusal| {
             tasks.iter().any(|task| slot(task) == *key && content(task) == refusal.content)
         });
     }
@@ -82,19 +129,29 @@ impl Refusals {
     /// When the next of them may be tried again.
     pub(super) fn next(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.0.values().map(|refusal| refusal.until).filter(|until| *until > now).min()
+        let soon = |until: &Instant| *until > now;
+        let next = self.writes.values().map(|refusal| refusal.until).filter(soon).min();
+        // While nothing at all is tried, it is of no use to look sooner.
+        let outage = self.outage.as_ref().map(|outage| outage.until).filter(soon);
+        next.into_iter().chain(outage).max().filter(|_| !self.writes.is_empty())
+    }
+
+    /// What met a passing trouble, and is tried again.
+    pub(super) fn passing(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+        let passing = self.writes.iter().filter(|(_, refusal)| !refusal.lasting);
+        passing.map(|((key, _), refusal)| (key, refusal.message.as_str()))
     }
 
     /// What was refused for good, with the unit it was for.
     pub(super) fn lasting(&self) -> impl Iterator<Item = (Option<&UnitKey>, &ObjectKey, &str)> {
-        self.0
+        self.writes
             .iter()
             .filter(|(_, refusal)| refusal.lasting)
             .map(|((key, _), refusal)| (refusal.unit.as_ref(), key, refusal.message.as_str()))
     }
 }
 
-fn slot(task: &Task) -> (ObjectKey, &'static str) {
+fn slot(task: &Task) -> Slot {
     (task.write.key(), task.write.verb())
 }
 
@@ -193,6 +250,43 @@ mod tests {
         refusals.keep(&[task("1", "good")]);
         assert_eq!(refusals.lasting().count(), 0);
         assert_eq!(refusals.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_pauses_everything_and_is_told_of_a_few_tasks_only() {
+        let mut refusals = Refusals::default();
+        let at = |name: &str| {
+            let Write::Patch { patch, .. } = task("1", "a").write else { unreachable!() };
+            let key = ObjectKey::new(API_VERSION, "FlinkDeployment", "ns", name);
+            Task { write: Write::Patch { key, patch }, ..task("1", "a") }
+        };
+        let refused = |task: &Task| WriteError::Transient {
+            verb: "patch",
+            key: task.write.key(),
+            message: "connection refused".into(),
+            retry_after: None,
+        };
+        let mut told = 0;
+        let mut tries = 0;
+        for _ in 0..3600 {
+            for name in ["a", "b", "c", "d", "e", "f"] {
+                let task = at(name);
+                if !refusals.hold(&task) {
+                    tries += 1;
+                    told += usize::from(refusals.remember(&task, &refused(&task)));
+                }
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(told, OUTAGE, "of those that met it first");
+        assert!(tries < 80, "about one a minute for all together: {tries}");
+        let mut alone = Refusals::default();
+        for _ in 0..9 {
+            alone.remember(&at("a"), &refused(&at("a")));
+        }
+        assert!(!alone.hold(&at("b")), "one write that fails, however often, holds back no other");
+        refusals.succeeded(&at("a"));
+        assert!(!refusals.hold(&at("new")), "over with the first that goes through");
     }
 
     #[tokio::test(start_paused = true)]

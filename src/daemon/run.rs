@@ -18,8 +18,8 @@ use crate::cluster::{Cluster, ClusterError, Lease, LeaseError, Mask, Patience};
 use crate::spec::Desired;
 use crate::spec::policy::Mode;
 
-/// How long Events may still be written after the end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The pause after an attempt at the lease that failed.
+const PAUSE: Duration = Duration::from_secs(5);
 /// Git is not polled more often than this.
 const SHORTEST: Duration = Duration::from_secs(1);
 const ENDED: &str = "the reader of Git ended early";
@@ -149,9 +149,7 @@ impl Daemon {
                 lease.release().await;
             }
         }
-        if tokio::time::timeout(LAST_WORDS, reconciler.finish_events()).await.is_err() {
-            tracing::warn!("some Events could not be written before the end");
-        }
+        reconciler.finish_events().await;
         Ok(())
     }
 
@@ -172,6 +170,7 @@ impl Daemon {
 
     /// Waits for the lease; `None` when told to stop.
     async fn lead(&self, desired: &Desired) -> anyhow::Result<Option<Lease>> {
+        let mut failure = None;
         loop {
             let waiting = |holder: &crate::cluster::Holder| {
                 let holder = holder.to_string();
@@ -194,10 +193,14 @@ impl Daemon {
                         anyhow::Error::new(error).context(format!("failed to take the lease ({hint})"))
                     );
                 }
-                Err(error) => tracing::warn!("failed to {error}; trying again"),
+                Err(error) if failure.as_ref() == Some(&error) => {}
+                Err(error) => {
+                    tracing::warn!("failed to {error}; trying again");
+                    failure = Some(error);
+                }
             }
             tokio::select! {
-                () = tokio::time::sleep(LAST_WORDS) => {}
+                () = tokio::time::sleep(PAUSE) => {}
                 () = self.shutdown.cancelled() => return Ok(None),
             }
         }
