@@ -5,6 +5,7 @@ mod conformance;
 mod daemon;
 mod demo;
 mod examples;
+mod faults;
 mod flows;
 mod forecast;
 mod formats;

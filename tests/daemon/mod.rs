@@ -7,6 +7,6 @@ mod killing;
 mod leading;
 mod reporting;
 mod restarting;
-mod running;
+pub mod running;
 mod starting;
-mod world;
+pub mod world;

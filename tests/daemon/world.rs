@@ -35,7 +35,12 @@ impl World {
     }
 
     pub fn with(operator: OperatorMode) -> Self {
-        let sim = Sim::start(SimOptions { operator, ..SimOptions::default() });
+        Self::of(SimOptions { operator, ..SimOptions::default() })
+    }
+
+    /// A cluster made otherwise.
+    pub fn of(options: SimOptions) -> Self {
+        let sim = Sim::start(options);
         Self {
             cluster: Cluster::new(sim.client(), "embedded"),
             clock: Clock::starting_at(sim.now()),

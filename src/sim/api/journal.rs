@@ -74,6 +74,8 @@ pub enum Verdict {
     Pass,
     /// Answer this instead.
     Fail(StatusError),
+    /// Say to be too busy, as the real one does: in a sentence and a header with the seconds to wait.
+    Busy(u32),
     /// Cut the connection without an answer.
     Drop,
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -56,8 +56,16 @@ async fn fault(api: &Api, call: &Call, phase: Phase) -> Option<Result<Response<B
     match api.journal().ask(call.logged(), phase).await {
         Verdict::Pass => None,
         Verdict::Fail(error) => Some(Ok(refuse(&error))),
+        Verdict::Busy(seconds) => Some(Ok(busy(seconds))),
         Verdict::Drop => Some(Err(Dropped)),
     }
+}
+
+fn busy(seconds: u32) -> Response<Body> {
+    let mut response = Response::new(Body::from("Too many requests, please try again later.\n"));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    response
 }
 
 fn refuse(error: &StatusError) -> Response<Body> {

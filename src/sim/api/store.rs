@@ -35,6 +35,8 @@ struct Inner {
     mode: OperatorMode,
     schemas: bool,
     version: watch::Sender<u64>,
+    /// Counts how often all watches were cut.
+    cuts: watch::Sender<u64>,
 }
 
 /// How a write is made.
@@ -106,7 +108,8 @@ impl Store {
         let state = State { objects, version: FIRST_VERSION, history, clock: clock.clone(), webhooks };
         let version = watch::Sender::new(state.version);
         let (mode, schemas) = (options.operator, options.schemas);
-        let store = Self(Arc::new(Inner { state: Mutex::new(state), clock, mode, schemas, version }));
+        let (state, cuts) = (Mutex::new(state), watch::Sender::new(0));
+        let store = Self(Arc::new(Inner { state, clock, mode, schemas, version, cuts }));
         store.ensure_namespace("default");
         store
     }
@@ -161,6 +164,16 @@ impl Store {
     /// The changes after a version.
     pub fn changes_since(&self, version: u64) -> Result<Vec<Change>, Compacted> {
         self.state().history.since(version)
+    }
+
+    /// Cuts the connection of every watch, as the end of a proxy on the way does.
+    pub fn cut_watches(&self) {
+        self.0.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Follows how often all watches were cut.
+    pub fn subscribe_cuts(&self) -> watch::Receiver<u64> {
+        self.0.cuts.subscribe()
     }
 
     /// Forgets all history, as the API server's storage does every few minutes.

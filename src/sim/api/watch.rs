@@ -1,7 +1,6 @@
 //! Watches: the history as a stream of JSON lines, with bookmarks, a time limit and 410.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +14,7 @@ use super::history::{Change, ChangeKind};
 use super::request::Call;
 use super::resource::Resource;
 use super::selector::Selector;
+use super::server::Dropped;
 use super::status::StatusError;
 use super::store::Store;
 use super::{event_view, table};
@@ -35,6 +35,7 @@ struct Watch {
     bookmarks: bool,
     cursor: u64,
     changed: tokio::sync::watch::Receiver<u64>,
+    cut: tokio::sync::watch::Receiver<u64>,
     lines: VecDeque<Bytes>,
     next_bookmark: Instant,
     deadline: Instant,
@@ -51,7 +52,7 @@ pub fn respond(
     let watch = Watch::start(store, call, resource, namespace)?;
     let lines = stream::unfold(watch, |mut watch| async move {
         let line = watch.next().await?;
-        Some((Ok::<_, Infallible>(line), watch))
+        Some((line, watch))
     });
     let mut response = Response::new(Body::from_stream(lines));
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
@@ -80,6 +81,7 @@ impl Watch {
             bookmarks: call.flag("allowWatchBookmarks"),
             cursor: 0,
             changed: store.subscribe(),
+            cut: store.subscribe_cuts(),
             lines: VecDeque::new(),
             next_bookmark: deadline,
             deadline,
@@ -108,18 +110,24 @@ impl Watch {
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    /// The next line; an error where the connection is cut in the middle.
+    async fn next(&mut self) -> Option<Result<Bytes, Dropped>> {
         loop {
             self.changed.borrow_and_update();
             self.read_changes();
             if let Some(line) = self.lines.pop_front() {
-                return Some(line);
+                return Some(Ok(line));
             }
             if self.ended {
                 return None;
             }
             tokio::select! {
                 alive = self.changed.changed() => alive.ok()?,
+                alive = self.cut.changed() => {
+                    alive.ok()?;
+                    self.ended = true;
+                    return Some(Err(Dropped));
+                }
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.bookmark(&Value::Null);
                     self.schedule_bookmark();

@@ -1,0 +1,152 @@
+//! Whatever goes wrong between flinkops and the API server, and wherever: the end is the one without it.
+//!
+//! Each story is lived through once undisturbed, and then once for each trouble. The troubles are made where
+//! the embedded API server is asked, so that kube and our own errors are under test; time is tokio's, so
+//! that pauses cost nothing. After each: specs, records and companions are equal, every savepoint is on disk
+//! and on record, no job was started once more, none ever counted less than before.
+
+mod git;
+mod pace;
+mod stories;
+mod trial;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Instant;
+
+use flinkops::sim::Phase::{self, After, Before};
+use similar::TextDiff;
+use stories::Story;
+use trial::{Fault, Trial, Trouble, When, live_through};
+
+/// What may go wrong before a call takes effect; each is tried at every call, with the others going wrong too.
+const HARMLESS: [Fault; 7] = [
+    Fault::Refused(409),
+    Fault::Busy,
+    Fault::Refused(500),
+    Fault::Refused(503),
+    Fault::Refused(410),
+    Fault::Cut,
+    Fault::Silence,
+];
+/// Minutes without the operator: longer than anything may take to settle.
+const LONG: u64 = 40;
+
+/// Tries everything on a story.
+struct Ordeal {
+    story: Story,
+    calm: Trial,
+    points: usize,
+    runs: usize,
+    summary: String,
+}
+
+impl Ordeal {
+    async fn begin(story: Story) -> Self {
+        let calm = live_through(&story, Trouble::NONE).await;
+        let again = live_through(&story, Trouble::NONE).await;
+        assert_eq!(calm.end, again.end, "{}: nothing is left to chance", story.name);
+        Self { story, calm, points: 0, runs: 0, summary: String::new() }
+    }
+
+    /// Each trouble in a run of its own.
+    async fn each(&mut self, name: &str, troubles: impl IntoIterator<Item = Trouble>) {
+        let before = self.points;
+        for trouble in troubles {
+            let trial = live_through(&self.story, trouble).await;
+            let once = matches!(trouble.when, When::At(_) | When::AtWrite(_));
+            let name = self.story.name;
+            assert!(
+                !once || trial.struck == 1,
+                "{name}: {trouble:?} came {} times\n{}",
+                trial.struck,
+                trial.told
+            );
+            let difference = difference(&self.calm, &trial);
+            assert!(difference.is_empty(), "{name}: {trouble:?}\n{difference}\n{}", trial.told);
+            self.points += trial.struck;
+            self.runs += 1;
+        }
+        write!(self.summary, ", {name} {}", self.points - before).expect("a string takes all");
+    }
+
+    fn at_writes(&self, fault: Fault, phases: &'static [Phase]) -> Vec<Trouble> {
+        let writes = 0..self.calm.writes;
+        writes
+            .flat_map(|write| {
+                phases.iter().map(move |&phase| Trouble { fault, phase, when: When::AtWrite(write) })
+            })
+            .collect()
+    }
+
+    async fn all(mut self) {
+        let begun = Instant::now();
+        let kills = self.at_writes(Fault::Killed, &[Before, After]);
+        self.each("killed", kills).await;
+        let lost = [self.at_writes(Fault::Cut, &[After]), self.at_writes(Fault::Silence, &[After])];
+        self.each("reply lost", lost.concat()).await;
+        let everywhere = HARMLESS.map(|fault| (fault, Before)).into_iter();
+        let everywhere = everywhere.chain([(Fault::Cut, After), (Fault::Silence, After)]);
+        let everywhere = everywhere.flat_map(|(fault, phase)| {
+            [0, 1].map(|first| Trouble { fault, phase, when: When::EveryOther(first) })
+        });
+        self.each("everywhere at once", everywhere).await;
+        let calls = 0..self.calm.calls;
+        let alone = calls.map(|call| Trouble {
+            fault: [Fault::Refused(500), Fault::Busy, Fault::Silence, Fault::Refused(503)][call % 4],
+            phase: Before,
+            when: When::At(call),
+        });
+        self.each("alone", alone).await;
+        let watches = [Fault::WatchesCut, Fault::HistoryGone];
+        let watches = watches.map(|fault| Trouble { fault, phase: After, when: When::EveryWrite });
+        self.each("watches cut or begun with 410", watches).await;
+        let gone = self.at_writes(Fault::OperatorGone(LONG), &[After]);
+        self.each("operator away", gone).await;
+        self.tell(begun);
+    }
+
+    /// Past the test runner's capture: how much was tried is part of the result.
+    fn tell(&self, begun: Instant) {
+        let Self { story, calm, points, runs, summary } = self;
+        let line = format!(
+            "[faults] {}: {points} fault points in {runs} runs of {} calls, {} of them writes{summary}; left out: at \
+             each call alone, all but one in turn of 500, 429, silence and 503; {:.1} s\n",
+            story.name,
+            calm.calls,
+            calm.writes,
+            begun.elapsed().as_secs_f64(),
+        );
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+fn difference(calm: &Trial, trial: &Trial) -> String {
+    if calm.end == trial.end {
+        return String::new();
+    }
+    let pretty = |trial: &Trial| serde_json::to_string_pretty(&trial.end).expect("JSON");
+    let (calm, trial) = (pretty(calm), pretty(trial));
+    TextDiff::from_lines(&calm, &trial).unified_diff().to_string()
+}
+
+macro_rules! ordeals {
+    ($($test:ident: $story:ident;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            Ordeal::begin(stories::$story()).await.all().await;
+        }
+    )*};
+}
+
+ordeals! {
+    s9_a_first_commit_comes_about_whatever_goes_wrong: create;
+    s9_an_upgrade_comes_about_whatever_goes_wrong: upgrade;
+    s9_s12_a_session_clusters_change_comes_about_whatever_goes_wrong: cluster_change;
+    s9_s16_a_delete_and_its_way_back_come_about_whatever_goes_wrong: delete;
+    s9_a_recreation_comes_about_whatever_goes_wrong: recreate;
+    s9_s18_a_rename_comes_about_whatever_goes_wrong: rename;
+    s9_s18_a_move_to_a_session_cluster_comes_about_whatever_goes_wrong: move_to_cluster;
+    s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend;
+    s24_companions_come_about_whatever_goes_wrong: companions;
+}

@@ -1,0 +1,129 @@
+//! What goes on while something goes wrong: every flow that stops, starts, moves or removes a job.
+
+use flinkops::flink::kind::UnitKey;
+use flinkops::spec::Desired;
+use serde_json::{Value, json};
+
+use crate::daemon::world::{
+    application_spec, cluster_spec, deployment, repository, session_job, session_job_spec, with_config_map,
+};
+
+/// A flow.
+pub struct Story {
+    pub name: &'static str,
+    /// What is there, brought about without any trouble.
+    pub before: Option<Desired>,
+    /// What is wanted then, one revision after the other.
+    pub wanted: Vec<Desired>,
+    /// Jobs that are one and the same under several names.
+    pub same: Vec<Vec<UnitKey>>,
+}
+
+type Entry = (UnitKey, Value, Vec<UnitKey>);
+
+fn application(name: &str, image: &str) -> Entry {
+    (deployment(name), application_spec(image), vec![])
+}
+
+fn cluster(memory: &str) -> Entry {
+    (deployment("sessions"), cluster_spec(memory), vec![])
+}
+
+fn job(name: &str, parallelism: i64) -> Entry {
+    (session_job(name), session_job_spec("sessions", parallelism), vec![])
+}
+
+fn suspended(mut entry: Entry) -> Entry {
+    entry.1["job"]["state"] = json!("suspended");
+    entry
+}
+
+/// Every change of a field that cannot be changed in place is consented to.
+fn at(revision: &str, units: &[Entry]) -> Desired {
+    let mut desired = repository(revision, units);
+    for unit in desired.units.values_mut() {
+        unit.consents.recreate = Some("it has to".into());
+    }
+    desired
+}
+
+fn renamed(mut desired: Desired, to: &UnitKey, from: &str) -> Desired {
+    desired.units.get_mut(to).expect("a unit").consents.renamed_from = Some(from.into());
+    desired
+}
+
+fn story(name: &'static str, before: Desired, wanted: Vec<Desired>) -> Story {
+    Story { name, before: Some(before), wanted, same: Vec::new() }
+}
+
+/// Everything is new, and comes in waves.
+pub fn create() -> Story {
+    let units = [cluster("1024m"), job("one", 1), application("ingest", "ingest:1")];
+    let wanted = with_config_map(at("r1", &units), "ingest", "queries", "select 1");
+    Story { name: "create", before: None, wanted: vec![wanted], same: Vec::new() }
+}
+
+/// A job and what depends on it, both changed; with a file that changes as well.
+pub fn upgrade() -> Story {
+    let chain = |revision: &str, image: &str, text: &str| {
+        let mut enrich = application("enrich", image);
+        enrich.2 = vec![deployment("ingest")];
+        with_config_map(at(revision, &[application("ingest", image), enrich]), "ingest", "queries", text)
+    };
+    story("upgrade of a chain", chain("r1", "app:1", "select 1"), vec![chain("r2", "app:2", "select 2")])
+}
+
+/// A session cluster changes under two jobs with state, one of which changes as well.
+pub fn cluster_change() -> Story {
+    let all = |revision: &str, memory: &str, parallelism: i64| {
+        at(revision, &[cluster(memory), job("one", 1), job("two", parallelism)])
+    };
+    story("session cluster change", all("r1", "1024m", 1), vec![all("r2", "2048m", 2)])
+}
+
+/// Jobs leave Git, one with its cluster, and come back.
+pub fn delete() -> Story {
+    let all =
+        |revision: &str| at(revision, &[cluster("1024m"), job("one", 1), application("keep", "keep:1")]);
+    let alone = at("r2", &[application("keep", "keep:1")]);
+    story("delete and bring back", all("r1"), vec![alone, all("r3")])
+}
+
+/// A job goes from one mode of deployment to another.
+pub fn recreate() -> Story {
+    let mut standalone = application("moved", "moved:1");
+    standalone.1["mode"] = json!("standalone");
+    let before = at("r1", &[application("moved", "moved:1")]);
+    story("recreate", before, vec![at("r2", &[standalone])])
+}
+
+/// A job gets a new name.
+pub fn rename() -> Story {
+    let (old, new) = (deployment("old"), deployment("new"));
+    let before = at("r1", &[application("old", "app:1")]);
+    let wanted = renamed(at("r2", &[application("new", "app:1")]), &new, "old");
+    Story { same: vec![vec![old, new]], ..story("rename", before, vec![wanted]) }
+}
+
+/// An application becomes a job on a session cluster.
+pub fn move_to_cluster() -> Story {
+    let (old, new) = (deployment("mover"), session_job("mover"));
+    let before = at("r1", &[cluster("1024m"), application("mover", "app:1")]);
+    let wanted = renamed(at("r2", &[cluster("1024m"), job("mover", 1)]), &new, "mover");
+    Story { same: vec![vec![old, new]], ..story("move to a session cluster", before, vec![wanted]) }
+}
+
+/// A job rests, and goes on.
+pub fn suspend() -> Story {
+    let both = |revision: &str, entries: [Entry; 2]| at(revision, &[entries[0].clone(), entries[1].clone()]);
+    let running = || [application("paused", "app:1"), application("other", "app:1")];
+    let resting = [suspended(application("paused", "app:1")), application("other", "app:1")];
+    story("suspend and resume", both("r1", running()), vec![both("r2", resting), both("r3", running())])
+}
+
+/// Files beside a job come, change and go.
+pub fn companions() -> Story {
+    let plain = |revision: &str| at(revision, &[application("ingest", "ingest:1")]);
+    let with = |revision: &str, text: &str| with_config_map(plain(revision), "ingest", "queries", text);
+    story("companions", plain("r1"), vec![with("r2", "select 1"), with("r3", "select 2"), plain("r4")])
+}
