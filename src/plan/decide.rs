@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::consent::Consent;
 use super::failure;
 use super::ledger::{Ledger, Savepoint};
 use super::operation::{Operation, Purpose};
@@ -92,14 +93,13 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
             .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path))
             .blocked(unreadable(subject, unit, savepoint)),
         (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
-            let consented = unit.consents.state_loss.is_some() || unit.consents.fresh;
             let message = format!(
                 "was deleted outside flinkops, and its last state is not known to be complete{}: name a savepoint \
                  in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
                 subject.ledger.map_or_else(String::new, |ledger| history(ledger, world.now)),
             );
-            let consent = consent(consented, &message);
-            decision(State::Dropped).because("deleted outside flinkops").blocked(consent)
+            let decision = decision(State::Dropped).because("deleted outside flinkops");
+            if unit.consents.fresh { decision } else { decision.needs(Consent::StateLoss, subject, &message) }
         }
         (None, None) => decision(State::None),
     }
@@ -129,10 +129,6 @@ fn unreadable(subject: &Subject<'_>, unit: &Unit, savepoint: &Savepoint) -> Opti
         );
         Blocked::new(BlockedBy::Consent, message)
     })
-}
-
-fn consent(given: bool, message: &str) -> Option<Blocked> {
-    (!given).then(|| Blocked::new(BlockedBy::Consent, message))
 }
 
 fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -184,7 +180,8 @@ fn reason(change: &Change) -> String {
 /// S4: an object nobody claims is adopted where its spec is equal; everything else needs consent.
 fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let equal = subject.changes.iter().all(|change| change.effect == FieldEffect::Metadata);
-    let allowed = unit.consents.adopt.is_some() || subject.policy(world).adopt == Adopt::Any;
+    let by_policy = subject.policy(world).adopt == Adopt::Any;
+    let consented = Consent::Adopt.given(subject).is_some();
     let mut decision = if equal {
         Decision::new(Action::Update, Effect::Metadata, State::Kept)
     } else {
@@ -193,7 +190,7 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     decision.adopt = true;
     decision.reasons.insert(0, "in the cluster already, and not of this repository".into());
     let conflict = match &subject.ownership {
-        _ if allowed => None,
+        _ if by_policy || consented => None,
         Ownership::Other(owner) => {
             Some(format!("belongs to {owner}; to take it over write adopt: \"<why>\""))
         }
@@ -203,7 +200,11 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         ),
         _ => None,
     };
-    decision.blocked(conflict.map(|message| Blocked::new(BlockedBy::LiveConflict, message)))
+    if consented && !by_policy {
+        decision.consents.push(Consent::Adopt);
+    }
+    let conflict = conflict.and_then(|message| Consent::Adopt.lack(subject, &message));
+    decision.blocked(conflict.map(|conflict| Blocked { by: BlockedBy::LiveConflict, ..conflict }))
 }
 
 /// A job that flinkops itself stopped for a while.
@@ -217,18 +218,18 @@ fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit, operation: &Oper
         _ => STOPPED_FOR_CLUSTER,
     };
     if subject.is_leaving() {
-        return recreate(world, subject, unit);
+        return recreate(world, subject);
     }
     Decision::new(Action::Resume, Effect::Resume, State::Kept).because(why)
 }
 
-fn recreate(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
+fn recreate(world: World<'_>, subject: &Subject<'_>) -> Decision {
     let message = "changes a field that the operator cannot change in place: the unit would be deleted and created \
                    again from its savepoint; consent with allow.recreate";
-    let mut decision = remove::stop(world, subject, unit.consents.state_loss.as_ref());
+    let mut decision = remove::stop(world, subject, Consent::StateLoss.given(subject));
     decision.action = Action::Recreate;
     decision.effect = Effect::Recreate;
-    decision.blocked(consent(unit.consents.recreate.is_some(), message))
+    decision.needs(Consent::Recreate, subject, message)
 }
 
 fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
@@ -237,14 +238,15 @@ fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         subject.changes.iter().find(|c| c.path == "/spec/job/state" && c.after == Some(json!(wanted)))
     };
     if strongest == FieldEffect::Immutable {
-        return recreate(world, subject, unit);
+        return recreate(world, subject);
     }
     if strongest == FieldEffect::Restore {
         return Decision::new(Action::Update, Effect::Restore, State::Replaced);
     }
     if state("suspended").is_some() {
-        let Restart { state, blocked, .. } = restart::of(subject, &unit.consents);
-        return Decision::new(Action::Suspend, Effect::Suspend, state).blocked(blocked);
+        let Restart { state, consent, blocked, .. } = restart::of(subject);
+        let decision = Decision::new(Action::Suspend, Effect::Suspend, state).blocked(blocked);
+        return Decision { consents: consent.into_iter().collect(), ..decision };
     }
     if let Some(change) = state("running") {
         return wake_up(subject, unit, change);
@@ -259,8 +261,9 @@ fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
                 .because("is suspended: this counts when it starts again");
         }
         _ => {
-            let Restart { effect, state, reason, blocked } = restart::of(subject, &unit.consents);
+            let Restart { effect, state, reason, consent, blocked } = restart::of(subject);
             let decision = Decision::new(Action::Update, effect, state).blocked(blocked);
+            let decision = Decision { consents: consent.into_iter().collect(), ..decision };
             return reason.into_iter().fold(decision, Decision::because);
         }
     };

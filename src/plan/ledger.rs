@@ -133,6 +133,17 @@ pub struct UsedConsent {
     pub reason: String,
 }
 
+/// A consent of the job's own file, bound to the change it was first used for (S21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentFor {
+    /// The rendered hash it was used for.
+    #[serde(rename = "for")]
+    pub hash: String,
+    /// The reason that was given.
+    pub reason: String,
+}
+
 /// The record of one unit. It outlives the unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,8 +152,9 @@ pub struct Ledger {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
     /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values, and of a field
-    /// with a secret in it not even a hash (S25).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// with a secret in it not even a hash (S25). It is nothing to read, and so stands by itself; early records
+    /// have it among the rest.
+    #[serde(default, skip_serializing)]
     pub fields: BTreeMap<String, String>,
     /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -157,6 +169,9 @@ pub struct Ledger {
     /// The consent to lose the state that a delete made use of (S21).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<UsedConsent>,
+    /// The consents of the job's own file that were used, by field (S21).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consents: BTreeMap<String, ConsentFor>,
     /// Why nothing is tried again for the time being (S23).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
@@ -171,6 +186,7 @@ impl Ledger {
     /// How many savepoints are kept.
     pub const SAVEPOINTS: usize = 10;
     const KEY: &'static str = "ledger";
+    const FIELDS: &'static str = "fields";
 
     /// Adds what is applied now, and forgets the oldest, but never the last one that settled.
     pub fn apply(&mut self, applied: Applied) {
@@ -229,10 +245,14 @@ impl Ledger {
         format!("flinkops.{repository}.{environment}.{}.{}", unit.kind.as_str().to_lowercase(), unit.name)
     }
 
-    /// The ConfigMap to write.
+    /// The ConfigMap to write: what people may want to know in lines, and the hashes of fields in one.
     pub fn to_config_map(&self, repository: &str, environment: &str, unit: &UnitKey) -> Value {
-        let text =
-            serde_json::to_string_pretty(self).expect("a ledger holds only strings, numbers and lists");
+        const WRITABLE: &str = "a ledger holds only strings, numbers and lists";
+        let text = serde_json::to_string_pretty(self).expect(WRITABLE);
+        let mut data = json!({"kind": unit.kind.as_str(), "name": unit.name, Self::KEY: text});
+        if !self.fields.is_empty() {
+            data[Self::FIELDS] = json!(serde_json::to_string(&self.fields).expect(WRITABLE));
+        }
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -246,7 +266,7 @@ impl Ledger {
                     LABEL_RECORD: "ledger",
                 },
             },
-            "data": {"kind": unit.kind.as_str(), "name": unit.name, Self::KEY: text},
+            "data": data,
         })
     }
 
@@ -255,10 +275,14 @@ impl Ledger {
         let data = object.value().get("data")?;
         let text = |key: &str| data.get(key).and_then(Value::as_str);
         let key = UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?);
-        let text = text(Self::KEY)?;
+        let record = text(Self::KEY)?;
         // Written as JSON, of which a thousand are read in no time; a person may have made YAML of it.
-        let json = serde_json::from_str(text).ok();
-        let mut ledger: Self = json.or_else(|| serde_saphyr::from_str(text).ok())?;
+        let json = serde_json::from_str(record).ok();
+        let mut ledger: Self = json.or_else(|| serde_saphyr::from_str(record).ok())?;
+        if let Some(fields) = text(Self::FIELDS) {
+            // Without them a difference is taken for both sides' doing, which is no reason to lose the rest.
+            ledger.fields = serde_json::from_str(fields).unwrap_or_default();
+        }
         object.resource_version().clone_into(&mut ledger.resource_version);
         Some((key, ledger))
     }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! subject   one unit seen from both sides        compare, element, effect, cause, owner, schema
-//! decide    what to do about it, as if alone     restart, remove, rename, carry, guard
+//! decide    what to do about it, as if alone     restart, remove, rename, carry, consent, guard
 //! gate      who waits for whom                   companion
 //! failure   an upgrade that does not work out
 //! rescue    a job that its session cluster has lost
@@ -29,6 +29,7 @@ mod carry;
 mod cause;
 mod companion;
 mod compare;
+mod consent;
 mod decide;
 mod effect;
 mod element;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compare::field_hashes;
+use super::consent::{self, Consent};
 use super::failure::{self, Return};
 use super::gate;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
@@ -176,6 +177,14 @@ pub fn stopped(world: World<'_>, subject: &Subject<'_>, path: &str) -> Option<Ta
         ledger.add_savepoint(savepoint(world, subject, path, reason, true));
     }
     task(world, subject, &ledger, &format!("records savepoint {path}"))
+}
+
+/// Binds the consents of the job's file to this change, before the first write that needs them (S21).
+pub fn consented(world: World<'_>, subject: &Subject<'_>, consents: &[Consent]) -> Option<Task> {
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    consent::note(subject, consents, &mut ledger);
+    let known = subject.ledger.map_or(ledger.consents.is_empty(), |known| known.consents == ledger.consents);
+    task(world, subject, &ledger, "notes what the consent is used for").filter(|_| !known)
 }
 
 /// Lets a unit go, before it is deleted: from here on its absence is our doing.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::consent::Consent;
 use super::guard;
 use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
@@ -159,6 +160,10 @@ pub fn stop(world: World<'_>, subject: &Subject<'_>, consent: Option<&String>) -
             decision(State::Kept).blocked(Blocked::new(BlockedBy::Held, message))
         }
         Stage::Stoppable | Stage::Stopping | Stage::Stopped(_) => decision(State::Kept),
+        Stage::Stuck(why) if subject.unit.is_some() => {
+            let missing = format!("{why}; consent to the loss in its file: allow: {{stateLoss: \"<why>\"}}");
+            decision(State::Dropped).needs(Consent::StateLoss, subject, &missing)
+        }
         Stage::Stuck(_) if consent.is_some() => decision(State::Dropped),
         Stage::Stuck(why) => decision(State::Dropped).blocked(Blocked::new(
             BlockedBy::Consent,

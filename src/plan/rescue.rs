@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::consent::Consent;
 use super::failure::takes_nonce;
 use super::ledger::Savepoint;
 use super::live::LiveObject;
@@ -79,15 +80,15 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Res
     let early = (!subject.held(world, 1)).then(|| {
         Blocked::new(BlockedBy::Gate, format!("{}, not for long enough yet", subject.describe(world.now)))
     });
-    decision.blocked(early).blocked(consent(world, subject, unit))
+    consented(world, subject, unit, decision.blocked(early))
 }
 
-/// Whose word is missing: what the job counted since the savepoint is gone with it.
-fn consent(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Option<Blocked> {
+/// Adds whose word is missing: what the job counted since the savepoint is gone with it.
+fn consented(world: World<'_>, subject: &Subject<'_>, unit: &Unit, decision: Decision) -> Decision {
     if named(subject).is_some() {
-        return None;
+        return decision;
     }
-    let blocked = |message| Some(Blocked::new(BlockedBy::Consent, message));
+    let blocked = |message| decision.clone().blocked(Blocked::new(BlockedBy::Consent, message));
     let retained = retained(subject);
     let Some(savepoint) = known(subject) else {
         return blocked(format!(
@@ -104,14 +105,15 @@ fn consent(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Option<Block
              point in job.initialSavepointPath{retained}"
         ));
     }
-    if unit.policy.repair || unit.consents.state_loss.is_some() {
-        return None;
+    if unit.policy.repair {
+        return decision;
     }
-    blocked(format!(
+    let missing = format!(
         "is lost, and would be restored from {path} of {}, without what came after: write allow: {{stateLoss: \"<why>\"}} \
          in its file or set policy.repair, or name a later restore point in job.initialSavepointPath{retained}",
         clock_time(*time, world.now)
-    ))
+    );
+    decision.needs(Consent::StateLoss, subject, &missing)
 }
 
 /// Where the last checkpoint of the lost job lies, if the job retains them.

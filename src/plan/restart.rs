@@ -1,11 +1,11 @@
 //! What a restart of a job or a cluster makes of the state, and whose consent it needs (S10, S17).
 
+use super::consent::Consent;
 use super::outcome::{Blocked, BlockedBy, Effect, State};
 use super::subject::Subject;
 use crate::flink::config::LAST_STATE_FALLBACK;
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
-use crate::spec::Consents;
 
 /// How a unit is restarted.
 pub struct Restart {
@@ -15,26 +15,32 @@ pub struct Restart {
     pub state: State,
     /// Why it is not what the upgrade mode says.
     pub reason: Option<String>,
+    /// The consent it needs.
+    pub consent: Option<Consent>,
     /// Whose consent is missing.
     pub blocked: Option<Blocked>,
 }
 
 impl Restart {
     fn new(effect: Effect, state: State) -> Self {
-        Self { effect, state, reason: None, blocked: None }
+        Self { effect, state, reason: None, consent: None, blocked: None }
     }
 
     fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    fn unless(self, consents: bool, message: &str) -> Self {
-        Self { blocked: (!consents).then(|| Blocked::new(BlockedBy::Consent, message)), ..self }
+    fn refused(self, message: &str) -> Self {
+        Self { blocked: Some(Blocked::new(BlockedBy::Consent, message)), ..self }
+    }
+
+    fn needs(self, consent: Consent, subject: &Subject<'_>, missing: &str) -> Self {
+        Self { consent: Some(consent), blocked: consent.lack(subject, missing), ..self }
     }
 }
 
 /// What a restart of this unit would be.
-pub fn of(subject: &Subject<'_>, consents: &Consents) -> Restart {
+pub fn of(subject: &Subject<'_>) -> Restart {
     if subject.role == Role::SessionCluster {
         return Restart::new(Effect::RestartCluster, State::None);
     }
@@ -44,7 +50,7 @@ pub fn of(subject: &Subject<'_>, consents: &Consents) -> Restart {
     if subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() {
         let message = "is lost: the operator waits for a job that is gone and does not act on changes; name a restore \
                        point in job.initialSavepointPath with a new job.savepointRedeployNonce";
-        return Restart::new(Effect::UpgradeFromSavepoint, State::Unknown).unless(false, message);
+        return Restart::new(Effect::UpgradeFromSavepoint, State::Unknown).refused(message);
     }
     let stateless = |state| Restart::new(Effect::StatelessRestart, state);
     match subject.written_mode() {
@@ -54,7 +60,7 @@ pub fn of(subject: &Subject<'_>, consents: &Consents) -> Restart {
         None if subject.keeps_state() => {
             let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
                            although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
-            stateless(State::Dropped).unless(consents.state_loss.is_some(), message)
+            stateless(State::Dropped).needs(Consent::StateLoss, subject, message)
         }
         None => stateless(State::None),
     }

@@ -97,6 +97,10 @@ impl Closing<'_> {
         if let Some(held) = &mut ledger.held {
             held.reason = self.text(&held.reason);
         }
+        let reasons = ledger.consents.values_mut().map(|used| &mut used.reason);
+        for reason in reasons.chain(ledger.consent.as_mut().map(|used| &mut used.reason)) {
+            *reason = self.text(reason);
+        }
     }
 
     fn text(&self, text: &str) -> String {
@@ -178,7 +182,8 @@ fn open_companions(live: &mut Live, desired: &Desired, opener: &Opener<'_>, seal
 /// The hashes of whole rendered units in a record.
 fn rendered_hashes(ledger: &mut Ledger) -> impl Iterator<Item = &mut String> {
     let held = ledger.held.as_mut().map(|held| &mut held.hash);
-    ledger.applied.iter_mut().map(|applied| &mut applied.hash).chain(held)
+    let consents = ledger.consents.values_mut().map(|used| &mut used.hash);
+    ledger.applied.iter_mut().map(|applied| &mut applied.hash).chain(held).chain(consents)
 }
 
 /// A hash of each field of a live unit, as a record has it.

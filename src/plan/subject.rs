@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::cause;
 use super::compare::{Comparison, Fields};
+use super::consent::Consent;
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, Purpose, savepoint_of};
@@ -55,6 +56,8 @@ pub struct Decision {
     pub state: State,
     /// What keeps it from starting.
     pub blocked: Option<Blocked>,
+    /// The consents of the job's file that it makes use of (S21).
+    pub consents: Vec<Consent>,
     /// Why there is something to do.
     pub reasons: Vec<String>,
     /// The way there.
@@ -64,7 +67,16 @@ pub struct Decision {
 impl Decision {
     /// An action that may start as far as the unit itself is concerned.
     pub fn new(action: Action, effect: Effect, state: State) -> Self {
-        Self { action, adopt: false, effect, state, blocked: None, reasons: Vec::new(), steps: Vec::new() }
+        Self {
+            action,
+            adopt: false,
+            effect,
+            state,
+            blocked: None,
+            consents: Vec::new(),
+            reasons: Vec::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// Nothing to do.
@@ -84,6 +96,13 @@ impl Decision {
     pub fn blocked(mut self, blocked: impl Into<Option<Blocked>>) -> Self {
         self.blocked = self.blocked.or(blocked.into());
         self
+    }
+
+    /// Adds that a consent is needed; `missing` says why, and how to give it.
+    #[must_use]
+    pub fn needs(mut self, consent: Consent, subject: &Subject<'_>, missing: &str) -> Self {
+        self.consents.push(consent);
+        self.blocked(consent.lack(subject, missing))
     }
 }
 

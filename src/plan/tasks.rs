@@ -89,6 +89,9 @@ impl<'a> Board<'a> {
     }
 
     fn go(&self, subject: &Subject<'a>, decision: &Decision) -> Vec<Task> {
+        if let Some(record) = record::consented(self.world, subject, &decision.consents) {
+            return vec![record];
+        }
         if let (Effect::Restore | Effect::Recreate, Some(rescue)) =
             (decision.effect, rescue::of(self.world, subject))
             && let Some(task) = self.rescue(subject, decision, rescue)

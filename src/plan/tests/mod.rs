@@ -1,5 +1,6 @@
 //! The rules of state, each by its id, on plans of values.
 
+mod consent;
 mod dice;
 mod properties;
 mod recall;
@@ -524,7 +525,7 @@ fn s16_after_an_outside_delete_nothing_restarts_by_itself() {
     scene.live.units.remove(&key(APP, "sink"));
     assert_eq!(blocked_by(&scene, "sink"), Some(BlockedBy::Consent));
     let scene = scene.unit(APP, "sink", |unit| unit.consents.state_loss = Some("test data".into()));
-    assert_eq!(scene.writes(), ["create sink"]);
+    assert_eq!(scene.remembered().writes(), ["create sink"]);
 }
 
 #[test]
@@ -681,7 +682,7 @@ fn an_immutable_change_waits_for_consent_and_then_goes_by_savepoint() {
         .unit(JOB, "clicks", |unit| unit.manifest["spec"]["deploymentName"] = json!("other"));
     let unit = scene.of("clicks");
     assert_eq!((unit.action, unit.blocked.unwrap().by), (Action::Recreate, BlockedBy::Consent));
-    let scene = scene.unit(JOB, "clicks", |unit| unit.consents.recreate = Some("moved".into()));
+    let scene = scene.unit(JOB, "clicks", |unit| unit.consents.recreate = Some("moved".into())).remembered();
     let mark = patch_of(&scene.of("clicks"))["metadata"]["annotations"][ANNOTATION_OPERATION].clone();
     let mark: Operation = serde_json::from_str(mark.as_str().unwrap()).unwrap();
     assert_eq!(mark.purpose, Purpose::Recreate);

@@ -174,6 +174,14 @@ impl Scene {
         self
     }
 
+    /// Writes down all that is to be written down now.
+    pub fn remembered(mut self) -> Self {
+        for task in step(&self.plan()) {
+            self.record(&task);
+        }
+        self
+    }
+
     /// Performs a write of a record.
     pub fn record(&mut self, task: &Task) {
         let (Write::Create { object } | Write::Replace { object }) = &task.write else { return };

@@ -51,7 +51,7 @@ pub struct JobFile<Spec> {
     pub policy: Option<PolicyLayer>,
 }
 
-/// Consent, each with its reason.
+/// Consent, each with its reason. It covers the change it is first used for; the next takes other words.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Allow {

@@ -1,0 +1,88 @@
+//! A consent in a job's own file covers one change: the one it was first used for (S21).
+//!
+//! What it was used for is the unit's rendered hash, and it is in the ledger before the write that needed it.
+//! The next change that needs one is covered by other words only: whoever wrote the first did not know it.
+
+use super::ledger::{ConsentFor, Ledger};
+use super::outcome::{Blocked, BlockedBy};
+use super::subject::Subject;
+use crate::spec::Consents;
+
+/// A consent that a job's file may give, by its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consent {
+    /// `allow.stateLoss`.
+    StateLoss,
+    /// `allow.recreate`.
+    Recreate,
+    /// `adopt`.
+    Adopt,
+}
+
+impl Consent {
+    /// The field in `job.yaml`, which is its name in the ledger too.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::StateLoss => "allow.stateLoss",
+            Self::Recreate => "allow.recreate",
+            Self::Adopt => "adopt",
+        }
+    }
+
+    fn of(self, consents: &Consents) -> Option<&String> {
+        match self {
+            Self::StateLoss => consents.state_loss.as_ref(),
+            Self::Recreate => consents.recreate.as_ref(),
+            Self::Adopt => consents.adopt.as_ref(),
+        }
+    }
+
+    /// The reason that is given for what is to be done to this unit now.
+    pub fn given<'a>(self, subject: &Subject<'a>) -> Option<&'a String> {
+        let reason = self.written(subject)?;
+        self.spent(subject).is_none().then_some(reason)
+    }
+
+    /// Why it is not given: `missing`, or that what is written was used for something else.
+    pub fn lack(self, subject: &Subject<'_>, missing: &str) -> Option<Blocked> {
+        if self.given(subject).is_some() {
+            return None;
+        }
+        let message = match self.spent(subject) {
+            Some(used) => format!(
+                "{missing}; the consent {} (\"{}\") was used for {} and does not cover this change: give it again in \
+                 other words",
+                self.field(),
+                used.reason,
+                used.hash.get(..8).unwrap_or(&used.hash)
+            ),
+            None => missing.to_owned(),
+        };
+        Some(Blocked::new(BlockedBy::Consent, message))
+    }
+
+    fn written<'a>(self, subject: &Subject<'a>) -> Option<&'a String> {
+        self.of(&subject.unit?.consents)
+    }
+
+    /// What the words that are written were used for, where that is another change than this. One that was
+    /// begun for an earlier revision is finished for the next.
+    fn spent<'a>(self, subject: &Subject<'a>) -> Option<&'a ConsentFor> {
+        let used = subject.ledger.and_then(|ledger| ledger.consents.get(self.field()))?;
+        let under_way = subject.kept_down().is_some_and(|operation| operation.target == used.hash);
+        let other = used.hash != subject.hash && !under_way;
+        (other && self.written(subject) == Some(&used.reason)).then_some(used)
+    }
+}
+
+/// The record with what is about to be used; the same where it says so already.
+pub fn note(subject: &Subject<'_>, consents: &[Consent], ledger: &mut Ledger) {
+    for consent in consents {
+        let Some(reason) = consent.given(subject) else { continue };
+        let known = ledger.consents.get(consent.field());
+        if known.is_none_or(|known| known.reason != *reason) {
+            let used = ConsentFor { hash: subject.hash.clone(), reason: reason.clone() };
+            ledger.consents.insert(consent.field().to_owned(), used);
+        }
+    }
+}
