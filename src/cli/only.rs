@@ -53,6 +53,7 @@ impl Flags {
             while let Some(unit) = waiting.pop() {
                 if units.insert(unit.key.clone()) {
                     waiting.extend(plan.units.iter().filter(|other| unit.depends_on.contains(&other.key)));
+                    waiting.extend(old_self(plan, desired, unit));
                 }
             }
         }
@@ -61,6 +62,18 @@ impl Flags {
         let carried = carried(plan, &units);
         Ok(Some(Chosen { units, folders, carried }))
     }
+}
+
+/// What a unit was called before, which has to go first (S18): of its own kind, else of the other.
+fn old_self<'a>(plan: &'a Plan, desired: &Desired, unit: &UnitPlan) -> Option<&'a UnitPlan> {
+    let name = desired.units.get(&unit.key)?.consents.renamed_from.as_ref()?;
+    let leaves = |old: &&UnitPlan| {
+        old.action == Action::Delete
+            && old.role.has_job()
+            && old.key.name == *name
+            && old.key.namespace == unit.key.namespace
+    };
+    plan.units.iter().filter(leaves).min_by_key(|old| old.key.kind != unit.key.kind)
 }
 
 /// The jobs on the chosen clusters, by Git or by what a change of the cluster takes along.

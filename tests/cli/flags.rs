@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Repository, World};
+use super::world::{Repository, World, job};
 
 /// A world in which these jobs are applied.
 fn applied(jobs: &[(&str, &str)]) -> World {
@@ -97,6 +97,22 @@ fn allow_dirty_applies_what_is_not_committed() {
         world.live("a").unwrap()["metadata"]["annotations"]["flinkops.dev/revision"],
         "working directory"
     );
+}
+
+#[test]
+fn s18_only_takes_along_what_a_unit_was_called_before() {
+    let world = applied(&[("ingest", ""), ("old", "")]);
+    world.repository.remove("jobs/old");
+    world.repository.write("jobs/new/job.yaml", &job("renamedFrom: old\n"));
+    world.repository.write("jobs/ingest/prod.yaml", "spec: {job: {parallelism: 5}}\n");
+    world.repository.commit();
+    let plan = world.run(&["plan", "--only", "new", "--format", "json"]).expect(2).json();
+    assert_eq!((&plan["summary"]["create"], &plan["summary"]["delete"]), (&json!(1), &json!(1)), "{plan}");
+    let ran = world.run(&["apply", "--yes", "--only", "new", "--timeout", "60s"]).expect(0);
+    assert!(world.live("old").is_none(), "{ran}");
+    let path = &world.live("new").unwrap()["spec"]["job"]["initialSavepointPath"];
+    assert!(path.is_string(), "it goes on with its state: {ran}");
+    assert_eq!(world.live("ingest").unwrap()["spec"]["job"]["parallelism"], 2, "{ran}");
 }
 
 /// Whatever else Git says of a job that is carried over waits: a change, a dependency that changes too, that
