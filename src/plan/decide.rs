@@ -91,6 +91,7 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
             .because(format!("starts from nothing, as onCreate says, and not from {}", savepoint.path)),
         (None, Some(savepoint)) => decision(State::Kept)
             .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path))
+            .blocked(rename::taken(world, subject, savepoint))
             .blocked(unreadable(subject, unit, savepoint)),
         (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
             let message = format!(
@@ -244,9 +245,8 @@ fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         return Decision::new(Action::Update, Effect::Restore, State::Replaced);
     }
     if state("suspended").is_some() {
-        let Restart { state, consent, blocked, .. } = restart::of(subject);
-        let decision = Decision::new(Action::Suspend, Effect::Suspend, state).blocked(blocked);
-        return Decision { consents: consent.into_iter().collect(), ..decision };
+        let restart = Restart { reason: None, ..restart::of(subject) };
+        return restart.decision(Action::Suspend, Effect::Suspend, subject);
     }
     if let Some(change) = state("running") {
         return wake_up(subject, unit, change);
@@ -261,10 +261,9 @@ fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
                 .because("is suspended: this counts when it starts again");
         }
         _ => {
-            let Restart { effect, state, reason, consent, blocked } = restart::of(subject);
-            let decision = Decision::new(Action::Update, effect, state).blocked(blocked);
-            let decision = Decision { consents: consent.into_iter().collect(), ..decision };
-            return reason.into_iter().fold(decision, Decision::because);
+            let restart = restart::of(subject);
+            let effect = restart.effect;
+            return restart.decision(Action::Update, effect, subject);
         }
     };
     Decision::new(Action::Update, effect, State::Kept)

@@ -255,9 +255,10 @@ fn revert(to: &Subject<'_>) -> Decision {
     if matches!(to.written_mode(), Some("savepoint" | "last-state")) {
         return Decision::new(Action::Update, Effect::UpgradeFromSavepoint, State::Kept);
     }
-    let nothing = crate::spec::Consents::default();
-    let Restart { effect, state, blocked, .. } = restart::of(to, &nothing);
-    Decision::new(Action::Update, effect, state).blocked(blocked)
+    // What was consented to once is not consented to for this.
+    let Restart { effect, state, needs, blocked, .. } = restart::of(to);
+    let missing = needs.map(|(_, missing)| Blocked::new(BlockedBy::Consent, missing));
+    Decision::new(Action::Update, effect, state).blocked(blocked).blocked(missing)
 }
 
 fn recreate(subject: &Subject<'_>) -> Decision {

@@ -152,9 +152,9 @@ pub struct Ledger {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
     /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values, and of a field
-    /// with a secret in it not even a hash (S25). It is nothing to read, and so stands by itself; early records
-    /// have it among the rest.
-    #[serde(default, skip_serializing)]
+    /// with a secret in it not even a hash (S25). It is nothing to read, and so stands by itself in a
+    /// record; early ones have it among the rest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
     /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -248,7 +248,8 @@ impl Ledger {
     /// The ConfigMap to write: what people may want to know in lines, and the hashes of fields in one.
     pub fn to_config_map(&self, repository: &str, environment: &str, unit: &UnitKey) -> Value {
         const WRITABLE: &str = "a ledger holds only strings, numbers and lists";
-        let text = serde_json::to_string_pretty(self).expect(WRITABLE);
+        let lines = Self { fields: BTreeMap::new(), ..self.clone() };
+        let text = serde_json::to_string_pretty(&lines).expect(WRITABLE);
         let mut data = json!({"kind": unit.kind.as_str(), "name": unit.name, Self::KEY: text});
         if !self.fields.is_empty() {
             data[Self::FIELDS] = json!(serde_json::to_string(&self.fields).expect(WRITABLE));

@@ -105,7 +105,9 @@ pub fn runs_again(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
 /// What is noted of the unit that this one was: now that it runs under its new name, the savepoint it went on
 /// from is no end of the old one's any more (S16, S18).
 pub fn moved_on(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
-    let old = rename::before(world, subject.unit.filter(|_| is_running(subject))?)?;
+    let by_name = || subject.unit.and_then(|unit| rename::before(world, unit));
+    let old =
+        is_running(subject).then(|| by_name().or_else(|| rename::predecessor(world, subject))).flatten()?;
     let known = world.live.ledgers.get(&old).filter(|_| !world.live.units.contains_key(&old))?;
     let mut ledger = known.clone();
     ledger.clear_final();

@@ -2,12 +2,14 @@
 //! leaves, and only then the new one is created, from that savepoint. The two never run side by side.
 
 use super::ledger::{Ledger, Savepoint};
-use super::live::Live;
+use super::live::{Live, LiveObject};
+use super::operation::Operation;
 use super::outcome::{Action, Blocked, BlockedBy, State};
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World, ownership};
 use crate::flink::canonical::{differences, leaves};
 use crate::flink::kind::{Kind, Role, UnitKey};
+use crate::flink::savepoint::normalise;
 use crate::spec::{Desired, Unit};
 
 /// Who a unit was before, as far as the cluster or its records know: of its own kind, else of the other.
@@ -61,6 +63,30 @@ pub fn origin<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<&'a Savepoi
     let old = subject.unit.filter(|_| !vanished).and_then(|unit| before(world, unit));
     let inherited = old.and_then(|old| world.live.ledgers.get(&old)?.last_savepoint());
     own.into_iter().chain(inherited).max_by_key(|savepoint| savepoint.time)
+}
+
+/// Whose final savepoint a live unit was created from, be it in Git or not.
+pub fn predecessor(world: World<'_>, subject: &Subject<'_>) -> Option<UnitKey> {
+    let path = subject.operation.as_ref()?.restored_from.as_ref()?;
+    let mut ledgers = world.live.ledgers.iter().filter(|(key, _)| **key != subject.key);
+    ledgers.find(|(_, ledger)| ledger.is_final(path)).map(|(key, _)| key.clone())
+}
+
+/// Who goes on from a savepoint already, and so must be gone before another may.
+pub fn taken(world: World<'_>, subject: &Subject<'_>, savepoint: &Savepoint) -> Option<Blocked> {
+    let path = normalise(&savepoint.path);
+    let goes_on = |live: &LiveObject| {
+        let from = Operation::of(live).and_then(|operation| operation.restored_from);
+        from.is_some_and(|from| normalise(&from) == path)
+    };
+    let (heir, _) = world.live.units.iter().find(|(key, live)| **key != subject.key && goes_on(live))?;
+    let name = &heir.name;
+    let message = format!(
+        "{name} went on from {} already, and two of one job are not to run side by side: to go back to this name with \
+         its state write renamedFrom: {name}",
+        savepoint.path
+    );
+    Some(Blocked::on(BlockedBy::Guard, heir.clone(), message))
 }
 
 /// What becomes of the state of a unit whose old self is still to be stopped.

@@ -1,8 +1,8 @@
 //! What a restart of a job or a cluster makes of the state, and whose consent it needs (S10, S17).
 
 use super::consent::Consent;
-use super::outcome::{Blocked, BlockedBy, Effect, State};
-use super::subject::Subject;
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
+use super::subject::{Decision, Subject};
 use crate::flink::config::LAST_STATE_FALLBACK;
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
@@ -15,15 +15,15 @@ pub struct Restart {
     pub state: State,
     /// Why it is not what the upgrade mode says.
     pub reason: Option<String>,
-    /// The consent it needs.
-    pub consent: Option<Consent>,
-    /// Whose consent is missing.
+    /// The consent it needs, and the words for one that is missing.
+    pub needs: Option<(Consent, &'static str)>,
+    /// What no consent helps against.
     pub blocked: Option<Blocked>,
 }
 
 impl Restart {
     fn new(effect: Effect, state: State) -> Self {
-        Self { effect, state, reason: None, consent: None, blocked: None }
+        Self { effect, state, reason: None, needs: None, blocked: None }
     }
 
     fn because(self, reason: impl Into<String>) -> Self {
@@ -34,8 +34,18 @@ impl Restart {
         Self { blocked: Some(Blocked::new(BlockedBy::Consent, message)), ..self }
     }
 
-    fn needs(self, consent: Consent, subject: &Subject<'_>, missing: &str) -> Self {
-        Self { consent: Some(consent), blocked: consent.lack(subject, missing), ..self }
+    fn needs(self, consent: Consent, missing: &'static str) -> Self {
+        Self { needs: Some((consent, missing)), ..self }
+    }
+
+    /// The decision about a unit whose restart this is.
+    pub fn decision(self, action: Action, effect: Effect, subject: &Subject<'_>) -> Decision {
+        let decision = Decision::new(action, effect, self.state).blocked(self.blocked);
+        let decision = match self.needs {
+            Some((consent, missing)) => decision.needs(consent, subject, missing),
+            None => decision,
+        };
+        self.reason.into_iter().fold(decision, Decision::because)
     }
 }
 
@@ -60,7 +70,7 @@ pub fn of(subject: &Subject<'_>) -> Restart {
         None if subject.keeps_state() => {
             let message = "would lose its state: job.upgradeMode is not written, so the operator restarts it stateless \
                            although it keeps checkpoints; write savepoint, last-state, or stateless to consent";
-            stateless(State::Dropped).needs(Consent::StateLoss, subject, message)
+            stateless(State::Dropped).needs(Consent::StateLoss, message)
         }
         None => stateless(State::None),
     }

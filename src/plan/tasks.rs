@@ -233,6 +233,9 @@ impl<'a> Board<'a> {
 
     fn remove(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
         let live = subject.live.filter(|live| live.deleting_since().is_none())?;
+        if let Some(record) = record::moved_on(self.world, subject) {
+            return Some(record);
+        }
         let stage = remove::stage(subject);
         let path = match &stage {
             Stage::Stoppable => {

@@ -1,7 +1,6 @@
 //! Git goes wrong in the middle: it cannot be reached for a while, or the branch is reset and comes back.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use flinkops::flink::kind::ObjectKey;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::super::ledger::{Ledger, Reason, Savepoint};
+use super::super::ledger::{ANNOTATION_OPERATION, Ledger, Reason, Savepoint};
 use super::super::outcome::{Action, BlockedBy, State};
 use super::super::step;
 use super::super::write::Write;
@@ -62,6 +62,31 @@ fn s18_a_renamed_job_is_stopped_recorded_and_deleted_before_its_new_self_starts_
     assert!(scene.of("new").next.is_empty(), "noted once");
     scene.live.units.remove(&key(APP, "new"));
     assert_eq!(blocked_by(&scene, "new"), Some(BlockedBy::Consent), "deleted by someone, after it ran");
+}
+
+#[test]
+fn s18_a_rename_taken_back_in_the_middle_runs_neither_side_by_side_nor_from_a_savepoint_of_before() {
+    let mut scene = stop_with(renamed(Some("old")), "old", "s3://b/sp/9");
+    remember(&mut scene);
+    scene.live.units.remove(&key(APP, "old"));
+    let Write::Create { object } = &scene.of("new").next[0].write else { panic!() };
+    let mark = object["metadata"]["annotations"][ANNOTATION_OPERATION].clone();
+    let scene = scene.running("new", application("a:1")).edit(APP, "new", |object| {
+        object["metadata"]["annotations"][ANNOTATION_OPERATION] = mark;
+    });
+    // The branch is reset before anybody saw the new one run.
+    let mut scene = scene.git("old", application("a:1"), &[]);
+    scene.desired.units.remove(&key(APP, "new"));
+    let blocked = scene.of("old").blocked.expect("the new one has its state");
+    assert_eq!(blocked.by, BlockedBy::Guard);
+    assert!(blocked.message.ends_with("write renamedFrom: new"), "{}", blocked.message);
+    assert_eq!(scene.writes(), ["record new"], "that the savepoint is no end any more");
+    remember(&mut scene);
+    assert_eq!(blocked_by(&scene, "old"), Some(BlockedBy::Guard));
+    assert_eq!(blocked_by(&scene, "new"), Some(BlockedBy::Guard), "until somebody says what is meant");
+    assert!(scene.writes().is_empty());
+    let scene = scene.unit(APP, "old", |unit| unit.consents.renamed_from = Some("new".into()));
+    assert_eq!(scene.writes(), ["patch new"], "it goes back to its old name with its state");
 }
 
 #[test]
