@@ -19,7 +19,7 @@ use crate::cluster::{Cluster, Lease, Patience};
 use crate::daemon::{self, History, Only, Options, Outcome};
 use crate::flink::kind::UnitKey;
 use crate::plan::Plan;
-use crate::report::document::{AgainstKind, PlanDocument};
+use crate::report::document::PlanDocument;
 use crate::report::{self, markdown, text};
 use crate::spec::Desired;
 use crate::spec::desired::Why;
@@ -66,9 +66,10 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     };
     flags.adjust(&mut desired)?;
     let cluster = flags.target.connect(&desired, redactor).await?;
-    let Look { plan, chosen, .. } = flags.target.look(&cluster, &reading, &mut desired, redactor).await?;
-    reading.say(&plan.findings, redactor);
-    flags.show(&plan, redactor)?;
+    let look = flags.target.look(&cluster, &reading, &mut desired, redactor).await?;
+    reading.say(&look.plan.findings, redactor);
+    flags.show(&look, &desired, redactor)?;
+    let Look { plan, chosen, .. } = look;
     let quiet = crate::plan::step(&plan).is_empty() && plan.units.iter().all(|unit| unit.settled);
     let broken = load::has_errors(&plan.findings);
     if quiet {
@@ -111,8 +112,14 @@ impl Flags {
         self.ignore_gate.iter().try_for_each(|name| ignore_gate(desired, name))
     }
 
-    fn show(&self, plan: &Plan, redactor: &Redactor) -> anyhow::Result<()> {
-        let document = PlanDocument::new(plan, AgainstKind::Cluster, &redactor.secrets());
+    /// The plan, and for who is going to be asked what comes of it.
+    fn show(&self, look: &Look, desired: &Desired, redactor: &Redactor) -> anyhow::Result<()> {
+        let secrets = redactor.secrets();
+        let mut document = PlanDocument::new(&look.plan, look.against, &secrets);
+        let forecast = if self.yes { None } else { look.forecast(desired) };
+        if let Some(forecast) = forecast {
+            document = document.with_forecast(&forecast, &look.plan, &secrets);
+        }
         self.output.write(&match self.format {
             Format::Text => text::plan(&document, self.output.width()),
             Format::Json => report::json(&document),

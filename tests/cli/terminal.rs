@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use flinkops::sim::LoggedRequest;
 use rustix::fs::{Mode, OFlags};
@@ -12,13 +12,18 @@ use super::world::{Ran, Repository, World};
 
 /// Runs the program on a terminal at which these keys are pressed; its stderr is what the terminal shows.
 fn at_terminal(world: &World, arguments: &[&str], keys: &str) -> Ran {
+    on_terminal(world.command(arguments), keys, Stdio::piped())
+}
+
+/// The same with any command, whose stdout is the terminal as well unless it is somewhere else.
+pub fn on_terminal(mut command: Command, keys: &str, stdout: impl Into<Option<Stdio>>) -> Ran {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let path = ptsname(&ours, Vec::new()).unwrap();
     let theirs = rustix::fs::open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let mut command = world.command(arguments);
-    command.stdin(theirs.try_clone().unwrap()).stderr(theirs).stdout(Stdio::piped());
+    let stdout = stdout.into().unwrap_or_else(|| theirs.try_clone().unwrap().into());
+    command.stdin(theirs.try_clone().unwrap()).stderr(theirs).stdout(stdout);
     let child = command.spawn().unwrap();
     // The terminal ends with the last process that has it.
     drop(command);
@@ -50,6 +55,8 @@ fn apply_asks_and_takes_yes_for_an_answer() {
         let ran = at_terminal(&world, &["apply", "--timeout", "60s"], keys).expect(0);
         assert!(ran.stderr.contains(QUESTION), "{ran}");
         assert!(ran.stdout.contains("+ a  create"), "the plan is shown first: {ran}");
+        assert!(ran.stdout.contains("1. a: created, started\n"), "and what comes of it: {ran}");
+        assert!(ran.stdout.contains("nothing restarts, no savepoint is taken\n"), "{ran}");
         assert!(world.live("a").is_some());
         let again = at_terminal(&world, &["apply", "--timeout", "60s"], END).expect(0);
         assert!(!again.stderr.contains(QUESTION), "there is nothing to ask: {again}");
@@ -72,6 +79,7 @@ fn yes_leaves_the_question_out() {
     let world = world();
     let ran = at_terminal(&world, &["apply", "--yes", "--timeout", "60s"], END).expect(0);
     assert!(!ran.stderr.contains(QUESTION), "{ran}");
+    assert!(!ran.stdout.contains("Forecast"), "nobody is asked: {ran}");
     assert!(world.live("a").is_some());
 }
 
