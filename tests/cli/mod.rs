@@ -3,6 +3,7 @@
 mod canary;
 mod ci;
 mod cluster;
+mod colour;
 mod concurrency;
 mod dry_run;
 mod files;
