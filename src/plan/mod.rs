@@ -166,13 +166,12 @@ pub fn step(plan: &Plan) -> Vec<Task> {
     }
     tasks.extend(plan.records.iter().cloned());
     tasks.extend(plan.companions.iter().flat_map(|companion| companion.next.iter().cloned()));
-    let under_way: BTreeSet<&UnitKey> = plan.units.iter().filter_map(under_way).collect();
+    let under_way = under_way(plan);
     let mut slots = plan.concurrency.max(1).saturating_sub(under_way.len());
     let mut units: Vec<&UnitPlan> = plan.units.iter().filter(|unit| !unit.next.is_empty()).collect();
     units.sort_by(|a, b| a.wave.cmp(&b.wave).then_with(|| a.key.cmp(&b.key)));
     for unit in units {
-        let starts = unit.action != Action::Keep && unit.suspended_by_us.is_none();
-        if starts && !under_way.contains(&unit.key) {
+        if begins(unit, &under_way) {
             if slots == 0 {
                 continue;
             }
@@ -183,12 +182,20 @@ pub fn step(plan: &Plan) -> Vec<Task> {
     tasks
 }
 
-/// Whose change was made and has not settled yet; one that failed, or never settles, holds no place. Jobs that
+/// Whose changes were made and have not settled yet; one that failed, or never settles, holds no place. Jobs that
 /// are stopped for their session cluster are all one change, the cluster's (S12).
-fn under_way(unit: &UnitPlan) -> Option<&UnitKey> {
-    let settling = unit.action == Action::Keep && unit.health == Health::Progressing && !unit.overdue;
-    let own = (unit.suspended_by_us.is_some() || settling).then_some(&unit.key);
-    unit.suspended_for.as_ref().or(own)
+fn under_way(plan: &Plan) -> BTreeSet<&UnitKey> {
+    fn of(unit: &UnitPlan) -> Option<&UnitKey> {
+        let settling = unit.action == Action::Keep && unit.health == Health::Progressing && !unit.overdue;
+        let own = (unit.suspended_by_us.is_some() || settling).then_some(&unit.key);
+        unit.suspended_for.as_ref().or(own)
+    }
+    plan.units.iter().filter_map(of).collect()
+}
+
+/// Whether a unit wants to begin a change, for which there must be a place.
+fn begins(unit: &UnitPlan, under_way: &BTreeSet<&UnitKey>) -> bool {
+    unit.action != Action::Keep && unit.suspended_by_us.is_none() && !under_way.contains(&unit.key)
 }
 
 fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {

@@ -1,5 +1,7 @@
 //! A forecast as a few sentences, the same for a terminal and for a pull request.
 
+use std::collections::BTreeMap;
+
 use super::document::{ForecastDocument, PlanDocument, UnitForecastDocument};
 use super::text::count;
 use crate::plan::forecast::{End, Ending, What};
@@ -20,8 +22,8 @@ struct Act {
 pub fn sentences(forecast: &ForecastDocument) -> Vec<String> {
     let mut acts: Vec<Act> = Vec::new();
     for step in &forecast.steps {
-        let last = acts.iter_mut().rev().find(|act| act.name == step.on);
-        match last.filter(|_| follows(step.what)) {
+        let last = follows(step.what).then(|| acts.iter_mut().rev().find(|act| act.name == step.on));
+        match last.flatten() {
             Some(act) => act.whats.push(step.what),
             None => {
                 acts.push(Act { name: step.on.clone(), second: step.second, whats: vec![step.what] });
@@ -63,11 +65,13 @@ pub fn totals(forecast: &ForecastDocument) -> String {
         (units, restarts) if units == restarts => format!("{units} units restart, once each"),
         (units, restarts) => format!("{} restart, {restarts} times in all", count(units, "unit")),
     };
-    match summary.savepoints {
-        0 => format!("{restarts}, no savepoint is taken"),
-        1 => format!("{restarts}, 1 savepoint is taken"),
-        savepoints => format!("{restarts}, {savepoints} savepoints are taken"),
-    }
+    let savepoints = match summary.savepoints {
+        0 => "no savepoint is taken".to_owned(),
+        1 => "1 savepoint is taken".to_owned(),
+        savepoints => format!("{savepoints} savepoints are taken"),
+    };
+    let so_far = if forecast.end == End::Cut { "up to where the forecast was cut, " } else { "" };
+    format!("{so_far}{restarts}, {savepoints}")
 }
 
 /// The forecast, where it has something to tell.
@@ -77,18 +81,19 @@ pub fn told(document: &PlanDocument) -> Option<&ForecastDocument> {
 
 /// What is left in the end that the plan itself does not say: it shows what is blocked from the beginning.
 pub fn left(document: &PlanDocument, forecast: &ForecastDocument) -> Vec<String> {
-    let known = |told: &UnitForecastDocument| {
-        let blocked =
-            document.units.iter().find(|unit| unit.id == told.id).and_then(|unit| unit.blocked.as_ref());
-        blocked.is_some_and(|blocked| blocked.message == told.message)
-    };
+    let blocked: BTreeMap<&str, &str> = document
+        .units
+        .iter()
+        .filter_map(|unit| Some((unit.id.as_str(), unit.blocked.as_ref()?.message.as_str())))
+        .collect();
+    let known = |told: &UnitForecastDocument| blocked.get(told.id.as_str()) == Some(&told.message.as_str());
     let units = forecast.units.iter().filter(|unit| matches!(unit.ends, Ending::Blocked | Ending::Failed));
     let mut left: Vec<String> = units
         .filter(|unit| !known(unit))
         .map(|unit| format!("{} does not settle: {}", unit.id, unit.message))
         .collect();
     if forecast.end == End::Cut {
-        left.push("it goes on for longer than was looked ahead".to_owned());
+        left.push("the forecast is cut: it goes on for longer than was looked ahead".to_owned());
     }
     left
 }

@@ -1,7 +1,8 @@
 //! Somebody's cluster, taken up as it was read, with the operator's model at work in it: synchronous, in a
 //! time of its own, and gone with the value. The one place here that speaks the planner's language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,8 +45,9 @@ impl Rehearsal {
         store.hold(objects.map(LiveObject::shared));
         let operator = Operator::rehearsing(mode);
         operator.configure(defaults);
-        let mut agenda = Agenda::new(store.clone(), operator.clone()).taking_up();
-        for (key, _) in live.units.iter().filter(|(key, object)| !is_at_rest(key, object)) {
+        let agenda = Agenda::new(store.clone(), operator.clone()).taking_up();
+        let mut agenda = agenda.leaving_alone(is_at_rest);
+        for (key, _) in live.units.iter().filter(|(_, object)| !is_at_rest(&object.shared())) {
             agenda.schedule(&key.into(), now);
         }
         // Before the first write: what was refused is the spec as it was read.
@@ -54,14 +56,16 @@ impl Rehearsal {
         Self { live: live.clone(), store, operator, agenda, hand, seen, started: None }
     }
 
-    /// Reads what changed; answers whether a plan can see any of it.
-    fn read(&mut self) -> bool {
+    /// Reads what changed; answers with what a plan can see of it.
+    fn read(&mut self) -> BTreeSet<ObjectKey> {
         let changes = self.store.changes_since(self.seen).unwrap_or_default();
-        let mut seen = false;
+        let mut seen = BTreeSet::new();
         for change in changes {
             self.seen = change.version;
             let after = self.store.get(&change.key).map(LiveObject::from);
-            seen |= self.take_in(&change.key, after);
+            if self.take_in(&change.key, after) {
+                seen.insert(change.key);
+            }
         }
         seen
     }
@@ -155,17 +159,18 @@ impl Model for Rehearsal {
         result
     }
 
-    fn advance(&mut self, until: Timestamp) -> bool {
+    fn advance(&mut self, until: Timestamp) -> BTreeSet<ObjectKey> {
         loop {
             self.agenda.catch_up();
             self.tend_deployments();
-            if self.read() {
-                return true;
+            let changed = self.read();
+            if !changed.is_empty() {
+                return changed;
             }
             let next = self.agenda.next().into_iter().chain(self.started).min();
             let Some(next) = next.filter(|next| *next <= until) else {
                 self.hand.turn_to(until);
-                return false;
+                return changed;
             };
             self.hand.turn_to(next);
         }
@@ -207,7 +212,9 @@ fn mode(live: &Live) -> OperatorMode {
 }
 
 /// Whether the operator has nothing to do about it.
-fn is_at_rest(key: &UnitKey, object: &LiveObject) -> bool {
+fn is_at_rest(object: &Arc<Value>) -> bool {
+    let object = LiveObject::from(object.clone());
+    let Some(key) = object.unit_key() else { return false };
     let status = object.operator_status();
     let verdict = judge(Role::of(key.kind, object.spec()), object.generation(), object.spec(), status);
     object.deleting_since().is_none()

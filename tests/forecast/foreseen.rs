@@ -1,9 +1,10 @@
 //! A forecast, and the writes in it as the loop would tell them.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use flinkops::daemon::{Event, Progress};
-use flinkops::flink::kind::UnitKey;
+use flinkops::flink::kind::{ObjectKey, UnitKey};
 use flinkops::plan::Live;
 use flinkops::plan::forecast::{Forecast, Model, What, forecast};
 use flinkops::plan::write::Task;
@@ -62,7 +63,7 @@ impl Model for Recording {
         self.model.perform(task).inspect(|()| self.log.add(task))
     }
 
-    fn advance(&mut self, until: Timestamp) -> bool {
+    fn advance(&mut self, until: Timestamp) -> BTreeSet<ObjectKey> {
         self.model.advance(until)
     }
 

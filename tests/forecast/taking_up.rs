@@ -73,7 +73,7 @@ async fn what_a_real_operator_left_settled_stays_as_it_is() {
 fn in_a_rehearsal_of_it_nothing_happens_either() {
     let now: Timestamp = "2026-11-21T06:00:00Z".parse().unwrap();
     let mut rehearsal = Rehearsal::new(&live(&observed()), &BTreeMap::new(), now);
-    assert!(!rehearsal.advance(now + SignedDuration::from_hours(1)));
+    assert!(rehearsal.advance(now + SignedDuration::from_hours(1)).is_empty());
     assert_eq!(rehearsal.now(), now + SignedDuration::from_hours(1));
     assert!(rehearsal.deeds().is_empty());
 }

@@ -68,14 +68,15 @@ impl Account {
         self.units.entry(unit.clone()).or_default()
     }
 
-    /// Notes what a plan shows: what settled, failed or went, and who waits for whom.
-    pub fn observe(&mut self, plan: &Plan, live: &Live, now: Timestamp) {
+    /// Notes what a plan shows: what settled, failed or went, and who waits for whom; `among` are the units that
+    /// it is about, where that is not all.
+    pub fn observe(&mut self, plan: &Plan, live: &Live, among: Option<&BTreeSet<UnitKey>>, now: Timestamp) {
         let first = self.units.is_empty();
         for unit in &plan.units {
             self.observe_unit(unit, plan, live, now, first);
         }
-        let gone: Vec<UnitKey> =
-            self.live.iter().filter(|key| !live.units.contains_key(*key)).cloned().collect();
+        let was_live = |key: &&UnitKey| self.live.contains(*key) && !live.units.contains_key(*key);
+        let gone: Vec<UnitKey> = among.unwrap_or(&self.live).iter().filter(was_live).cloned().collect();
         for key in gone {
             self.add(now, (&key).into(), Some(&key), What::Gone, "");
             self.tally(&key).touched = true;

@@ -1,8 +1,9 @@
 //! The forecast: the planner run on a model of the operator until nothing is left to do.
 //!
 //! What a plan says it would do is worth as much as the same decisions made again and again against what
-//! comes of them. Here they are: plan, step, hand the writes to a [`Model`], let its time pass, read it
-//! back. What happens is written down as data; nothing is decided here.
+//! comes of them. Here they are ([`course`]): plan, step, hand the writes to a [`Model`], let its time pass, read
+//! it back. What happens is written down as data ([`account`]); nothing is decided here. Only what a change is
+//! about is looked at ([`concern`]), and of that only what has changed since ([`part`]).
 
 use std::collections::BTreeSet;
 
@@ -10,23 +11,25 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::outcome::{Action, Blocked, Plan};
+use super::Live;
+use super::outcome::{Action, CompanionPlan, Plan, UnitPlan};
 use super::write::Task;
-use super::{Live, observe, observe_once, plan, step};
 use crate::flink::health::Health;
 use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::spec::Desired;
 
 mod account;
 mod concern;
+mod course;
+mod part;
 
-use account::Account;
 pub use concern::concern;
+use course::Course;
 
 /// Nothing that happens by itself takes longer than this to show.
 const QUIET: SignedDuration = SignedDuration::from_mins(10);
 /// So many units are planned for, all rounds together, before the forecast is cut short.
-const EFFORT: usize = 50_000;
+const EFFORT: usize = 2_000_000;
 
 /// A cluster that does what is asked of it, as an operator would, in a time of its own.
 pub trait Model {
@@ -36,8 +39,8 @@ pub trait Model {
     fn live(&mut self) -> &mut Live;
     /// Performs a write; the error is the API server's refusal.
     fn perform(&mut self, task: &Task) -> Result<(), String>;
-    /// Lets time pass until something changes that a plan can see, or until then; answers whether it did.
-    fn advance(&mut self, until: Timestamp) -> bool;
+    /// Lets time pass until something changes that a plan can see, or until then; answers with what did.
+    fn advance(&mut self, until: Timestamp) -> BTreeSet<ObjectKey>;
     /// What Flink did since the last call: only the `Job…`, `Cluster…` and `Savepoint…` of [`What`].
     fn deeds(&mut self) -> Vec<(UnitKey, What)>;
 }
@@ -172,81 +175,18 @@ pub struct Forecast {
 ///
 /// `narrow` reduces each plan to the units that are meant; without any restriction it gives the plan back.
 pub fn forecast(desired: &Desired, model: &mut dyn Model, narrow: &dyn Fn(Plan) -> Plan) -> Forecast {
-    look_ahead(desired, model, narrow, EFFORT)
+    Course::begin(desired, model, narrow, EFFORT).run()
 }
 
-fn look_ahead(
-    desired: &Desired,
-    model: &mut dyn Model,
-    narrow: &dyn Fn(Plan) -> Plan,
-    mut effort: usize,
-) -> Forecast {
-    let begun = model.now();
-    let mut account = Account::beginning(begun);
-    let mut refused: BTreeSet<ObjectKey> = BTreeSet::new();
-    let mut idle_since = begun;
-    loop {
-        let now = model.now();
-        let live = model.live();
-        live.since = observe(&live.since, live, now);
-        let plan = narrow(plan(desired, live, now));
-        account.observe(&plan, live, now);
-        effort = effort.saturating_sub(plan.units.len().max(1));
-        let mut tasks = step(&plan);
-        tasks.retain(|task| !refused.contains(&task.write.key()));
-        if !tasks.is_empty() && effort > 0 {
-            idle_since = now;
-            refused.extend(perform(&tasks, model, &mut account));
-            continue;
-        }
-        let end = match () {
-            () if effort == 0 => End::Cut,
-            () if is_done(&plan) => End::Settled,
-            () if now.duration_since(idle_since) <= patience(desired)
-                && goes_on(&plan, model, &mut account) =>
-            {
-                continue;
-            }
-            () => End::Blocked,
-        };
-        // The model's times of day mean nothing to anybody: in words everything has been so for ever.
-        let live = model.live();
-        live.since = observe_once(live);
-        let timeless = narrow(super::plan(desired, live, now));
-        return account.close(&plan, &timeless, end);
-    }
-}
-
-/// Performs writes in order up to the first that is refused, and answers with that one's object.
-fn perform(tasks: &[Task], model: &mut dyn Model, account: &mut Account) -> Option<ObjectKey> {
-    tasks.iter().find_map(|task| {
-        let now = model.now();
-        let last = |live: &Live| live.ledgers.get(task.unit.as_ref()?)?.last_savepoint().cloned();
-        let before = last(model.live());
-        let result = model.perform(task);
-        let after = last(model.live());
-        account.wrote(task, &result, after.is_some() && after != before, now);
-        result.err().map(|_| task.write.key())
-    })
-}
-
-/// Lets time pass; answers whether another plan may say something new.
-fn goes_on(plan: &Plan, model: &mut dyn Model, account: &mut Account) -> bool {
-    let until = plan.wake.unwrap_or(model.now() + QUIET);
-    let happened = model.advance(until);
-    let now = model.now();
-    for (unit, what) in model.deeds() {
-        account.did(&unit, what, now);
-    }
-    happened || plan.wake.is_some()
-}
-
-/// Whether nothing is left to do.
+/// Whether nothing is left to do but to note that it is done.
 fn is_done(plan: &Plan) -> bool {
-    let quiet = |action, blocked: &Option<Blocked>| action == Action::Keep && blocked.is_none();
-    plan.records.is_empty()
-        && plan.companions.iter().all(|it| quiet(it.action, &it.blocked) && it.ready)
-        && plan.units.iter().all(|it| quiet(it.action, &it.blocked) && it.next.is_empty() && it.settled)
+    let quiet = |it: &CompanionPlan| it.action == Action::Keep && it.blocked.is_none() && it.ready;
+    plan.companions.iter().all(quiet) && plan.units.iter().all(is_quiet)
+}
+
+/// Whether a unit is where Git wants it, and nothing is left to do about it.
+fn is_quiet(unit: &UnitPlan) -> bool {
+    unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty() && unit.settled
 }
 
 /// For how long things may go on without leading to another write: longer than any deadline of the policy.

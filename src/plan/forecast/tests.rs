@@ -94,7 +94,7 @@ impl Model for Simple {
         Ok(())
     }
 
-    fn advance(&mut self, until: Timestamp) -> bool {
+    fn advance(&mut self, until: Timestamp) -> BTreeSet<ObjectKey> {
         self.moves += 1;
         let stirred = std::mem::take(&mut self.stirred);
         let happens = match self.temper {
@@ -108,7 +108,9 @@ impl Model for Simple {
             }
         }
         self.now = if happens { until.min(self.now + PACE) } else { until };
-        happens
+        let changed =
+            if happens { self.live.units.keys().map(ObjectKey::from).collect() } else { BTreeSet::new() };
+        changed
     }
 
     fn deeds(&mut self) -> Vec<(UnitKey, What)> {
@@ -187,10 +189,26 @@ fn a_refused_write_is_told_with_its_words_and_not_tried_again() {
 #[test]
 fn a_forecast_too_long_to_be_made_says_that_it_is_cut() {
     let scene = upgrades();
-    let forecast = look_ahead(&scene.desired, &mut Simple::new(&scene, Temper::Obliging), &|plan| plan, 6);
+    let mut model = Simple::new(&scene, Temper::Obliging);
+    let forecast = Course::begin(&scene.desired, &mut model, &|plan| plan, 6).run();
     assert_eq!(forecast.end, End::Cut);
     let ends: Vec<Ending> = forecast.units.iter().map(|unit| unit.ends).collect();
     assert_eq!(ends, [Ending::UnderWay, Ending::UnderWay], "{:?}", forecast.steps);
+}
+
+#[test]
+fn what_is_planned_for_grows_with_the_number_of_changes_and_not_with_its_square() {
+    for units in [10, 40, 160] {
+        let mut scene = Scene::new();
+        for unit in 0..units {
+            let name = format!("unit-{unit}");
+            scene = scene.running(&name, application("a:1")).git(&name, application("a:2"), &[]);
+        }
+        let mut model = Simple::new(&scene, Temper::Obliging);
+        let forecast = Course::begin(&scene.desired, &mut model, &|plan| plan, 12 * units).run();
+        assert_eq!(forecast.end, End::Settled, "{units} units");
+        assert_eq!(forecast.units.iter().map(|unit| unit.restarts).sum::<usize>(), units);
+    }
 }
 
 #[test]

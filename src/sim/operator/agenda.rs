@@ -24,19 +24,27 @@ pub struct Agenda {
     seen: u64,
     /// What was taken up where its status says it stands; `None` where nothing is.
     met: Option<BTreeSet<UnitKey>>,
+    /// Whether an object need not be looked at again until it, or its cluster, changes.
+    rests: fn(&Arc<Value>) -> bool,
 }
 
 impl Agenda {
     /// An agenda with nothing on it, for a store as it is now.
     pub fn new(store: Store, operator: Operator) -> Self {
         let seen = store.version();
-        Self { store, operator, due: BTreeMap::new(), seen, met: None }
+        Self { store, operator, due: BTreeMap::new(), seen, met: None, rests: |_| false }
     }
 
     /// Has every resource taken up where its status says it stands, when it is first looked at.
     #[must_use]
     pub fn taking_up(self) -> Self {
         Self { met: Some(BTreeSet::new()), ..self }
+    }
+
+    /// Leaves alone what rests, for a model in which nothing happens by itself.
+    #[must_use]
+    pub fn leaving_alone(self, rests: fn(&Arc<Value>) -> bool) -> Self {
+        Self { rests, ..self }
     }
 
     /// Works until it is dropped.
@@ -164,7 +172,8 @@ impl Agenda {
             self.meet(&object);
             let tick = self.tick(&object, now);
             tick.effects.into_iter().for_each(|effect| self.perform(effect));
-            if let Some(at) = tick.due {
+            let rests = || self.store.get(&key).is_some_and(|object| (self.rests)(&object));
+            if let Some(at) = tick.due.filter(|_| !rests()) {
                 self.schedule(&key, at.max(now + std::time::Duration::from_millis(1)));
             }
         }
