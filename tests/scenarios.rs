@@ -9,6 +9,7 @@
 //!   over that (merge patch; `status: null` is no status, `x-labels: none` takes the labels of flinkops off);
 //! - its ledger says that this spec and Git's labels and annotations were applied last; `x-applied` is laid over the spec for what was, where
 //!   that is something else, `x-ledger` over the ledger (`none`: there is no ledger);
+//! - `x-written: true` marks the object with the hash that the ledger has, as each write of flinkops does;
 //! - an object that is not in Git names its `kind`, and stands there whole;
 //! - the namespace is marked as this repository's, unless a marker is among the objects;
 //! - `x-operator: "1.7"` (or `"1.15"`) alone is no object: the cluster serves that operator's schema, and
@@ -24,7 +25,7 @@ use flinkops::cluster::{Scope, gather};
 use flinkops::flink::kind::{Kind, ObjectKey};
 use flinkops::flink::secret::{Seal, Secrets};
 use flinkops::plan::ledger::{
-    LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
+    ANNOTATION_HASH, LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
 };
 use flinkops::plan::live::{LiveObject, Schema};
 use flinkops::plan::write::Task;
@@ -134,6 +135,8 @@ impl<'a> Cluster<'a> {
             self.live.markers.insert(object.namespace().to_owned(), marker);
         } else if let Some(key) = object.unit_key() {
             self.record(&object, document);
+            let ledger = self.live.ledgers.get(&key).filter(|_| document["x-written"] == true);
+            let object = ledger.map_or(object.clone(), |ledger| written(&object, ledger));
             self.live.units.insert(key, object);
         } else {
             self.live.companions.insert(object.object_key(), object);
@@ -218,6 +221,13 @@ impl<'a> Cluster<'a> {
             other => panic!("{:?} {other:#?}", plan.units[0].changes),
         }
     }
+}
+
+/// The object with the mark of what its ledger says was written last.
+fn written(object: &LiveObject, ledger: &Ledger) -> LiveObject {
+    let mut object = object.value().clone();
+    object["metadata"]["annotations"][ANNOTATION_HASH] = json!(ledger.applied[0].hash);
+    LiveObject::new(object)
 }
 
 fn schema(operator: &str) -> Schema {
