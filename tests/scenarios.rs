@@ -25,7 +25,8 @@ use flinkops::cluster::{Scope, gather};
 use flinkops::flink::kind::{Kind, ObjectKey};
 use flinkops::flink::secret::{Seal, Secrets};
 use flinkops::plan::ledger::{
-    ANNOTATION_HASH, LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER, Marker,
+    ANNOTATION_HASH, LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER,
+    Marker,
 };
 use flinkops::plan::live::{LiveObject, Schema};
 use flinkops::plan::write::Task;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
 use super::part::Parts;
-use super::{End, Forecast, Model, QUIET, is_done, patience};
+use super::{End, Forecast, Model, QUIET, is_applied, is_done, patience};
 use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::outcome::{Plan, UnitPlan};
 use crate::plan::write::{Task, Write};
@@ -86,7 +86,13 @@ impl<'a> Course<'a> {
             while let Some(part) = stage.due.pop_first() {
                 self.plan_part(&mut stage, part);
             }
-            let tasks = self.next(&mut stage);
+            let mut tasks = self.next(&mut stage);
+            if tasks.is_empty() && stage.unapplied.is_empty() && !stage.noted {
+                // What is noted of the whole once all of it is applied, though not settled yet.
+                stage.noted = true;
+                tasks = step(&self.plan());
+                tasks = self.allowed(tasks);
+            }
             let now = self.model.now();
             if !tasks.is_empty() {
                 idle_since = now;
@@ -199,8 +205,12 @@ struct Stage {
     waiting: BTreeMap<Turn, usize>,
     /// When a part may change by the mere passing of time.
     wakes: BTreeSet<(Timestamp, usize)>,
-    /// Those with something left to do.
+    /// Those with something left to do or to wait for.
     open: BTreeSet<usize>,
+    /// Those with something left to do.
+    unapplied: BTreeSet<usize>,
+    /// Whether that all is applied was noted.
+    noted: bool,
     /// How many changes are under way.
     under_way: usize,
 }
@@ -209,8 +219,17 @@ impl Stage {
     fn new(desired: &Desired, live: &Live, whole: &Plan) -> Self {
         let parts = Parts::new(desired, live, whole);
         let due = parts.with_something_to_do(whole);
-        let (fresh, open) = (BTreeSet::new(), due.clone());
-        Self { parts, due, fresh, waiting: BTreeMap::new(), wakes: BTreeSet::new(), open, under_way: 0 }
+        Self {
+            parts,
+            open: due.clone(),
+            unapplied: due.clone(),
+            due,
+            fresh: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            noted: false,
+            under_way: 0,
+        }
     }
 
     fn touch(&mut self, objects: impl IntoIterator<Item = ObjectKey>) {
@@ -238,10 +257,13 @@ impl Stage {
         self.wakes.extend(plan.wake.map(|wake| (wake, at)));
         self.under_way += going.len();
         self.fresh.insert(at);
-        if is_done(plan) {
-            self.open.remove(&at);
-        } else {
-            self.open.insert(at);
+        let (done, applied) = (is_done(plan), is_applied(plan));
+        for (parts, is_in) in [(&mut self.open, !done), (&mut self.unapplied, !applied)] {
+            if is_in {
+                parts.insert(at);
+            } else {
+                parts.remove(&at);
+            }
         }
     }
 

@@ -178,15 +178,24 @@ pub fn forecast(desired: &Desired, model: &mut dyn Model, narrow: &dyn Fn(Plan) 
     Course::begin(desired, model, narrow, EFFORT).run()
 }
 
-/// Whether nothing is left to do but to note that it is done.
+/// Whether nothing is left to do or to wait for.
 fn is_done(plan: &Plan) -> bool {
-    let quiet = |it: &CompanionPlan| it.action == Action::Keep && it.blocked.is_none() && it.ready;
-    plan.companions.iter().all(quiet) && plan.units.iter().all(is_quiet)
+    is_applied(plan) && plan.companions.iter().all(|it| it.ready) && plan.units.iter().all(|it| it.settled)
+}
+
+/// Whether nothing is left to do.
+fn is_applied(plan: &Plan) -> bool {
+    let quiet = |it: &CompanionPlan| it.action == Action::Keep && it.blocked.is_none();
+    plan.companions.iter().all(quiet) && plan.units.iter().all(is_kept)
+}
+
+fn is_kept(unit: &UnitPlan) -> bool {
+    unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty()
 }
 
 /// Whether a unit is where Git wants it, and nothing is left to do about it.
 fn is_quiet(unit: &UnitPlan) -> bool {
-    unit.action == Action::Keep && unit.blocked.is_none() && unit.next.is_empty() && unit.settled
+    is_kept(unit) && unit.settled
 }
 
 /// For how long things may go on without leading to another write: longer than any deadline of the policy.
