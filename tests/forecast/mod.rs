@@ -239,7 +239,7 @@ fn begins(action: Action, what: What) -> bool {
 #[tokio::test(start_paused = true)]
 async fn every_scenario_goes_as_foreseen() {
     let mut wrong = Vec::new();
-    for scenario in scenarios::scenarios().into_iter() {
+    for scenario in scenarios::scenarios() {
         wrong.extend(compare(&scenario).await.err());
     }
     assert!(wrong.is_empty(), "{} of them did not:\n{}", wrong.len(), wrong.join("\n\n"));

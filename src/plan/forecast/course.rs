@@ -129,15 +129,17 @@ impl<'a> Course<'a> {
             let turns: BTreeMap<Turn, usize> = turns.map(|(turn, part)| (turn.clone(), *part)).collect();
             // One that has waited is planned for as of now.
             let now = self.model.now();
-            let stale: BTreeSet<usize> = turns
+            let outdated: BTreeSet<usize> = turns
                 .values()
                 .filter(|part| stage.parts.all[**part].planned() != Some(now))
                 .copied()
                 .collect();
-            if stale.is_empty() {
+            if outdated.is_empty() {
                 break turns;
             }
-            stale.into_iter().for_each(|part| self.plan_part(stage, part));
+            for part in outdated {
+                self.plan_part(stage, part);
+            }
         };
         let tasks = stage.tasks(&turns);
         self.allowed(tasks)

@@ -29,7 +29,7 @@ use course::Course;
 /// Nothing that happens by itself takes longer than this to show.
 const QUIET: SignedDuration = SignedDuration::from_mins(10);
 /// So many units are planned for, all rounds together, before the forecast is cut short.
-const EFFORT: usize = 2_000_000;
+const EFFORT: usize = 1_000_000;
 
 /// A cluster that does what is asked of it, as an operator would, in a time of its own.
 pub trait Model {

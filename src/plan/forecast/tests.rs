@@ -108,9 +108,11 @@ impl Model for Simple {
             }
         }
         self.now = if happens { until.min(self.now + PACE) } else { until };
-        let changed =
-            if happens { self.live.units.keys().map(ObjectKey::from).collect() } else { BTreeSet::new() };
-        changed
+        match self.temper {
+            Temper::Restless => self.live.units.keys().map(ObjectKey::from).collect(),
+            _ if happens => stirred.iter().map(ObjectKey::from).collect(),
+            _ => BTreeSet::new(),
+        }
     }
 
     fn deeds(&mut self) -> Vec<(UnitKey, What)> {
