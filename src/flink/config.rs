@@ -46,6 +46,19 @@ fn collect(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
     }
 }
 
+/// How a nested configuration spells a flat key: the segments that lead to it.
+pub fn spelling(configuration: &Value, key: &str) -> Option<Vec<String>> {
+    let map = configuration.as_object()?;
+    if map.get(key).is_some_and(|value| !value.is_object()) {
+        return Some(vec![key.to_owned()]);
+    }
+    key.match_indices('.').find_map(|(dot, _)| {
+        let mut path = spelling(map.get(&key[..dot])?, &key[dot + 1..])?;
+        path.insert(0, key[..dot].to_owned());
+        Some(path)
+    })
+}
+
 /// What Java's `JsonNode.asText` makes of a value that went through the API server: nothing of a list or a
 /// map within a list.
 fn text(value: &Value) -> String {
@@ -134,6 +147,14 @@ mod tests {
         ] {
             assert_eq!(flatten(&json!({"k": number}))["k"], text, "{number}");
         }
+    }
+
+    #[test]
+    fn nested_spellings_are_found() {
+        let configuration = json!({"a": {"b.c": {"d": 1}}, "e.f": 2});
+        assert_eq!(spelling(&configuration, "a.b.c.d").unwrap(), ["a", "b.c", "d"]);
+        assert_eq!(spelling(&configuration, "e.f").unwrap(), ["e.f"]);
+        assert_eq!(spelling(&configuration, "a.b"), None);
     }
 
     #[test]

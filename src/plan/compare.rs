@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::cause::{self, Record};
 use super::effect::{Effect, Effects};
 use super::element::{Element, elements};
+use super::ignored::is_ignored_at;
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, Ledger, MANAGER};
 use super::live::LiveObject;
 use super::operation::Operation;
@@ -201,9 +202,4 @@ fn together(mut changes: Vec<Change>) -> Vec<Change> {
         same
     });
     changes
-}
-
-/// Whether policy leaves a field to someone else (S5), by its names or by its pointer.
-pub fn is_ignored_at(unit: &Unit, place: &Place<'_>) -> bool {
-    [&place.path, &place.pointer].iter().any(|path| unit.policy.ignores(&unit.key.name, path))
 }

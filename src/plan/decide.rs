@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::consent::Consent;
 use super::failure;
+use super::ignored;
 use super::ledger::{Ledger, Savepoint};
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Cause, Change, Effect, FieldEffect, State};
@@ -230,6 +231,7 @@ fn recreate(world: World<'_>, subject: &Subject<'_>) -> Decision {
     let mut decision = remove::stop(world, subject, Consent::StateLoss.given(subject));
     decision.action = Action::Recreate;
     decision.effect = Effect::Recreate;
+    let decision = ignored::carry_over(world, subject, decision);
     decision.needs(Consent::Recreate, subject, message)
 }
 

@@ -172,6 +172,10 @@ pub struct Ledger {
     /// The consents of the job's own file that were used, by field (S21).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub consents: BTreeMap<String, ConsentFor>,
+    /// What others made of the fields that policy leaves to them, while the unit is deleted to be created
+    /// again (S5): values by path, null for a field they removed. None of them is secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, Value>,
     /// Why nothing is tried again for the time being (S23).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,

@@ -5,7 +5,7 @@
 //! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
 //!
 //! ```text
-//! subject   one unit seen from both sides        compare, element, effect, cause, owner, schema
+//! subject   one unit seen from both sides        compare, element, effect, cause, owner, ignored, schema
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, consent, guard
 //! gate      who waits for whom                   companion
 //! failure   an upgrade that does not work out
@@ -37,6 +37,7 @@ mod failure;
 mod fleet;
 mod gate;
 mod guard;
+mod ignored;
 mod owner;
 mod patch;
 mod recall;

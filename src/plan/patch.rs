@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::compare::{is_ignored_at, own_labels};
+use super::compare::own_labels;
+use super::ignored;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, ANNOTATION_REVISION, ANNOTATION_SOURCE};
 use super::live::LiveObject;
 use super::operation::Operation;
 use super::outcome::Change;
 use super::write::Write;
-use crate::flink::canonical::{CONFIGURATION, differences, escape, leaves, unescape};
-use crate::flink::list;
-use crate::flink::place::locate;
+use crate::flink::canonical::{CONFIGURATION, escape, unescape};
+use crate::flink::config::spelling;
 use crate::spec::{Desired, Unit};
 
 /// A merge patch under construction.
@@ -52,7 +52,7 @@ impl Patch {
             } else {
                 let (path, mut value) = raw(&unit.manifest, &change.path);
                 if value.is_array() {
-                    keep_ignored(unit, live, &path, &mut value);
+                    ignored::keep(unit, live, &path, &mut value);
                 }
                 self.set(&path, value)
             };
@@ -147,65 +147,6 @@ fn raw(manifest: &Value, path: &str) -> (String, Value) {
     (walked, at.clone())
 }
 
-/// Puts what is left to others within a list (S5) as it is in the cluster.
-fn keep_ignored(unit: &Unit, live: &LiveObject, list: &str, value: &mut Value) {
-    if unit.policy.ignore.is_empty() {
-        return;
-    }
-    let (before, after) = (leaves(live.spec()), leaves(unit.spec()));
-    for (path, ..) in differences(&before, &after) {
-        let place = locate(live.value(), &unit.manifest, path);
-        let within = place.path.strip_prefix(list).and_then(|rest| rest.strip_prefix('/'));
-        if let (Some(within), true) = (within, is_ignored_at(unit, &place)) {
-            let segments: Vec<String> = within.split('/').map(unescape).collect();
-            let list = list.rsplit('/').next().unwrap_or_default();
-            put_named(value, list, &segments, place.left);
-        }
-    }
-}
-
-/// Sets or removes what names lead to; a list's entry goes by its own name.
-fn put_named(at: &mut Value, list: &str, segments: &[String], value: Option<&Value>) {
-    let Some((segment, rest)) = segments.split_first() else { return };
-    match at {
-        Value::Array(entries) => {
-            let index =
-                list::names(list, entries).and_then(|names| names.iter().position(|it| it == segment));
-            match (index, value) {
-                (Some(index), _) if !rest.is_empty() => put_named(&mut entries[index], "", rest, value),
-                (Some(index), Some(value)) => entries[index] = value.clone(),
-                (Some(index), None) => {
-                    entries.remove(index);
-                }
-                (None, Some(value)) if rest.is_empty() => entries.push(value.clone()),
-                (None, _) => {}
-            }
-        }
-        Value::Object(map) if rest.is_empty() => {
-            map.remove(segment);
-            map.extend(value.map(|value| (segment.clone(), value.clone())));
-        }
-        Value::Object(map) => {
-            let below = map.entry(segment.clone()).or_insert_with(|| json!({}));
-            put_named(below, segment, rest, value);
-        }
-        _ => {}
-    }
-}
-
-/// How a nested configuration spells a flat key: the segments that lead to it.
-fn spelling(configuration: &Value, key: &str) -> Option<Vec<String>> {
-    let map = configuration.as_object()?;
-    if map.get(key).is_some_and(|value| !value.is_object()) {
-        return Some(vec![key.to_owned()]);
-    }
-    key.match_indices('.').find_map(|(dot, _)| {
-        let mut path = spelling(map.get(&key[..dot])?, &key[dot + 1..])?;
-        path.insert(0, key[..dot].to_owned());
-        Some(path)
-    })
-}
-
 fn put(object: &mut Value, segments: &[String], value: Value) {
     let Some((segment, rest)) = segments.split_first() else {
         *object = value;
@@ -236,28 +177,5 @@ mod tests {
         for path in ["/spec/containers", "/spec/containers/0/env/0", "/spec/containers/4"] {
             assert_eq!(raw(&manifest, path), whole, "{path}");
         }
-    }
-
-    #[test]
-    fn s5_names_lead_into_lists() {
-        let mut value =
-            json!([{"name": "c", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}]);
-        let mut put = |path: &str, to: Option<Value>| {
-            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
-            put_named(&mut value, "containers", &segments, to.as_ref());
-        };
-        put("c/env/B/value", Some(json!("3")));
-        put("c/env/A", None);
-        put("c/env/N", Some(json!({"name": "N"})));
-        put("other/env/X/value", Some(json!("lost")));
-        assert_eq!(value, json!([{"name": "c", "env": [{"name": "B", "value": "3"}, {"name": "N"}]}]));
-    }
-
-    #[test]
-    fn nested_spellings_are_found() {
-        let configuration = json!({"a": {"b.c": {"d": 1}}, "e.f": 2});
-        assert_eq!(spelling(&configuration, "a.b.c.d").unwrap(), ["a", "b.c", "d"]);
-        assert_eq!(spelling(&configuration, "e.f").unwrap(), ["e.f"]);
-        assert_eq!(spelling(&configuration, "a.b"), None);
     }
 }

@@ -6,6 +6,7 @@ use super::compare::field_hashes;
 use super::consent::{self, Consent};
 use super::failure::{self, Return};
 use super::gate;
+use super::ignored;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
 use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
@@ -23,6 +24,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     subject.unit?;
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     live.uid().clone_into(&mut ledger.uid);
+    ledger.others.clear();
     ledger.depends_on =
         gate::edges(subject).into_iter().map(|(on, _)| on.to_string()).collect::<BTreeSet<_>>();
     if ledger.applied.first().is_none_or(|applied| applied.hash != subject.hash) {
@@ -111,6 +113,7 @@ pub fn moved_on(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let known = world.live.ledgers.get(&old).filter(|_| !world.live.units.contains_key(&old))?;
     let mut ledger = known.clone();
     ledger.clear_final();
+    ledger.others.clear();
     let object = ledger.to_config_map(&world.desired.repository, &world.desired.environment, &old);
     (ledger != *known).then(|| Task {
         unit: Some(subject.key.clone()),
@@ -194,6 +197,7 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     ledger.uid.clear();
     ledger.held = None;
+    ledger.others = ignored::luggage(world, subject);
     let stuck = matches!(remove::stage(subject), Stage::Stuck(_)) && subject.unit.is_none();
     if let (Some(reason), Some(live), true) = (remove::consent(world, subject).0, subject.live, stuck) {
         ledger.consent = Some(UsedConsent { uid: live.uid().to_owned(), reason: reason.clone() });

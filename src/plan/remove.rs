@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::consent::Consent;
 use super::guard;
+use super::ignored;
 use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
@@ -78,7 +79,7 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     let (consent, used_up) = consent(world, subject);
     let why = rename::after(world, &subject.key).next();
     let why = why.map_or_else(|| "left Git".into(), |unit| format!("is called {} now", unit.key.name));
-    let mut decision = stop(world, subject, consent).because(why);
+    let mut decision = ignored::carry_over(world, subject, stop(world, subject, consent).because(why));
     decision.blocked = hangs(world, subject).or(decision.blocked);
     if used_up {
         decision = decision.because(

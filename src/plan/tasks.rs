@@ -11,6 +11,7 @@ use super::failure::{self, Return, Way};
 use super::fleet::Fleet;
 use super::gate::{self, Gate};
 use super::guard;
+use super::ignored;
 use super::ledger::ANNOTATION_REVISION;
 use super::live::LiveObject;
 use super::operation::{NONCE, Operation, PATH, Purpose};
@@ -120,6 +121,11 @@ impl<'a> Board<'a> {
             patch::set(&mut object, "/spec/job/initialSavepointPath", json!(savepoint.path));
             patch::mark(&mut object, &operation);
             message = format!("creates from savepoint {}", savepoint.path);
+        }
+        let others = ignored::inherited(self.world, subject);
+        if !others.is_empty() {
+            ignored::restore(&mut object, &others);
+            message = format!("{message}, with {} as others left it", ignored::names(&others));
         }
         task(subject, Write::Create { object }, "Creating", message)
     }

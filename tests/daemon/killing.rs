@@ -12,8 +12,10 @@ use flinkops::daemon::{Options, Outcome, apply};
 use flinkops::flink::kind::{ObjectKey, UnitKey};
 use flinkops::plan::ledger::{Ledger, Marker};
 use flinkops::plan::live::LiveObject;
+use flinkops::sim::api::store::WriteOptions;
 use flinkops::sim::{LoggedRequest, Phase, Verdict};
 use flinkops::spec::Desired;
+use flinkops::spec::policy::Ignore;
 use flinkops::spec::source::Revision;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -55,6 +57,9 @@ fn history() -> Vec<Desired> {
         let mut desired = repository(revision, &units);
         for unit in desired.units.values_mut() {
             unit.consents.recreate = Some("it has to".into());
+            let reason = "theirs".to_owned();
+            unit.policy.ignore =
+                vec![Ignore { path: format!("/spec/flinkConfiguration/{THEIRS}"), reason, name: None }];
         }
         with_config_map(desired, "ingest", "queries", revision)
     };
@@ -94,6 +99,9 @@ fn history() -> Vec<Desired> {
         ),
     ]
 }
+
+/// An option that is left to others.
+const THEIRS: &str = "kubernetes.operator.savepoint.history.max.count";
 
 /// What must be the same at the end: specs, restored jobs, what is written down, companions.
 fn end_state(world: &World) -> Value {
@@ -217,6 +225,20 @@ pub async fn live_through(
     writes.load(Ordering::SeqCst)
 }
 
+/// After the first revision others change a field that is left to them: it is so at the end, although its unit is
+/// created anew (S5).
+fn others_edit_once() -> impl FnMut(&World) -> bool {
+    let edit = |object: &mut Value| object["spec"]["flinkConfiguration"][THEIRS] = json!("7");
+    let mut done = false;
+    move |world| {
+        if !std::mem::replace(&mut done, true) {
+            let moved = (&deployment("moved")).into();
+            world.sim.store().edit(&moved, &WriteOptions::by("others"), edit).expect("it is there");
+        }
+        false
+    }
+}
+
 /// No job ever counts less than it did, be it deleted in between.
 fn keep_count<'a>(
     world: &World,
@@ -241,14 +263,14 @@ fn is_ours(request: &LoggedRequest) -> bool {
 async fn killed_anywhere(part: usize) {
     let undisturbed = World::new();
     let history: Vec<_> = history().into_iter().map(|desired| (desired, true)).collect();
-    let writes = live_through(&undisturbed, &history, None, &mut |_| false).await;
+    let writes = live_through(&undisturbed, &history, None, &mut others_edit_once()).await;
     let end = end_state(&undisturbed);
     assert!(writes > 50, "the history holds every kind of action: {writes}");
     let phases = [Phase::Before, Phase::After];
     let deaths = (1..=writes).flat_map(|write| phases.map(|phase| Death { write, phase }));
     for death in deaths.skip(part).step_by(PARTS) {
         let world = World::new();
-        live_through(&world, &history, Some(death), &mut |_| false).await;
+        live_through(&world, &history, Some(death), &mut others_edit_once()).await;
         let found = end_state(&world);
         assert!(found == end, "{death:?}:\n{}\n{}", diff(&end, &found), world.progress.text());
     }

@@ -59,6 +59,32 @@ fn manifests() -> Vec<Value> {
     texts.flat_map(documents).collect()
 }
 
+/// The same with one of `deploy/components/`, whose patches are lists of JSON patch operations by target.
+fn with_component(name: &str) -> Vec<Value> {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/components").join(name).join("kustomization.yaml");
+    let component: Value =
+        serde_yaml::from_str(&std::fs::read_to_string(file).expect("a file")).expect("YAML");
+    let mut manifests = manifests();
+    for patch in component["patches"].as_array().expect("patches") {
+        let (kind, name) = (&patch["target"]["kind"], &patch["target"]["name"]);
+        let target =
+            |manifest: &&mut Value| manifest["kind"] == *kind && manifest["metadata"]["name"] == *name;
+        let target =
+            manifests.iter_mut().find(target).unwrap_or_else(|| panic!("no {kind} {name} in deploy/base"));
+        let operations: json_patch::Patch =
+            serde_yaml::from_str(patch["patch"].as_str().expect("operations")).expect("a JSON patch");
+        json_patch::patch(target, &operations).expect("a patch that fits the base");
+    }
+    manifests
+}
+
+fn components() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/components");
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
 fn read<T: DeserializeOwned>(kind: &str, name: &str) -> T {
     let wanted = |manifest: &Value| manifest["kind"] == kind && manifest["metadata"]["name"] == name;
     let found = manifests().into_iter().find(wanted);
@@ -84,7 +110,8 @@ async fn the_api_server_takes_every_manifest_strictly() {
     let Some(cluster) = super::cluster(super::Operator::V1_10).await else { return };
     let namespace = cluster.namespace().await.expect("a namespace");
     let admin = cluster.admin().await.expect("a client");
-    for mut manifest in manifests() {
+    let with_components = components().into_iter().flat_map(|component| with_component(&component));
+    for mut manifest in manifests().into_iter().chain(with_components) {
         for subject in manifest.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
             subject["namespace"] = namespace.as_str().into();
         }
@@ -96,5 +123,23 @@ async fn the_api_server_takes_every_manifest_strictly() {
         let strictly = PatchParams::apply("test").validation_strict().dry_run();
         let answer = objects.patch(name, &strictly, &Patch::Apply(&manifest)).await;
         answer.unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
+    }
+}
+
+#[test]
+fn the_ssh_component_names_the_files_that_its_secret_has() {
+    let manifests = with_component("git-ssh");
+    let deployment = manifests.iter().find(|manifest| manifest["kind"] == "Deployment").expect("the daemon");
+    let pod = &deployment["spec"]["template"]["spec"];
+    let last = |list: &Value| list.as_array().and_then(|list| list.last().cloned()).expect("an entry");
+    let (volume, mount) = (last(&pod["volumes"]), last(&pod["containers"][0]["volumeMounts"]));
+    assert_eq!(volume["name"], mount["name"]);
+    assert_eq!((&volume["secret"]["secretName"], &mount["readOnly"]), (&"flinkops-git".into(), &true.into()));
+    // The group of the container's user may read them: `fsGroup` and 0440.
+    assert_eq!(volume["secret"]["defaultMode"].as_u64(), Some(0o440));
+    let folder = mount["mountPath"].as_str().expect("a path");
+    let args = pod["containers"][0]["args"].as_array().expect("arguments");
+    for argument in [format!("--ssh-key={folder}/ssh-key"), format!("--known-hosts={folder}/known-hosts")] {
+        assert!(args.contains(&argument.as_str().into()), "{argument}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod consent;
 mod dice;
+mod ignored;
 mod properties;
 mod recall;
 mod rename;
