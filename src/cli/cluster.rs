@@ -11,7 +11,7 @@ use super::load::{self, Reading, readable};
 use super::only::{self, Chosen};
 use super::redact::Redactor;
 use super::snapshot;
-use crate::cluster::{Cluster, ClusterError, Listed, Scope};
+use crate::cluster::{Cluster, ClusterError, FlinkRest, Listed, Scope};
 use crate::plan::forecast::{self, Forecast};
 use crate::plan::{self, Live, Plan};
 use crate::report::document::AgainstKind;
@@ -29,6 +29,10 @@ pub(super) struct Flags {
     /// The context in it, instead of the environment's or the current one.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// How to ask Flink what runs on a session cluster before it is changed: `proxy`, through the API server, or
+    /// a URL such as `http://{name}-rest.{namespace}:8081`. Without it nobody asks.
+    #[arg(long, value_name = "WAY", env = "FLINKOPS_FLINK_REST")]
+    flink_rest: Option<FlinkRest>,
 }
 
 /// Which repository, which cluster, and which units of both.
@@ -103,6 +107,7 @@ impl Flags {
     ) -> Result<Cluster, ClusterError> {
         let context = self.context.as_deref().or(environment);
         let cluster = Cluster::connect(self.kubeconfig.as_deref(), context).await?;
+        let cluster = cluster.with_flink(self.flink_rest.clone());
         let redactor = redactor.clone();
         cluster.set_mask(Arc::new(move |text| redactor.scrub(text).into_owned()));
         Ok(cluster)
@@ -128,11 +133,11 @@ impl Target {
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
         let listed = cluster.list(&Scope::of(desired)).await?;
-        self.plan(cluster, listed, reading, desired, redactor)
+        self.plan(cluster, listed, reading, desired, redactor).await
     }
 
-    /// Plans from what was just listed.
-    fn plan(
+    /// Plans from what was just listed, and from what Flink says of the clusters that would restart.
+    async fn plan(
         &self,
         cluster: &Cluster,
         listed: Listed,
@@ -141,8 +146,13 @@ impl Target {
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
         let live = listed.within(&Scope::of(desired));
-        let look =
-            self.compare((AgainstKind::Cluster, live, Timestamp::now()), reading, desired, redactor)?;
+        let mut compare =
+            |live| self.compare((AgainstKind::Cluster, live, Timestamp::now()), reading, desired, redactor);
+        let mut look = compare(live)?;
+        look.live.learn_jobs(cluster.ask_flink(plan::restarting(&look.plan).map(|unit| &unit.key)).await);
+        if !look.live.strangers.is_empty() {
+            look = compare(look.live)?;
+        }
         Ok(Look { cluster: Some(cluster.clone()), ..look })
     }
 
@@ -170,6 +180,7 @@ impl Target {
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
         redactor.learn_live(&live);
+        desired.carried.clear();
         live.since = plan::observe_once(&live);
         desired.movement = plan::movement(desired, &live, |new, old| reading.source.descends_from(new, old));
         desired.previous = reading.previous(desired, &live, redactor);
@@ -210,7 +221,7 @@ impl ReadTarget {
         let look = match other {
             Other::Cluster(listing) => {
                 let (cluster, listed) = listing.await??;
-                self.target.plan(&cluster, listed, &reading, &mut desired, redactor)?
+                self.target.plan(&cluster, listed, &reading, &mut desired, redactor).await?
             }
             Other::File(file) => {
                 let (live, time) = snapshot::read(file, &mut desired, redactor)?;

@@ -9,6 +9,7 @@ mod connect;
 mod dry_run;
 mod error;
 mod events;
+mod flink;
 mod lease;
 mod observe;
 mod patience;
@@ -28,6 +29,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::{ClusterError, FieldCause, WriteError};
 pub use events::Events;
+pub use flink::FlinkRest;
 pub use lease::{Held, Holder, Lease, LeaseError, Patience};
 pub use observe::{Listed, gather};
 pub use resource::Resource;
@@ -48,6 +50,7 @@ pub struct Cluster {
     schema: Arc<schema::Known>,
     mask: Arc<RwLock<Option<Mask>>>,
     lease: Option<Held>,
+    flink: Option<FlinkRest>,
 }
 
 impl Cluster {
@@ -60,6 +63,7 @@ impl Cluster {
             schema: Arc::default(),
             mask: Arc::default(),
             lease: None,
+            flink: None,
         }
     }
 

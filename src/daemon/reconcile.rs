@@ -31,6 +31,8 @@ const LONGEST_GATHER: Duration = Duration::from_secs(1);
 
 /// How long Events may still be written after the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// After this long Flink is asked again what keeps a session cluster from being changed.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Says whether the first revision descends from the second.
 pub type Ancestry = Arc<dyn Fn(&Revision, &Revision) -> bool + Send + Sync>;
@@ -213,7 +215,7 @@ impl Reconciler {
             standing: Standing::default(),
             wrote: 0,
             again: false,
-            wake: plan.wake.map(|at| self.options.clock.instant(at)),
+            wake: self.wake(&plan, &live),
             lease_lost: false,
             took: Duration::ZERO,
             plan,
@@ -254,6 +256,12 @@ impl Reconciler {
         }
     }
 
+    /// When to plan again: as the plan says, or to ask Flink again, which tells of nothing by itself.
+    fn wake(&self, plan: &Plan, live: &Live) -> Option<Instant> {
+        let asked = (!live.strangers.is_empty()).then(|| Instant::now() + ASK_AGAIN);
+        plan.wake.map(|at| self.options.clock.instant(at)).into_iter().chain(asked).min()
+    }
+
     async fn plan(&mut self, desired: &Desired) -> Option<(Plan, Live)> {
         let mut live = self.watch.live()?;
         let now = self.options.clock.now();
@@ -261,11 +269,16 @@ impl Reconciler {
         live.since.clone_from(&self.since);
         let movement = self.movement(desired, &live);
         let previous = self.previous(desired, &live).await;
-        if movement == desired.movement && previous.is_empty() {
-            return Some((plan::plan(desired, &live, now), live));
-        }
-        let known = Desired { movement, previous, ..desired.clone() };
-        Some((plan::plan(&known, &live, now), live))
+        let told = (movement != desired.movement || !previous.is_empty()).then(|| Desired {
+            movement,
+            previous,
+            ..desired.clone()
+        });
+        let desired = told.as_ref().unwrap_or(desired);
+        let plan = plan::plan(desired, &live, now);
+        let about_to = plan::restarting(&plan).filter(|unit| self.options.writes && !unit.next.is_empty());
+        live.learn_jobs(self.cluster.ask_flink(about_to.map(|unit| &unit.key)).await);
+        Some((if live.strangers.is_empty() { plan } else { plan::plan(desired, &live, now) }, live))
     }
 
     /// The units that go back to an earlier revision, as they are there (S23).

@@ -14,6 +14,7 @@ pub mod list;
 pub mod place;
 pub mod quantity;
 pub mod release;
+pub mod rest;
 pub mod savepoint;
 pub mod scale;
 pub mod secret;

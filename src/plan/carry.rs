@@ -1,13 +1,16 @@
 //! A session cluster's change takes its jobs with it, so they are carried over: stopped with a
 //! savepoint, written down, and started again when the cluster is ready (S8, S9, S12 to S14).
 
+use super::consent::Consent;
 use super::guard;
+use super::live::Strangers;
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
+use crate::flink::rest::RunningJob;
 use crate::flink::validate::{Proposal, validate};
 use crate::spec::Unit;
 
@@ -96,7 +99,29 @@ pub fn decide(
         }
     }
     decision.steps = steps(cluster, if down { &[] } else { jobs });
-    decision
+    if down { decision } else { strangers(world, cluster, decision) }
+}
+
+/// S14: jobs on the cluster that are nobody's resource would be lost with it. Only Flink knows of them.
+fn strangers(world: World<'_>, cluster: &Subject<'_>, mut decision: Decision) -> Decision {
+    let (state, what) = match world.live.strangers.get(&cluster.key) {
+        None => return decision,
+        Some(Strangers::Unknown(why)) => {
+            (State::Unknown, format!("Flink cannot be asked what else runs on this cluster: {why}"))
+        }
+        Some(Strangers::Run(jobs)) => {
+            let Some(RunningJob { id, name, state }) = jobs.first() else { return decision };
+            let more = if jobs.len() > 1 { format!(" and {} more", jobs.len() - 1) } else { String::new() };
+            let message = format!(
+                "`{name}` ({id}, {state}){more} on this cluster, the job of no resource, would be lost"
+            );
+            (State::Dropped, message)
+        }
+    };
+    decision.state = decision.state.max(state);
+    let missing =
+        format!("{what}; to change it all the same write allow: {{stateLoss: \"<why>\"}} in its file");
+    decision.because(what).needs(Consent::StateLoss, cluster, &missing)
 }
 
 /// The way of all together, from where each job stands.

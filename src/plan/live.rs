@@ -1,6 +1,6 @@
 //! What the cluster holds, as a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::flink::rest::RunningJob;
 use crate::flink::status::Status;
 use crate::spec::served::Served;
 
@@ -170,6 +171,32 @@ pub struct Live {
     pub cluster: String,
     /// What the cluster's schema of the Flink kinds is.
     pub schema: Schema,
+    /// What else session clusters run, as far as Flink itself was asked (S14).
+    pub strangers: BTreeMap<UnitKey, Strangers>,
+}
+
+/// What Flink says of the jobs on a session cluster that are no resource's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strangers {
+    /// There are these.
+    Run(Vec<RunningJob>),
+    /// Flink could not be asked; the words say why.
+    Unknown(String),
+}
+
+impl Live {
+    /// Takes in what Flink runs on session clusters, or why it could not be asked.
+    pub fn learn_jobs(&mut self, answers: BTreeMap<UnitKey, Result<Vec<RunningJob>, String>>) {
+        let ids = self.units.values().filter_map(|live| live.status().pointer("/jobStatus/jobId")?.as_str());
+        let ids: BTreeSet<&str> = ids.collect();
+        let strangers = |jobs: Vec<RunningJob>| {
+            Strangers::Run(jobs.into_iter().filter(|job| !ids.contains(job.id.as_str())).collect())
+        };
+        let learn = |(cluster, answer): (UnitKey, Result<_, _>)| {
+            (cluster, answer.map_or_else(Strangers::Unknown, strangers))
+        };
+        self.strangers = answers.into_iter().map(learn).collect();
+    }
 }
 
 /// What is known of the schema by which a cluster keeps, drops and refuses what is written to it.

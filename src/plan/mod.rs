@@ -106,6 +106,12 @@ pub fn retry(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<(ledger::
     record::retried(World { desired, live, now: Timestamp::MIN }, unit)
 }
 
+/// The session clusters that a plan is about to restart: what else runs on them is asked of Flink, and planned
+/// again with its answers ([`Live::learn_jobs`], S14).
+pub fn restarting(plan: &Plan) -> impl Iterator<Item = &UnitPlan> {
+    plan.units.iter().filter(|unit| unit.effect == Effect::RestartCluster && unit.blocked.is_none())
+}
+
 /// Says what flinkops would do to make the cluster equal to Git, and why.
 pub fn plan(desired: &Desired, live: &Live, now: Timestamp) -> Plan {
     let world = World { desired, live, now };

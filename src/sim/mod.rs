@@ -23,6 +23,8 @@ pub use api::store::Store;
 use api::{Api, server::Server};
 use clock::Clock;
 use operator::Operator;
+
+use crate::flink::kind::ObjectKey;
 pub use rehearsal::Rehearsal;
 
 /// The operator whose CRDs are installed and whose behaviour is modelled.
@@ -95,7 +97,11 @@ impl Sim {
         let clock = Clock::starting_at(options.start_time.unwrap_or_else(Timestamp::now));
         let store = Store::new(&options, clock);
         let operator = Operator::new(options.operator, options.time_scale);
-        let sim = Self { api: Arc::new(Api::new(store)), operator, running: Arc::default() };
+        let (flink, clock) = (operator.clone(), store.clone());
+        let services =
+            Box::new(move |service: &ObjectKey, path: &str| flink.rest(service, path, clock.now()));
+        let api = Arc::new(Api::new(store, services));
+        let sim = Self { api, operator, running: Arc::default() };
         if options.controllers {
             lock(&sim.running.controllers).spawn(deployments::run(sim.store().clone()));
             sim.start_operator();

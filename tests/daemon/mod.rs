@@ -9,4 +9,5 @@ mod reporting;
 mod restarting;
 pub mod running;
 mod starting;
+mod strangers;
 pub mod world;

@@ -64,6 +64,7 @@ impl Part {
             since: of(&live.since, &self.units),
             cluster: live.cluster.clone(),
             schema: live.schema.clone(),
+            strangers: of(&live.strangers, &self.units),
         }
     }
 }

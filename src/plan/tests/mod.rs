@@ -8,6 +8,7 @@ mod recall;
 mod rename;
 pub mod scene;
 mod stated;
+mod strangers;
 mod unread;
 
 use std::collections::BTreeMap;

@@ -44,7 +44,10 @@ mod validation;
 mod watch;
 
 use journal::Journal;
+use serde_json::Value;
 use store::Store;
+
+use crate::flink::kind::ObjectKey;
 
 /// The `OpenAPI` document of the operator's group.
 pub fn flink_schema(store: &Store) -> serde_json::Value {
@@ -56,12 +59,21 @@ pub fn flink_schema(store: &Store) -> serde_json::Value {
 pub struct Api {
     store: Store,
     journal: Journal,
+    services: Services,
 }
+
+/// Answers a GET of a path at a port of a Service, behind the API server's proxy; `None` where nobody listens.
+pub type Services = Box<dyn Fn(&ObjectKey, &str) -> Option<Value> + Send + Sync>;
 
 impl Api {
     /// Serves these objects.
-    pub fn new(store: Store) -> Self {
-        Self { store, journal: Journal::default() }
+    pub fn new(store: Store, services: Services) -> Self {
+        Self { store, journal: Journal::default(), services }
+    }
+
+    /// What listens behind Services.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The objects.

@@ -12,6 +12,7 @@ use super::resource::{Part, Resource};
 use super::scale;
 use super::status::StatusError;
 use super::store::WriteOptions;
+use crate::flink::kind::ObjectKey;
 
 /// What a path names.
 #[derive(Clone, Debug)]
@@ -33,6 +34,13 @@ pub enum Target {
         name: String,
         /// What of it is meant.
         part: Part,
+    },
+    /// What listens behind a Service.
+    Service {
+        /// The Service.
+        key: ObjectKey,
+        /// The path that is asked for there.
+        path: String,
     },
     /// What the API serves, or how it is.
     Discovery,
@@ -119,6 +127,11 @@ fn target(path: &[String]) -> Result<Target, StatusError> {
     };
     let find = |plural: &str| Resource::by_path(group, version, plural).ok_or_else(StatusError::no_such_path);
     match rest {
+        ["namespaces", namespace, "services", service, "proxy", path @ ..] if group.is_empty() => {
+            let (name, _port) = service.split_once(':').unwrap_or((service, ""));
+            let path = format!("/{}", path.join("/"));
+            Ok(Target::Service { key: ObjectKey::new("v1", "Service", *namespace, name), path })
+        }
         ["namespaces", namespace, plural] if *plural != "status" && *plural != "finalize" => {
             Ok(Target::Collection { resource: find(plural)?, namespace: Some((*namespace).to_owned()) })
         }
@@ -152,7 +165,7 @@ fn verb(method: &Method, target: &Target, watches: bool) -> Result<Verb, StatusE
         ("GET" | "HEAD", Target::Discovery) => Verb::Discover,
         ("GET", Target::Collection { .. }) if watches => Verb::Watch,
         ("GET", Target::Collection { .. }) => Verb::List,
-        ("GET", Target::Object { .. }) => Verb::Get,
+        ("GET", Target::Object { .. } | Target::Service { .. }) => Verb::Get,
         ("POST", Target::Collection { .. }) => Verb::Create,
         ("PUT", Target::Object { .. }) => Verb::Update,
         ("PATCH", Target::Object { .. }) => Verb::Patch,

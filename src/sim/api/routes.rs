@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::Api;
 use super::journal::Verb;
 use super::patch::{PATCH_TYPES, Patch, read_body};
 use super::request::{Call, Target};
@@ -17,11 +18,23 @@ use crate::flink::kind::{GROUP, ObjectKey};
 type Answer = Result<Response<Body>, StatusError>;
 
 /// Answers a request.
-pub fn respond(store: &Store, call: &Call, body: &[u8]) -> Answer {
+pub fn respond(api: &Api, call: &Call, body: &[u8]) -> Answer {
+    let store = api.store();
     if call.media_type.contains("protobuf") {
         return Err(StatusError::unsupported_media_type("application/json, application/yaml"));
     }
     match &call.target {
+        Target::Service { key, path } => {
+            let answer = (api.services())(key, path);
+            let nobody = || {
+                StatusError::new(
+                    503,
+                    "ServiceUnavailable",
+                    format!("no endpoints available for service \"{}\"", key.name),
+                )
+            };
+            Ok(send(200, &answer.ok_or_else(nobody)?))
+        }
         Target::Discovery => discovery::respond(store, &call.path),
         Target::Collection { resource, .. } | Target::Object { resource, .. } if !store.serves(resource) => {
             Err(StatusError::no_such_path())

@@ -45,7 +45,7 @@ where
     if let Some(fault) = fault(&api, &call, Phase::Before).await {
         return fault;
     }
-    let response = routes::respond(api.store(), &call, &body).unwrap_or_else(|error| refuse(&error));
+    let response = routes::respond(&api, &call, &body).unwrap_or_else(|error| refuse(&error));
     match fault(&api, &call, Phase::After).await {
         Some(fault) => fault,
         None => Ok(response),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 mod agenda;
 mod change;
@@ -35,7 +36,7 @@ use timings::Mode;
 
 use super::OperatorMode;
 use super::api::store::Store;
-use crate::flink::kind::UnitKey;
+use crate::flink::kind::{ObjectKey, UnitKey};
 
 /// The operator of one embedded cluster. Clones are handles to the same one.
 #[derive(Clone)]
@@ -76,6 +77,16 @@ impl Operator {
     /// What a person sees of a unit's job in Flink.
     pub fn job(&self, unit: &UnitKey, now: Timestamp) -> Option<JobView> {
         self.machine().flink.view(unit, now)
+    }
+
+    /// What Flink's REST API answers behind this Service, where a JobManager listens.
+    pub(super) fn rest(&self, service: &ObjectKey, path: &str, now: Timestamp) -> Option<Value> {
+        self.machine().flink.rest(service, path, now)
+    }
+
+    /// Submits a job to a session cluster without a resource, as one does with Flink's own command line.
+    pub fn submit(&self, cluster: &UnitKey, name: &str, now: Timestamp) {
+        self.machine().flink.submit_by_hand(cluster, name, now);
     }
 
     /// The savepoints and retained checkpoints on disk.

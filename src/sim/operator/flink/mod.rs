@@ -6,6 +6,7 @@
 mod job;
 mod plan;
 mod rehearsal;
+mod rest;
 
 #[cfg(test)]
 mod tests;

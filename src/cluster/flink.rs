@@ -1,0 +1,122 @@
+//! Asks Flink itself what runs on a session cluster: through the API server's service proxy, or directly.
+//!
+//! The one reader here that leaves Kubernetes. It is used only where the user said how Flink can be reached,
+//! and only when a cluster is about to be changed (S14).
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::Request;
+use kube::{Client, Config};
+use serde_json::Value;
+
+use super::Cluster;
+use super::error::innermost;
+use crate::flink::kind::UnitKey;
+use crate::flink::rest;
+
+/// After this long without an answer, Flink counts as out of reach.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What stands for a cluster's name, and for its namespace, in an address.
+const NAME: &str = "{name}";
+const NAMESPACE: &str = "{namespace}";
+
+/// What each cluster runs, or why it could not be asked.
+type Answers = BTreeMap<UnitKey, Result<Vec<rest::RunningJob>, String>>;
+
+/// How Flink's REST API is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlinkRest {
+    /// Through the API server, with the right to `get` `services/proxy`.
+    Proxy,
+    /// At this URL, with the cluster's name and namespace in place of `{name}` and `{namespace}`.
+    At(String),
+}
+
+impl FromStr for FlinkRest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "proxy" {
+            return Ok(Self::Proxy);
+        }
+        let example = "such as http://{name}-rest.{namespace}:8081";
+        let sample = text.replace(NAME, "name").replace(NAMESPACE, "namespace");
+        let url = url::Url::parse(&sample).map_err(|error| format!("`proxy` or a URL {example}: {error}"))?;
+        match url.scheme() {
+            "http" | "https" if text.contains(NAME) => Ok(Self::At(text.trim_end_matches('/').to_owned())),
+            "http" | "https" => {
+                Err(format!("a URL in which {NAME} stands for the cluster's name, {example}"))
+            }
+            other => Err(format!("`{other}` is no scheme of Flink's REST API: a URL {example}")),
+        }
+    }
+}
+
+impl Cluster {
+    /// The same cluster, whose Flink may be asked.
+    #[must_use]
+    pub fn with_flink(&self, rest: Option<FlinkRest>) -> Self {
+        Self { flink: rest, ..self.clone() }
+    }
+
+    /// What session clusters run, all of them asked at once: ten seconds at most. Nothing where nobody said how
+    /// to ask.
+    pub async fn ask_flink(&self, clusters: impl Iterator<Item = &UnitKey>) -> Answers {
+        let Some(way) = &self.flink else { return BTreeMap::new() };
+        let answers = clusters.map(|cluster| async {
+            let answer = tokio::time::timeout(PATIENCE, self.jobs(way, cluster)).await;
+            let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+            (cluster.clone(), answer.map_err(|why| self.masked(&why)))
+        });
+        futures::future::join_all(answers).await.into_iter().collect()
+    }
+
+    async fn jobs(&self, way: &FlinkRest, cluster: &UnitKey) -> Result<Vec<rest::RunningJob>, String> {
+        let (client, path) = match way {
+            FlinkRest::Proxy => {
+                let (namespace, service) = (&cluster.namespace, rest::service(cluster));
+                let path =
+                    format!("/api/v1/namespaces/{namespace}/services/{service}:rest/proxy{}", rest::JOBS);
+                (self.client.clone(), path)
+            }
+            FlinkRest::At(address) => {
+                let address = address.replace(NAME, &cluster.name).replace(NAMESPACE, &cluster.namespace);
+                let url = address.parse().map_err(|error| format!("{address}: {error}"))?;
+                let client = Client::try_from(Config::new(url)).map_err(|error| innermost(&error))?;
+                (client, rest::JOBS.to_owned())
+            }
+        };
+        let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+        let answer: Value = client.request(request).await.map_err(|error| said(&error))?;
+        rest::running(&answer).ok_or_else(|| "the answer is not that of Flink's REST API".to_owned())
+    }
+}
+
+/// What went wrong, in words for a person.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            "the cluster's RBAC does not allow to get services/proxy".to_owned()
+        }
+        kube::Error::Api(status) => format!("{} {}", status.code, status.message),
+        error => innermost(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_the_cluster() {
+        let parse = |text: &str| text.parse::<FlinkRest>();
+        assert_eq!(parse("proxy"), Ok(FlinkRest::Proxy));
+        let address = "http://{name}-rest.{namespace}:8081";
+        assert_eq!(parse(&format!("{address}/")), Ok(FlinkRest::At(address.to_owned())));
+        for wrong in ["", "flink", "ftp://{name}", "http://flink:8081"] {
+            assert!(parse(wrong).unwrap_err().contains("such as http://"), "{wrong}");
+        }
+    }
+}
