@@ -151,6 +151,11 @@ impl Judge<'_> {
         // Be it only a record of what is done: a run that ended now would leave it to the next.
         let passing = refusals.passing().map(|(object, message)| reason(&object_name(object), message));
         standing.moving.extend(passing);
+        if refusals.is_outage() {
+            standing
+                .moving
+                .push(reason(&self.plan.against, "the API server is in trouble; tried again soon"));
+        }
         if self.only.is_none() {
             self.plan.companions.iter().for_each(|companion| standing.add_companion(companion));
             let records = self.plan.records.iter();

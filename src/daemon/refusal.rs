@@ -62,7 +62,7 @@ impl Refusals {
     pub(super) fn hold(&self, task: &Task) -> bool {
         let now = Instant::now();
         let refusal = self.writes.get(&slot(task));
-        self.outage.as_ref().is_some_and(|outage| now < outage.until)
+        self.is_outage()
             || refusal.is_some_and(|refusal| refusal.content == content(task) && now < refusal.until)
     }
 
@@ -124,6 +124,11 @@ impl Refusals {
         self.writes.retain(|key, refusal| {
             tasks.iter().any(|task| slot(task) == *key && content(task) == refusal.content)
         });
+        // What is not wanted any more was done although the answer was lost, or is of no interest.
+        self.troubled.retain(|key| tasks.iter().any(|task| slot(task) == *key));
+        if self.troubled.is_empty() {
+            self.outage = None;
+        }
     }
 
     /// When the next of them may be tried again.
@@ -133,7 +138,12 @@ impl Refusals {
         let next = self.writes.values().map(|refusal| refusal.until).filter(soon).min();
         // While nothing at all is tried, it is of no use to look sooner.
         let outage = self.outage.as_ref().map(|outage| outage.until).filter(soon);
-        next.into_iter().chain(outage).max().filter(|_| !self.writes.is_empty())
+        next.into_iter().chain(outage).max()
+    }
+
+    /// Whether nothing at all is tried for now, so that what is still to be done has not even been refused.
+    pub(super) fn is_outage(&self) -> bool {
+        self.outage.as_ref().is_some_and(|outage| Instant::now() < outage.until)
     }
 
     /// What met a passing trouble, and is tried again.
@@ -287,6 +297,28 @@ mod tests {
         assert!(!alone.hold(&at("b")), "one write that fails, however often, holds back no other");
         refusals.succeeded(&at("a"));
         assert!(!refusals.hold(&at("new")), "over with the first that goes through");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_what_was_done_in_spite_of_it_ends_at_once() {
+        let mut refusals = Refusals::default();
+        let lost = |task: &Task| WriteError::Transient {
+            verb: "patch",
+            key: task.write.key(),
+            message: "no answer within 30 s".into(),
+            retry_after: None,
+        };
+        let at = |name: &str| {
+            let key = ObjectKey::new(API_VERSION, "FlinkDeployment", "ns", name);
+            Task { write: Write::Patch { key, patch: json!({}) }, ..task("1", "a") }
+        };
+        for task in ["a", "b", "c"].map(at) {
+            refusals.remember(&task, &lost(&task));
+        }
+        assert!(refusals.is_outage() && refusals.hold(&at("other")));
+        assert!(refusals.next().is_some(), "it is looked at again");
+        refusals.keep(&[at("other")]);
+        assert!(!refusals.is_outage() && !refusals.hold(&at("other")), "none of them is wanted any more");
     }
 
     #[tokio::test(start_paused = true)]
