@@ -204,11 +204,18 @@ fn is_record(object: &Value) -> bool {
     object["metadata"]["labels"].get(LABEL_RECORD).is_some()
 }
 
-/// Which operator wrote these statuses: the older ones keep the generation inside the recorded spec.
+/// Which operator it is: the older ones keep the generation inside the recorded spec, and their definitions
+/// lack the newer ones' fields.
 fn mode(live: &Live) -> OperatorMode {
+    const NEWER: &str = "/job/savepointRedeployNonce";
     let statuses = || live.units.values().map(LiveObject::status).filter(|status| status.is_object());
     let modern = statuses().any(|status| status.get("observedGeneration").is_some());
-    if modern || statuses().next().is_none() { OperatorMode::V1_15 } else { OperatorMode::V1_7 }
+    let old = match live.schema.served() {
+        _ if statuses().next().is_some() => !modern,
+        Some(served) => !served.has(Kind::FlinkDeployment, NEWER),
+        None => false,
+    };
+    if old { OperatorMode::V1_7 } else { OperatorMode::V1_15 }
 }
 
 /// Whether the operator has nothing to do about it.

@@ -128,3 +128,19 @@ async fn putting_back_what_an_operator_refused_is_forecast_to_settle() {
         assert_eq!(forecast.units.iter().map(|unit| unit.restarts).sum::<usize>(), 0, "{mode:?}");
     }
 }
+
+/// Where nothing has a status yet, the definitions tell the operator: an old one refuses the last state of a
+/// session job.
+#[tokio::test(start_paused = true)]
+async fn an_empty_cluster_is_told_by_its_definitions() {
+    for mode in [OperatorMode::V1_7, OperatorMode::V1_15] {
+        let mut world = World::new(mode);
+        world.edit("jobs/fraud-scores/job.yaml", "upgradeMode: savepoint", "upgradeMode: last-state");
+        let desired = world.desired();
+        let live = world.cluster().observe(&Scope::of(&desired)).await.unwrap();
+        let mut rehearsal = Rehearsal::new(&live, &desired.operator, world.sim.now());
+        let forecast = forecast(&desired, &mut rehearsal, &|plan| plan);
+        let expected = if mode == OperatorMode::V1_7 { End::Blocked } else { End::Settled };
+        assert_eq!(forecast.end, expected, "{mode:?}: {forecast:#?}");
+    }
+}
