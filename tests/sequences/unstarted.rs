@@ -67,3 +67,14 @@ async fn an_application_that_never_started_is_removed_at_once_and_goes_back_to_i
     assert_eq!(states, expected);
     assert_eq!(stage.job(FlinkDeployment, "job").restored_from, Some(savepoint));
 }
+
+/// One whose job fails by itself. How long it is seen so is a matter of luck: its JobManager ends with it.
+#[tokio::test(start_paused = true)]
+async fn an_application_whose_job_fails_has_failed_with_its_job_manager_up() {
+    let stage = Stage::new(OperatorMode::V1_7);
+    stage.application("job", json!({}));
+    stage.run(40.0).await;
+    stage.patch(FlinkDeployment, "job", json!({"job": {"entryClass": "org.example.Fails"}}));
+    stage.run(40.0).await;
+    assert_eq!(states(&stage).last().map(String::as_str), Some("FAILED READY FAILED 3:running"));
+}

@@ -28,6 +28,7 @@ async fn live(world: &World) -> Result<()> {
 
     wish["clicks"]["spec"]["job"]["parallelism"] = json!(2);
     upgraded(world, &wish).await.context("upgrade from savepoint")?;
+    rolled_back(world, &wish).await.context("an upgrade that fails")?;
     suspended(world, &mut wish).await.context("suspend and resume")?;
     deleted(world, &wish).await.context("delete and bring back")
 }
@@ -42,6 +43,25 @@ async fn upgraded(world: &World, wish: &Value) -> Result<()> {
         .settles(wish)
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await
+}
+
+/// A program that is not there never ran: the old spec put back is enough.
+async fn rolled_back(world: &World, good: &Value) -> Result<()> {
+    let mut wish = good.clone();
+    wish["clicks"]["policy"] = json!({"onFailure": "rollback"});
+    wish["clicks"]["spec"]["job"]["entryClass"] = json!("org.example.Missing");
+    let held = async |world: &World| {
+        let ledger = world.ledger(FlinkDeployment, "clicks").await?;
+        Ok(ledger.is_some_and(|ledger| ledger.held.is_some()))
+    };
+    Change::new(world, "go back from an application's program that is not there", &wish)?
+        .told("clicks", "upgrade-from-savepoint")?
+        .killed("it is held", held)
+        .await?
+        .fails(&["held at"])
+        .await?;
+    restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await?;
+    Change::new(world, "agree with Git again about the application", good)?.settles(good).await
 }
 
 async fn suspended(world: &World, wish: &mut Value) -> Result<()> {

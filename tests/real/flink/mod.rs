@@ -24,7 +24,7 @@ use world::{Restored, World};
 
 /// The policy of a story.
 fn policy() -> Value {
-    json!({"settle": "2s"})
+    json!({"settle": "2s", "timeout": "1m"})
 }
 
 /// What is on record of a unit that something must be on record of.

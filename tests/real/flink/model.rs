@@ -1,20 +1,22 @@
 //! The same repository on the embedded cluster: what the model of the operator says should have happened.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use flinkops::cluster::Cluster;
-use flinkops::daemon::{Clock, Options, apply};
+use flinkops::daemon::{Clock, History, Options, apply};
 use flinkops::flink::kind::API_VERSION;
 use flinkops::sim::api::history::ChangeKind;
 use flinkops::sim::{OperatorMode, Sim};
-use flinkops::spec::load;
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::{Desired, load};
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 
 use super::trace::{State, Trace};
+use super::world::{EXAMPLE, TOO_MANY};
 
 /// Longer than anything takes; time is paused.
 const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -26,7 +28,8 @@ pub struct Model {
     clock: Clock,
     /// The version up to which changes were read.
     seen: u64,
-    commits: u32,
+    /// What Git said with each commit.
+    commits: Arc<Mutex<BTreeMap<Revision, Desired>>>,
     trace: Trace,
 }
 
@@ -42,26 +45,34 @@ impl Model {
         };
         let (sim, clock) = runtime.block_on(async { (Sim::start(options), Clock::starting_at(start)) });
         let seen = sim.store().version();
-        Ok(Self { runtime: Some(runtime), sim, clock, seen, commits: 0, trace: Trace::new() })
+        Ok(Self { runtime: Some(runtime), sim, clock, seen, commits: Arc::default(), trace: Trace::new() })
     }
 
     /// Applies these files until nothing moves; answers whether all settled, and how the operator went about
     /// it. Each unit begins with the state it had at the end of the last call.
     pub fn apply(&mut self, files: &[(String, String)]) -> Result<(bool, Trace)> {
-        self.commits += 1;
-        let origin = Origin {
-            identity: "git.example/orders".into(),
-            revision: Revision::new(format!("{:040x}", self.commits)),
-            committed: true,
-        };
-        let files = files.iter().map(|(path, text)| (path.clone(), Arc::from(text.as_bytes()))).collect();
+        let count = self.commits.lock().expect("no panic under lock").len();
+        let revision = Revision::new(format!("{:040x}", count + 1));
+        let origin =
+            Origin { identity: "git.example/orders".into(), revision: revision.clone(), committed: true };
+        let files = files.iter().map(|(path, text)| {
+            let fails = text.contains(&format!(r#""parallelism":{TOO_MANY}"#));
+            // The model divides no state, and must be told: Flink takes no such job.
+            let text = if fails { text.replace(EXAMPLE, "org.example.Missing") } else { text.clone() };
+            (path.clone(), Arc::from(text.as_bytes()))
+        });
+        let files = files.collect();
         let tree = SourceTree { origin, files, refused: Vec::new() };
         let mut loaded = load(&tree, &Limits::default(), Some("test"));
         let desired = loaded.environments.remove("test").context("no environment")?;
+        let commits = Arc::clone(&self.commits);
+        commits.lock().expect("no panic under lock").insert(revision, desired.clone());
+        let history: History =
+            Arc::new(move |revision| commits.lock().expect("no panic under lock").get(revision).cloned());
         let runtime = self.runtime.as_ref().context("a runtime")?;
         let outcome = runtime.block_on(async {
             let cluster = Cluster::new(self.sim.client(), "embedded");
-            let options = Options { clock: self.clock, ..Options::default() };
+            let options = Options { clock: self.clock, history: Some(history), ..Options::default() };
             apply(&cluster, &desired, options, Some(TIMEOUT)).await
         })?;
         Ok((outcome.is_settled(), self.read()))

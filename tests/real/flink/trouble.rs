@@ -6,7 +6,7 @@ use flinkops::plan::ledger::Reason;
 use serde_json::{Value, json};
 
 use super::change::Change;
-use super::world::World;
+use super::world::{TOO_MANY, World};
 use super::{policy, restored};
 use crate::real::stack::stack;
 
@@ -25,7 +25,11 @@ async fn live(world: &World) -> Result<()> {
     wish["reports"]["dependsOn"] = json!(["clicks"]);
     let change = Change::new(world, "create three jobs, one after another", &wish)?;
     change.settles(&wish).await.context("create")?;
-    rejected(world, &wish).await.context("a spec that the operator rejects")
+    rejected(world, &wish).await.context("a spec that the operator rejects")?;
+    for name in ["orders", "reports"] {
+        wish[name]["spec"]["job"]["parallelism"] = json!(2);
+    }
+    rolled_back(world, &wish).await.context("an upgrade that fails")
 }
 
 /// Operator 1.7.0 knows no last-state for session jobs; a newer one does, so that only it can say.
@@ -48,4 +52,39 @@ async fn rejected(world: &World, good: &Value) -> Result<()> {
     change.settles(&wish).await?;
     ensure!(world.job_id(FlinkSessionJob, "clicks").await? == clicks, "the job was restarted");
     restored(world, FlinkSessionJob, "reports", Reason::Upgrade).await.context("the dependent")
+}
+
+/// A program that is not there never runs, and Flink takes no job that cannot read its state: the old spec put
+/// back is enough.
+async fn rolled_back(world: &World, good: &Value) -> Result<()> {
+    let missing = ("/spec/job/entryClass", json!("org.example.Missing"));
+    let failing = ("/spec/job/parallelism", json!(TOO_MANY));
+    for (what, (pointer, value)) in [
+        ("go back from a program that is not there", missing),
+        ("go back from a job that cannot read the state", failing),
+    ] {
+        let uid = world.field(FlinkSessionJob, "clicks", "/metadata/uid").await?;
+        let mut wish = good.clone();
+        wish["clicks"]["policy"] = json!({"onFailure": "rollback"});
+        *wish["clicks"].pointer_mut(pointer).context("a field")? = value.clone();
+        let written =
+            async |world: &World| Ok(world.field(FlinkSessionJob, "clicks", pointer).await? == value);
+        let held = async |world: &World| {
+            let ledger = world.ledger(FlinkSessionJob, "clicks").await?;
+            Ok(ledger.is_some_and(|ledger| ledger.held.is_some()))
+        };
+        Change::new(world, what, &wish)?
+            .told("clicks", "upgrade-from-savepoint")?
+            .killed("the job is patched", written)
+            .await?
+            .killed("it is held", held)
+            .await?
+            .fails(&["held at"])
+            .await?;
+        restored(world, FlinkSessionJob, "clicks", Reason::Upgrade).await?;
+        let same = world.field(FlinkSessionJob, "clicks", "/metadata/uid").await? == uid;
+        ensure!(same, "it was created anew");
+        Change::new(world, "agree with Git again", good)?.settles(good).await?;
+    }
+    Ok(())
 }

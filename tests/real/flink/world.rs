@@ -26,7 +26,10 @@ use crate::real::stack::{Stack, artifacts};
 /// Given to the whole of one `apply`; reached only when something hangs.
 const TIMEOUT: &str = "10m";
 /// The class of a job with keyed state that enables checkpoints by itself.
-const EXAMPLE: &str = "org.apache.flink.streaming.examples.statemachine.StateMachineExample";
+pub const EXAMPLE: &str = "org.apache.flink.streaming.examples.statemachine.StateMachineExample";
+
+/// More parallel instances than Flink divides the state of a small job among: one that is to restore it fails.
+pub const TOO_MANY: u32 = 200;
 
 /// The end of one `apply`.
 pub struct Applied {
