@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod redact;
 mod render;
+mod restore;
 mod retry;
 mod run;
 pub mod schema;
@@ -64,6 +65,8 @@ enum Command {
     Drift(drift::Flags),
     /// Try again what is held after a failure.
     Retry(retry::Flags),
+    /// Write into a job's file that it is to be restored from a savepoint, to be committed.
+    Restore(restore::Flags),
     /// Print what depends on what.
     Graph(graph::Flags),
     /// Say how every unit is doing.
@@ -102,6 +105,7 @@ fn dispatch(command: Command, redactor: &Redactor) -> anyhow::Result<Exit> {
         Command::Plan(flags) => wait(plan::run(&flags, redactor)),
         Command::Drift(flags) => wait(drift::run(&flags, redactor)),
         Command::Status(flags) => wait(status::run(&flags, redactor)),
+        Command::Restore(flags) => wait(restore::run(&flags, redactor)),
         Command::Retry(flags) => wait(retry::run(&flags, redactor)),
         Command::Apply(flags) => wait(apply::run(&flags, redactor)),
         Command::Run(flags) => wait(run::run(&flags, redactor)),

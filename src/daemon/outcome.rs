@@ -245,7 +245,7 @@ impl fmt::Display for Standing {
 fn is_unwell(unit: &UnitPlan) -> bool {
     let unwell = matches!(unit.health, Health::Failed | Health::Lost | Health::Rejected | Health::RolledBack);
     unwell
-        && !unit.goes_back
+        && unit.goes_back.is_none()
         && unit.next.is_empty()
         && (unit.action == Action::Keep || unit.blocked.is_some())
 }

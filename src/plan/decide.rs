@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::astray;
 use super::consent::Consent;
 use super::failure;
 use super::ignored;
@@ -53,6 +54,10 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
 fn carried(subject: &Subject<'_>) -> Decision {
     match subject.operation.as_ref() {
         _ if subject.kept_down().is_some() => {
+            if let Some(Blocked { message, .. }) = astray::decide(subject).and_then(|it| it.blocked) {
+                return Decision::new(Action::Resume, Effect::Resume, State::Unknown)
+                    .blocked(Blocked::new(BlockedBy::Consent, message));
+            }
             Decision::new(Action::Resume, Effect::Resume, State::Kept).because(STOPPED_FOR_CLUSTER)
         }
         Some(operation) if operation.purpose == Purpose::Resume && is_left_over(subject) => {
@@ -221,6 +226,9 @@ fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit, operation: &Oper
     };
     if subject.is_leaving() {
         return recreate(world, subject);
+    }
+    if let Some(decision) = astray::decide(subject) {
+        return decision.because(why);
     }
     Decision::new(Action::Resume, Effect::Resume, State::Kept).because(why)
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::compare;
 use super::ledger::{ANNOTATION_HASH, Applied, BackTo, Held};
 use super::live::{Live, LiveObject};
-use super::operation::{Operation, Purpose};
+use super::operation::{NONCE, Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, FieldEffect, State, Step, StepKind};
 use super::restart::{self, Restart};
 use super::subject::{Decision, Subject, World};
@@ -103,17 +104,32 @@ fn has_acted(subject: &Subject<'_>) -> bool {
     subject.status.present && subject.live.map(LiveObject::generation) == subject.status.generation
 }
 
-/// Whether the job of the live spec ran, as far as the status tells. The operator says `STABLE` once it has
-/// seen it run; what cannot be told is taken to have run.
+/// Whether the job of the live spec ran, as far as the status tells; what cannot be told is taken to have run.
+///
+/// While it says `UPGRADING` the new version is not deployed yet, and `jobStatus` speaks of the old one.
 fn ran(subject: &Subject<'_>) -> bool {
-    let before = matches!(subject.status.job.as_str(), "" | "RECONCILING" | "INITIALIZING" | "CREATED");
-    let fresh = match subject.status.lifecycle.as_str() {
-        // Up to 1.7 the job's word is still that of the old version, which was stopped.
+    let status = &subject.status;
+    let unseen = matches!(status.job.as_str(), "" | "RECONCILING" | "INITIALIZING" | "CREATED");
+    let never = match status.lifecycle.as_str() {
         "UPGRADING" => true,
-        "DEPLOYED" => before,
+        "DEPLOYED" => unseen,
         _ => false,
     };
-    has_acted(subject) && subject.role.has_job() && !fresh
+    has_acted(subject) && subject.role.has_job() && (!never || was_stable(subject))
+}
+
+/// Whether the operator has seen the spec it acted upon last run: it keeps the last one that did.
+fn was_stable(subject: &Subject<'_>) -> bool {
+    let spec = |field: &str| {
+        let text = subject.live?.status().get("reconciliationStatus")?.get(field)?.as_str()?;
+        let mut value: Value = serde_json::from_str(text).ok()?;
+        let mut spec = value.get_mut("spec").map(Value::take).unwrap_or(value);
+        let job = spec.get_mut("job").and_then(Value::as_object_mut);
+        // How the job was stopped is written into the record, too.
+        job?.retain(|field, _| field != "state" && field != "upgradeMode");
+        Some(spec)
+    };
+    spec("lastReconciledSpec").is_some_and(|last| spec("lastStableSpec") == Some(last))
 }
 
 /// What is to be put on record of a failure: held as it is, or to go back.
@@ -174,10 +190,10 @@ pub fn is_held_back(subject: &Subject<'_>) -> bool {
     back_to.zip(subject.live).is_some_and(|(back_to, live)| is_back(live, back_to))
 }
 
-/// Whether an upgrade fails, and the unit goes back once that has lasted.
-pub fn goes_back(world: World<'_>, subject: &Subject<'_>) -> bool {
+/// When a unit goes back whose upgrade fails, if it goes on failing until then.
+pub fn goes_back_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let wants = subject.policy(world).on_failure == OnFailure::Rollback;
-    wants && subject.verdict.health.is_failure() && upgrade(subject).is_some() && held(subject).is_none()
+    failed_at(world, subject).filter(|_| wants && upgrade(subject).is_some() && held(subject).is_none())
 }
 
 /// Whether a unit of this folder may still go back to what it was, and to the ConfigMaps it had then (S24).
@@ -230,13 +246,16 @@ fn last_path(subject: &Subject<'_>) -> Option<String> {
 /// Whether the operator restores a named savepoint in place. Where Git itself has a nonce, ours could not be
 /// taken away again: going back to Git's would restore once more.
 pub fn takes_nonce(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> bool {
-    const NONCE: &str = "/job/savepointRedeployNonce";
-    let in_git = |unit: &Unit| unit.spec().pointer(NONCE).is_some_and(|nonce| !nonce.is_null());
-    let served = match world.live.schema.served() {
-        Some(served) => served.has(subject.key.kind, NONCE),
+    let in_git = |unit: &Unit| unit.manifest.pointer(NONCE).is_some_and(|nonce| !nonce.is_null());
+    knows_nonce(world, subject) && !in_git(unit) && !subject.unit.is_some_and(in_git)
+}
+
+/// Whether the operator has `savepointRedeployNonce`: by the schema it serves, else by its status.
+pub fn knows_nonce(world: World<'_>, subject: &Subject<'_>) -> bool {
+    match world.live.schema.served() {
+        Some(served) => served.has(subject.key.kind, NONCE.trim_start_matches("/spec")),
         None => Release::of(&subject.status) >= Release::V1_8,
-    };
-    served && !in_git(unit) && !subject.unit.is_some_and(in_git)
+    }
 }
 
 /// Decides about a unit that goes back.

@@ -9,8 +9,9 @@
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, consent, guard
 //! gate      who waits for whom                   companion
 //! failure   an upgrade that does not work out
+//! astray    a stopped job that would start from something else
 //! rescue    a job that its session cluster has lost
-//! tasks     what may be written right now        patch, record, operation
+//! tasks     what may be written right now        bring_back, patch, record, operation
 //! base      the same between two revisions, without a cluster
 //! recall    which revision was in force last, as far as the cluster tells
 //! sealed    the cluster without its secrets, for a file
@@ -24,7 +25,9 @@ use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::spec::Desired;
 
+mod astray;
 pub mod base;
+mod bring_back;
 mod carry;
 mod cause;
 mod companion;
@@ -110,6 +113,15 @@ pub fn retry(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<(ledger::
 /// again with its answers ([`Live::learn_jobs`], S14).
 pub fn restarting(plan: &Plan) -> impl Iterator<Item = &UnitPlan> {
     plan.units.iter().filter(|unit| unit.effect == Effect::RestartCluster && unit.blocked.is_none())
+}
+
+/// Whether a savepoint that Git names is restored only with a new `savepointRedeployNonce`; `None` where the
+/// operator of a job that is there restores none.
+pub fn restores(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<bool> {
+    let world = World { desired, live, now: Timestamp::MIN };
+    let subject = Subject::new(world, unit);
+    let starts_anew = subject.live.is_none() || subject.verdict.health == Health::Lost;
+    if starts_anew { Some(false) } else { failure::knows_nonce(world, &subject).then_some(true) }
 }
 
 /// Says what flinkops would do to make the cluster equal to Git, and why.
@@ -258,7 +270,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         settled: false,
         since: subject.since.filter(|since| *since > Timestamp::MIN),
         overdue: subject.overdue_at(world).is_some_and(|at| at <= world.now),
-        goes_back: failure::goes_back(world, subject),
+        goes_back: failure::goes_back_at(world, subject),
         suspended_by_us: subject.kept_down().map(|operation| operation.since),
         suspended_for: subject.kept_down_for(),
         next: Vec::new(),

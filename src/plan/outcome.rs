@@ -277,8 +277,8 @@ pub struct UnitPlan {
     pub since: Option<Timestamp>,
     /// Whether it has been on its way for longer than `policy.timeout`: nothing waits its turn for it any more.
     pub overdue: bool,
-    /// Whether it fails, and goes back to what it was once that has lasted.
-    pub goes_back: bool,
+    /// When it goes back to what it was, if it goes on failing until then.
+    pub goes_back: Option<Timestamp>,
     /// Since when flinkops itself keeps the job suspended.
     pub suspended_by_us: Option<Timestamp>,
     /// The session cluster for whose change it is kept so.

@@ -79,6 +79,7 @@ pub fn goes_back(world: World<'_>, subject: &Subject<'_>, back: &Return<'_>) -> 
 pub fn let_go_back(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> Option<Task> {
     let mut ledger = subject.ledger?.clone();
     ledger.uid.clear();
+    ledger.others = ignored::luggage(world, subject);
     ledger.clear_final();
     if let Some(path) = path {
         ledger.set_final(path, || savepoint(world, subject, path, Reason::Upgrade, true));
@@ -90,6 +91,7 @@ pub fn let_go_back(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) 
 pub fn stays_back(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let (live, mut ledger) = (subject.live?, subject.ledger?.clone());
     live.uid().clone_into(&mut ledger.uid);
+    ledger.others.clear();
     if is_running(subject) {
         ledger.clear_final();
     }
@@ -152,7 +154,7 @@ fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
 }
 
 /// Whether a restore path is a savepoint and not a checkpoint, which its job will delete.
-fn is_savepoint(path: &str) -> bool {
+pub fn is_savepoint(path: &str) -> bool {
     path != LAST_STATE_DUMMY && !is_checkpoint(path)
 }
 

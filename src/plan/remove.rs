@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::astray;
 use super::consent::Consent;
 use super::guard;
 use super::ignored;
@@ -141,6 +142,9 @@ fn holder(subject: &Subject<'_>, live: &LiveObject) -> String {
 /// a job which flinkops itself stopped does not stay so: it goes back as it was (S20).
 fn shelter(subject: &Subject<'_>, folder: &str) -> Decision {
     let deleting = subject.live.is_some_and(|live| live.deleting_since().is_some());
+    if let Some(decision) = astray::decide(subject).filter(|_| !deleting) {
+        return Decision { action: Action::Keep, ..decision };
+    }
     if subject.kept_down().is_some() && !deleting {
         return Decision::new(Action::Resume, Effect::Resume, State::Kept).because(format!(
             "was stopped by flinkops, and {folder} could not be read: it goes back as it was"

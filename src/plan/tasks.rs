@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::json;
 
+use super::astray;
 use super::carry::{self, Passenger};
 use super::decide::resume_mark;
-use super::failure::{self, Return, Way};
+use super::failure;
 use super::fleet::Fleet;
 use super::gate::{self, Gate};
 use super::guard;
 use super::ignored;
-use super::ledger::ANNOTATION_REVISION;
 use super::live::LiveObject;
 use super::operation::{NONCE, Operation, PATH, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, CompanionPlan, Effect};
@@ -20,10 +19,9 @@ use super::patch::{self, Patch};
 use super::record;
 use super::remove::{self, Stage};
 use super::rename;
-use super::rescue::{self, Rescue};
+use super::rescue;
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
-use crate::flink::canonical::escape;
 use crate::flink::health::Health;
 use crate::spec::Unit;
 use crate::spec::policy::Mode;
@@ -95,9 +93,14 @@ impl<'a> Board<'a> {
         }
         if let (Effect::Restore | Effect::Recreate, Some(rescue)) =
             (decision.effect, rescue::of(self.world, subject))
-            && let Some(task) = self.rescue(subject, decision, rescue)
+            && let Some(task) = self.rescue(subject, decision, &rescue)
         {
             return vec![task];
+        }
+        if let (Action::Recreate, Some((path, _))) = (decision.action, astray::of(subject))
+            && !subject.is_leaving()
+        {
+            return self.let_go(subject, decision, path).into_iter().collect();
         }
         match (decision.action, subject.unit) {
             (Action::Create, Some(unit)) => vec![self.create(subject, unit)],
@@ -128,62 +131,6 @@ impl<'a> Board<'a> {
             message = format!("{message}, with {} as others left it", ignored::names(&others));
         }
         task(subject, Write::Create { object }, "Creating", message)
-    }
-
-    /// S23: the unit becomes what it was, one write at a time; each is found to be done by the next plan.
-    fn go_back(&self, subject: &Subject<'a>, back: &Return<'a>) -> Option<Task> {
-        let (unit, record) = (back.to.unit?, back.record);
-        let message = format!("goes back to {}", record.revision.short());
-        let mark = |path: Option<&String>| Operation {
-            restored_from: path.cloned(),
-            ..Operation::new(Purpose::Rollback, &record.hash, self.world.now)
-        };
-        if let Some(task) = record::goes_back(self.world, subject, back) {
-            return Some(task);
-        }
-        let Some(live) = subject.live else {
-            let Way::Recreate(path) = &back.way else { return None };
-            let mut object = patch::manifest(self.world.desired, unit, &record.hash);
-            patch::set(&mut object, &annotation(ANNOTATION_REVISION), json!(record.revision.as_str()));
-            if let Some(path) = path {
-                patch::set(&mut object, PATH, json!(path));
-            }
-            patch::mark(&mut object, &mark(path.as_ref()));
-            return Some(task(subject, Write::Create { object }, "RollingBack", message));
-        };
-        if let Way::Recreate(path) = &back.way {
-            let live = Some(live).filter(|live| live.deleting_since().is_none())?;
-            let released = record::let_go_back(self.world, subject, path.as_deref());
-            return released.or_else(|| Some(task(subject, delete(subject, live), "Deleting", message)));
-        }
-        let patch = Patch::of(live).changes(unit, live, &back.to.changes);
-        let patch = finish(patch, subject, unit, Effect::Restore);
-        let patch = patch.provenance(self.world.desired, unit, &record.hash);
-        let patch = patch.set(&annotation(ANNOTATION_REVISION), json!(record.revision.as_str()));
-        let patch = match &back.way {
-            Way::Redeploy(path) => restore(patch, path, self.world.now).mark(Some(&mark(Some(path)))),
-            _ => patch.mark(Some(&mark(None))),
-        };
-        Some(task(subject, patch.write(), "RollingBack", message))
-    }
-
-    /// S13: a lost job is restored in place, or let go and created again from its savepoint.
-    fn rescue(&self, subject: &Subject<'_>, decision: &Decision, rescue: Rescue) -> Option<Task> {
-        let (unit, live, path) = (subject.unit?, subject.live?, rescue.from?);
-        if decision.action == Action::Recreate {
-            let released = record::let_go_back(self.world, subject, Some(&path));
-            return released
-                .or_else(|| Some(task(subject, delete(subject, live), "Deleting", describe(decision))));
-        }
-        let mark = Operation {
-            restored_from: Some(path.clone()),
-            ..Operation::new(Purpose::Rescue, &subject.hash, self.world.now)
-        };
-        let patch = Patch::of(live).changes(unit, live, &subject.changes);
-        let patch = finish(patch, subject, unit, Effect::Restore);
-        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
-        let patch = restore(patch, &path, self.world.now).mark(Some(&mark));
-        Some(task(subject, patch.write(), "Restoring", describe(decision)))
     }
 
     fn update(&self, subject: &Subject<'_>, decision: &Decision) -> Option<Task> {
@@ -352,7 +299,7 @@ impl<'a> Board<'a> {
 }
 
 /// Clears what a mark of ours left behind, once it has served its purpose.
-fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> Patch {
+pub fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> Patch {
     let Some(operation) = &subject.operation else { return patch };
     match operation.purpose {
         // The savepoint it was created from stays named until the job restarts anyway.
@@ -361,23 +308,14 @@ fn finish(patch: Patch, subject: &Subject<'_>, unit: &Unit, effect: Effect) -> P
         Purpose::Rollback | Purpose::Rescue if operation.restored_from.is_some() => {
             patch.raw(unit, PATH).raw(unit, NONCE).mark(None)
         }
-        Purpose::Rollback | Purpose::Rescue => patch.mark(None),
-        Purpose::Suspend => patch.mark(None),
+        Purpose::Rollback | Purpose::Rescue | Purpose::Suspend => patch.mark(None),
         Purpose::Resume => patch.raw(unit, "/spec/job/upgradeMode").mark(None),
         _ => patch.raw(unit, "/spec/job/state").raw(unit, "/spec/job/upgradeMode").mark(None),
     }
 }
 
-/// Has the operator restore a savepoint. A nonce must be another than any before it, so it is the time.
-fn restore(patch: Patch, path: &str, now: Timestamp) -> Patch {
-    patch.set(PATH, json!(path)).set(NONCE, json!(now.as_second()))
-}
-
-fn annotation(key: &str) -> String {
-    format!("/metadata/annotations/{}", escape(key))
-}
-
-fn delete(subject: &Subject<'_>, live: &LiveObject) -> Write {
+/// Deletes exactly what the plan saw.
+pub fn delete(subject: &Subject<'_>, live: &LiveObject) -> Write {
     Write::Delete {
         key: (&subject.key).into(),
         uid: live.uid().to_owned(),
@@ -394,11 +332,13 @@ fn stop(job: &Subject<'_>, mark: &Operation) -> Option<Write> {
     Some(patch.write())
 }
 
-fn task(subject: &Subject<'_>, write: Write, reason: &'static str, message: impl Into<String>) -> Task {
+/// A write worth an Event.
+pub fn task(subject: &Subject<'_>, write: Write, reason: &'static str, message: impl Into<String>) -> Task {
     Task { unit: Some(subject.key.clone()), write, reason, message: message.into(), event: true }
 }
 
-fn describe(decision: &Decision) -> String {
+/// What a decision does, in words.
+pub fn describe(decision: &Decision) -> String {
     let verb = match decision.action {
         Action::Suspend => "suspends",
         Action::Delete => "deletes",

@@ -39,7 +39,7 @@ pub(super) fn unit(name: &str, action: Action, effect: Effect, state: State) -> 
         settled: true,
         since: None,
         overdue: false,
-        goes_back: false,
+        goes_back: None,
         suspended_by_us: None,
         suspended_for: None,
         next: vec![],

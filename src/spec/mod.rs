@@ -9,6 +9,7 @@ pub mod check;
 pub mod companions;
 mod config_map;
 pub mod desired;
+pub mod edit;
 pub mod finding;
 mod folder;
 pub mod graph;

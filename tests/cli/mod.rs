@@ -9,6 +9,7 @@ mod dry_run;
 mod files;
 mod flags;
 mod repository;
+mod restore;
 mod retry;
 mod running;
 mod ssh;

@@ -2,6 +2,7 @@
 
 mod consent;
 mod dice;
+mod failure;
 mod ignored;
 mod properties;
 mod recall;

@@ -1,0 +1,363 @@
+//! Upgrades that fail, lost jobs, and jobs that would start from something else (S13, S16, S22, S23).
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::super::ledger::{Applied, Reason, Savepoint};
+use super::super::operation::{NONCE, Operation, PATH, Purpose};
+use super::super::outcome::{Action, BlockedBy, Effect, State};
+use super::super::write::Write;
+use super::super::{previous_wanted, retry, step};
+use super::scene::{Scene, application, key, patch_of, session, session_job, settled_status};
+use super::{APP, JOB, session_scene, stop_with};
+use crate::spec::policy::OnFailure;
+use crate::spec::source::Revision;
+
+const NO_JOB_MANAGER: &str = "back-off 10s restarting failed container";
+
+/// `ingest` settled as `a:1`, was upgraded to `a:2` from a savepoint, and reads like this since.
+fn upgraded(status: impl Fn(&mut Value)) -> Scene {
+    let before = Scene::new().git("ingest", application("a:1"), &[]);
+    let previous = before.desired.units.clone();
+    let settled = before.running("ingest", application("a:1")).recorded();
+    let (first, hash) = {
+        let applied = &settled.live.ledgers[&key(APP, "ingest")].applied[0];
+        (applied.clone(), applied.hash.clone())
+    };
+    assert!(first.settled.is_some() && !hash.is_empty());
+    let mut scene = Scene::new().git("ingest", application("a:2"), &[]).running("ingest", application("a:2"));
+    scene.live.ledgers = settled.live.ledgers;
+    scene.desired.previous = previous;
+    scene = scene.unit(APP, "ingest", |unit| unit.policy.on_failure = OnFailure::Rollback);
+    let hash = first_hash(&scene);
+    let mut ledger = scene.live.ledgers[&key(APP, "ingest")].clone();
+    let second = Applied {
+        from: Some("s3://b/sp/1".into()),
+        ..Applied::new(Revision::new("bad"), &hash, 2, scene.now)
+    };
+    ledger.apply(second);
+    scene.live.ledgers.insert(key(APP, "ingest"), ledger);
+    scene.edit(APP, "ingest", |object| {
+        object["metadata"]["annotations"]["flinkops.dev/applied-hash"] = json!(hash);
+        object["status"]["jobStatus"]["upgradeSavepointPath"] = json!("s3://b/sp/1");
+        status(&mut object["status"]);
+    })
+}
+
+/// The hash of what Git wants of `ingest`, as a creation would write it.
+fn first_hash(scene: &Scene) -> String {
+    let mut alone = Scene::new();
+    alone.desired = scene.desired.clone();
+    let task = step(&alone.plan()).into_iter().find(|task| task.event).expect("it is created");
+    let Write::Create { object } = task.write else { panic!("{task:?}") };
+    object["metadata"]["annotations"]["flinkops.dev/applied-hash"].as_str().expect("a hash").to_owned()
+}
+
+fn failed(status: &mut Value) {
+    status["lifecycleState"] = json!("DEPLOYED");
+    status["jobManagerDeploymentStatus"] = json!("ERROR");
+    status["jobStatus"]["state"] = json!("RECONCILING");
+    status["error"] = json!(NO_JOB_MANAGER);
+    status["reconciliationStatus"]["lastStableSpec"] = json!(r#"{"spec":{"job":{"parallelism":1}}}"#);
+}
+
+/// Performs the records of one round.
+fn recorded(mut scene: Scene) -> Scene {
+    for task in step(&scene.plan()) {
+        scene.record(&task);
+    }
+    scene
+}
+
+fn held(scene: &Scene) -> Option<&super::super::ledger::Held> {
+    scene.live.ledgers[&key(APP, "ingest")].held.as_ref()
+}
+
+#[test]
+fn s23_what_never_ran_is_put_back_with_a_mark_and_no_nonce() {
+    let scene = recorded(upgraded(failed));
+    let back_to = held(&scene).expect("it is held").back_to.clone().expect("it goes back");
+    assert_eq!((back_to.revision.as_str(), back_to.from), ("c0ffee", None));
+    let wanted = previous_wanted(&scene.desired, &scene.live);
+    assert_eq!(wanted.into_iter().collect::<Vec<_>>(), [(key(APP, "ingest"), Revision::new("c0ffee"))]);
+    let scene = recorded(scene);
+    let unit = scene.of("ingest");
+    assert_eq!(
+        (unit.action, unit.effect, unit.state),
+        (Action::Update, Effect::UpgradeFromSavepoint, State::Kept)
+    );
+    let patch = patch_of(&unit);
+    assert_eq!(patch["spec"], json!({"image": "a:1"}));
+    let mark: Operation =
+        serde_json::from_str(patch["metadata"]["annotations"]["flinkops.dev/operation"].as_str().unwrap())
+            .unwrap();
+    assert_eq!((mark.purpose, mark.target, mark.restored_from), (Purpose::Rollback, back_to.hash, None));
+}
+
+#[test]
+fn s23_what_the_operator_saw_run_has_run_however_it_looks_now() {
+    let ran = |status: &mut Value| {
+        let last = status["reconciliationStatus"]["lastReconciledSpec"].clone();
+        failed(status);
+        status["reconciliationStatus"]["lastStableSpec"] = last;
+    };
+    let scene = recorded(upgraded(ran));
+    assert_eq!(held(&scene).unwrap().back_to.as_ref().unwrap().from.as_deref(), Some("s3://b/sp/1"));
+}
+
+#[test]
+fn s23_what_ran_is_restored_from_the_savepoint_before_it() {
+    let ran = |status: &mut Value| {
+        status["jobStatus"]["state"] = json!("FAILED");
+        status["lifecycleState"] = json!("FAILED");
+    };
+    let scene = recorded(recorded(upgraded(ran)));
+    let unit = scene.of("ingest");
+    assert_eq!((unit.effect, unit.state), (Effect::Restore, State::Replaced));
+    let patch = patch_of(&unit);
+    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/1")));
+    assert_eq!(patch.pointer(NONCE), Some(&json!(scene.now.as_second())));
+}
+
+#[test]
+fn s23_a_nonce_of_gits_own_is_left_alone_so_the_unit_is_made_anew() {
+    let ran = |status: &mut Value| status["jobStatus"]["state"] = json!("FAILED");
+    let mut scene = recorded(upgraded(ran));
+    for unit in scene.desired.previous.values_mut() {
+        unit.manifest["spec"]["job"]["savepointRedeployNonce"] = json!(3);
+    }
+    let mut scene = scene;
+    assert_eq!(scene.of("ingest").blocked.unwrap().by, BlockedBy::Held, "it is not what was applied");
+    let hash = {
+        let mut alone = Scene::new();
+        alone.desired.units = scene.desired.previous.clone();
+        first_hash(&alone)
+    };
+    let mut ledger = scene.live.ledgers[&key(APP, "ingest")].clone();
+    ledger.held.as_mut().unwrap().back_to.as_mut().unwrap().hash = hash;
+    scene.live.ledgers.insert(key(APP, "ingest"), ledger);
+    assert_eq!(scene.of("ingest").action, Action::Recreate);
+    let scene = recorded(recorded(scene));
+    assert_eq!(
+        scene.writes(),
+        ["delete ingest"],
+        "once the savepoint is on record as what it starts from (S9)"
+    );
+    let ledger = &scene.live.ledgers[&key(APP, "ingest")];
+    assert!(ledger.uid.is_empty() && ledger.is_final("s3://b/sp/1") && ledger.held.is_some());
+}
+
+#[test]
+fn s23_a_savepoint_that_the_new_version_claimed_is_no_restore_point() {
+    let ran = |status: &mut Value| status["jobStatus"]["state"] = json!("FAILED");
+    let claims = |spec: &mut Value| {
+        spec["flinkConfiguration"]["execution.savepoint-restore-mode"] = json!("CLAIM");
+    };
+    let scene = upgraded(ran).unit(APP, "ingest", |unit| claims(&mut unit.manifest["spec"]));
+    let scene = scene.edit(APP, "ingest", |object| claims(&mut object["spec"]));
+    let hash = first_hash(&scene);
+    let mut scene = scene.edit(APP, "ingest", |object| {
+        object["metadata"]["annotations"]["flinkops.dev/applied-hash"] = json!(hash);
+    });
+    scene.live.ledgers.get_mut(&key(APP, "ingest")).unwrap().applied[0].hash = hash;
+    let scene = recorded(scene);
+    let held = held(&scene).expect("it is held");
+    assert_eq!(held.back_to, None);
+    assert!(held.reason.contains("claimed s3://b/sp/1"), "{}", held.reason);
+}
+
+#[test]
+fn s23_the_operators_own_rollback_is_named_and_the_unit_held_as_it_is() {
+    let scene = upgraded(|status| status["lifecycleState"] = json!("ROLLED_BACK"));
+    let scene = recorded(scene.unit(APP, "ingest", |unit| unit.policy.on_failure = OnFailure::Stop));
+    let held = held(&scene).expect("it is held");
+    assert_eq!((&held.back_to, held.reason.contains("ROLLED_BACK")), (&None, true), "{}", held.reason);
+    let blocked = scene.of("ingest").blocked.expect("it is blocked");
+    assert!(blocked.message.contains("flinkops retry ingest"), "{}", blocked.message);
+    let (was, task) = retry(&scene.desired, &scene.live, &key(APP, "ingest")).expect("it is held");
+    assert!(was.reason.contains("ROLLED_BACK") && matches!(task.write, Write::Replace { .. }));
+}
+
+#[test]
+fn s22_s23_never_settled_counts_from_our_write_and_losing_the_memory_only_delays_it() {
+    let restarts = |status: &mut Value| {
+        status["lifecycleState"] = json!("DEPLOYED");
+        status["jobStatus"]["state"] = json!("RESTARTING");
+    };
+    let minutes = SignedDuration::from_mins;
+    let scene = upgraded(restarts).later(minutes(4)).later(minutes(5));
+    assert!(held(&recorded(scene)).is_none());
+    // It may look well in between: what counts is that it never was for long enough.
+    let scene = upgraded(restarts).later(minutes(4)).edit(APP, "ingest", |object| {
+        object["status"]["jobStatus"]["state"] = json!("RUNNING");
+        object["status"]["lifecycleState"] = json!("STABLE");
+    });
+    let scene = scene.later(SignedDuration::from_secs(5)).edit(APP, "ingest", |o| restarts(&mut o["status"]));
+    let scene = recorded(scene.later(minutes(7)));
+    assert!(held(&scene).expect("it is held").reason.contains("not within policy.timeout"));
+    let mut forgetful = upgraded(restarts).later(minutes(9));
+    forgetful.live.since.clear();
+    let forgetful = recorded(forgetful.later(minutes(9)));
+    assert!(held(&forgetful).is_none(), "a new process has not watched it for as long");
+    assert!(held(&recorded(forgetful.later(minutes(1)))).is_some());
+}
+
+#[test]
+fn s23_an_operator_that_is_away_is_no_failure_of_the_version() {
+    let away = |status: &mut Value| status["observedGeneration"] = json!(0);
+    let scene = upgraded(away).later(SignedDuration::from_hours(3)).later(SignedDuration::from_hours(3));
+    assert!(held(&recorded(scene)).is_none());
+}
+
+#[test]
+fn s23_a_unit_that_is_well_after_all_is_held_no_longer() {
+    let scene =
+        recorded(upgraded(failed).unit(APP, "ingest", |unit| unit.policy.on_failure = OnFailure::Stop));
+    assert!(held(&scene).is_some());
+    let scene = scene.edit(APP, "ingest", |object| {
+        object["status"] = settled_status(&object["spec"], 1);
+    });
+    let scene = recorded(scene);
+    assert!(held(&scene).is_none() && scene.live.ledgers[&key(APP, "ingest")].applied[0].settled.is_some());
+}
+
+#[test]
+fn s12_a_refused_cluster_goes_back_whatever_the_policy_and_its_jobs_start_again() {
+    let mut scene = recorded(session_scene("2g"));
+    scene.desired.previous = session_scene("1g").desired.units;
+    for (name, path) in [("clicks", "s3://b/sp/1"), ("views", "s3://b/sp/2")] {
+        scene = stop_with(scene, name, path);
+    }
+    let scene = recorded(scene);
+    let patch = patch_of(&scene.of("sessions")).clone();
+    let scene = scene.edit(APP, "sessions", |object| {
+        super::merge(object, &patch);
+        object["metadata"]["generation"] = json!(2);
+        object["status"]["error"] = json!(r#"{"type":"x.ValidationException","message":"no"}"#);
+    });
+    let scene = recorded(recorded(scene));
+    let back_to = scene.live.ledgers[&key(APP, "sessions")].held.as_ref().unwrap().back_to.clone();
+    assert!(back_to.is_some());
+    let scene = recorded(scene);
+    let unit = scene.of("sessions");
+    assert_eq!(patch_of(&unit)["spec"]["taskManager"]["resource"]["memory"], "1g");
+    let patch = patch_of(&unit).clone();
+    let scene = scene.edit(APP, "sessions", |object| {
+        super::merge(object, &patch);
+        object["metadata"]["generation"] = json!(3);
+        object["status"] = settled_status(&object["spec"], 3);
+    });
+    let mut writes = scene.writes();
+    writes.retain(|write| write.starts_with("patch"));
+    assert_eq!(writes, ["patch clicks", "patch views"]);
+    assert_eq!(patch_of(&scene.of("clicks"))["spec"]["job"]["state"], "running");
+}
+
+/// A session job whose cluster lost it; a savepoint of it is on record.
+fn lost() -> Scene {
+    let mut scene = session_scene("1g").edit(JOB, "clicks", |object| {
+        object["status"]["jobStatus"] = json!({"state": "RECONCILING", "jobId": "0abc"});
+        object["status"]["error"] = json!("Job Not Found");
+    });
+    let savepoint = Savepoint {
+        path: "s3://b/sp/5".into(),
+        time: scene.now,
+        flink_version: Some("v1_20".into()),
+        reason: Reason::ClusterChange,
+        last: false,
+    };
+    scene.live.ledgers.get_mut(&key(JOB, "clicks")).unwrap().add_savepoint(savepoint);
+    scene
+}
+
+#[test]
+fn s13_s16_a_lost_job_waits_for_a_word_and_is_told_what_it_would_get() {
+    let unit = lost().of("clicks");
+    assert_eq!((unit.action, unit.state), (Action::Update, State::Replaced));
+    let blocked = unit.blocked.unwrap();
+    assert_eq!(blocked.by, BlockedBy::Consent);
+    for words in ["s3://b/sp/5", "policy.repair", "stateLoss", "s3://b/cp/0abc"] {
+        assert!(blocked.message.contains(words), "{words}: {}", blocked.message);
+    }
+    assert!(unit.next.is_empty());
+}
+
+#[test]
+fn s13_a_lost_job_is_restored_once_and_never_by_stateless() {
+    let scene = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
+    let patch = patch_of(&scene.of("clicks")).clone();
+    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/5")));
+    assert_eq!(patch.pointer("/spec/job/upgradeMode"), None);
+    let scene = scene.edit(JOB, "clicks", |object| {
+        super::merge(object, &patch);
+        object["metadata"]["generation"] = json!(2);
+    });
+    let unit = scene.of("clicks");
+    assert_eq!((unit.action, unit.changes.len()), (Action::Keep, 0), "S19: our own fields are no drift");
+    assert!(unit.next.iter().all(|task| !task.event), "the operator has not acted on it yet");
+}
+
+#[test]
+fn s13_an_older_flink_does_not_read_the_savepoint_of_a_newer() {
+    let mut scene = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
+    let older = |spec: &mut Value| spec["flinkVersion"] = json!("v1_19");
+    scene = scene.unit(APP, "sessions", |unit| older(&mut unit.manifest["spec"]));
+    scene = scene.edit(APP, "sessions", |object| older(&mut object["spec"]));
+    let blocked = scene.of("clicks").blocked.unwrap();
+    assert!(blocked.message.contains("does not read"), "{}", blocked.message);
+}
+
+/// Both jobs were stopped for their cluster, which has changed; `clicks` reads like this since.
+fn stopped_and(status: impl Fn(&mut Value)) -> Scene {
+    let mut scene = session_scene("2g");
+    for (name, path) in [("clicks", "s3://b/sp/1"), ("views", "s3://b/sp/2")] {
+        scene = stop_with(scene, name, path);
+    }
+    let scene = recorded(scene).edit(APP, "sessions", |object| {
+        object["spec"] = session("2g");
+        object["status"] = settled_status(&object["spec"], 1);
+    });
+    scene.edit(JOB, "clicks", |object| status(&mut object["status"]["jobStatus"]))
+}
+
+#[test]
+fn s8_a_job_whose_status_forgot_its_savepoint_is_made_anew_from_the_one_on_record() {
+    for astray in [
+        |job: &mut Value| drop(job.as_object_mut().unwrap().remove("upgradeSavepointPath")),
+        |job: &mut Value| job["upgradeSavepointPath"] = json!("s3://b/cp/0abc/chk-7"),
+    ] {
+        let scene = stopped_and(astray);
+        let (clicks, views) = (scene.of("clicks"), scene.of("views"));
+        assert_eq!(
+            (clicks.action, clicks.state, views.action),
+            (Action::Recreate, State::Kept, Action::Resume)
+        );
+        let scene = recorded(scene);
+        let task = &scene.of("clicks").next[0];
+        assert!(matches!(task.write, Write::Delete { .. }), "{task:?}");
+        let mut scene = scene;
+        scene.live.units.remove(&key(JOB, "clicks"));
+        let unit = scene.of("clicks");
+        let [super::super::write::Task { write: Write::Create { object }, .. }] = &unit.next[..] else {
+            panic!()
+        };
+        assert_eq!(object.pointer(PATH), Some(&json!("s3://b/sp/1")));
+    }
+}
+
+#[test]
+fn s8_a_job_that_somebody_stopped_anew_waits_for_a_word() {
+    let astray = |job: &mut Value| job["upgradeSavepointPath"] = json!("s3://b/sp/theirs");
+    let scene = stopped_and(astray);
+    let unit = scene.of("clicks");
+    assert_eq!((unit.action, unit.next.len()), (Action::Resume, 0));
+    let blocked = unit.blocked.unwrap();
+    assert_eq!(blocked.by, BlockedBy::Consent);
+    assert!(blocked.message.contains("s3://b/sp/1") && blocked.message.contains("s3://b/sp/theirs"));
+    let named = scene.unit(JOB, "clicks", |unit| {
+        unit.manifest["spec"] = session_job("savepoint");
+        unit.manifest["spec"]["job"]["initialSavepointPath"] = json!("s3://b/sp/theirs");
+    });
+    let unit = named.of("clicks");
+    assert_eq!((unit.action, unit.state, unit.blocked), (Action::Recreate, State::Replaced, None));
+}
