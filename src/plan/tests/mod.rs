@@ -64,9 +64,12 @@ fn session_scene(memory: &str) -> Scene {
 
 /// What the operator does to a session job that was told to stop.
 fn stop_with(mut scene: Scene, name: &str, path: &str) -> Scene {
-    let plan = scene.plan();
     let mine = |task: &super::Task| task.event && task.unit.as_ref().is_some_and(|unit| unit.name == name);
-    let task = step(&plan).into_iter().find(mine).unwrap();
+    if !step(&scene.plan()).iter().any(mine) {
+        // What a consent is used for is on record first (S21).
+        step(&scene.plan()).iter().for_each(|task| scene.record(task));
+    }
+    let task = step(&scene.plan()).into_iter().find(mine).unwrap();
     let Write::Patch { patch, .. } = task.write else { panic!("{name} is not stopped by {:?}", task.write) };
     scene = scene.edit(task.unit.unwrap().kind, name, |object| {
         merge(object, &patch);

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::outcome::{BlockedBy, State};
 use super::super::restarting;
+use super::super::step;
 use super::scene::Scene;
 use super::{APP, JOB, key, session_scene};
 use crate::flink::rest::RunningJob;
@@ -47,5 +48,8 @@ fn s14_a_flink_that_cannot_be_asked_needs_consent() {
         scene.unit(APP, "sessions", |unit| unit.consents.state_loss = Some("nobody else is here".into()));
     let cluster = scene.of("sessions");
     assert_eq!((cluster.blocked, cluster.state), (None, State::Unknown));
+    assert_eq!(scene.writes(), ["record sessions"], "S21: what the consent is used for comes first");
+    let mut scene = scene;
+    step(&scene.plan()).iter().for_each(|task| scene.record(task));
     assert_eq!(scene.writes(), ["patch clicks", "patch views"]);
 }
