@@ -347,13 +347,13 @@ fn outputs(scenario: &Path) -> [(&'static str, String); 7] {
     let live = live(&desired, scenario);
     let plan = plan(&desired, &live, NOW.parse().unwrap());
     let document = PlanDocument::new(&plan, AgainstKind::Cluster, &known(&desired, &live));
-    let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
-    let plans = [plain(text::plan(&document, 80)), markdown::plan(&document), json(&document)];
+    let bare = |text: String| anstream::adapter::strip_str(&text).to_string();
+    let plans = [bare(text::plan(&document, 80)), markdown::plan(&document), json(&document)];
     let document = document.into_drift();
     let drifts = if document.is_empty() {
         Default::default()
     } else {
-        [plain(text::drift(&document, 80)), markdown::drift(&document), json(&document)]
+        [bare(text::drift(&document, 80)), markdown::drift(&document), json(&document)]
     };
     // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
     let told = plans.iter().chain(&drifts).any(|text| text.contains("hunter2"));

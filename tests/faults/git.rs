@@ -43,10 +43,10 @@ async fn settled_at(running: &Running, revision: &str) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_hours(24), waiting).await;
+    let waited = tokio::time::timeout(Duration::from_secs(24 * 3600), waiting).await;
     assert!(waited.is_ok(), "never settled at {revision}:\n{}", running.world.progress.text());
     // What is noted of the last unit comes after.
-    tokio::time::sleep(Duration::from_mins(5)).await;
+    tokio::time::sleep(Duration::from_secs(5 * 60)).await;
 }
 
 /// Lives through a story by a daemon; the branch moves at a write. Answers with the number of writes and the end.
@@ -67,12 +67,12 @@ async fn live_through(story: &Story, branch: Branch, write: Option<usize>) -> (u
             Branch::Stays => {}
             Branch::OutOfReach => {
                 running.shelf.fail(Some("fetch: no route to host"));
-                tokio::time::sleep(Duration::from_mins(30)).await;
+                tokio::time::sleep(Duration::from_secs(30 * 60)).await;
                 running.shelf.fail(None);
             }
             Branch::Reset => {
                 running.shelf.push(as_revision(before, "rewritten"));
-                tokio::time::sleep(Duration::from_mins(30)).await;
+                tokio::time::sleep(Duration::from_secs(30 * 60)).await;
                 running.shelf.push(as_revision(wanted, "again"));
                 last = "again";
             }

@@ -81,10 +81,13 @@ impl Ordeal {
 
     async fn all(mut self) {
         let begun = Instant::now();
-        let kills = self.at_writes(Fault::Killed, &[Before, After]);
+        // A process that dies before a call has done what one did that died after the call before.
+        let kills = self.at_writes(Fault::Killed, &[After]);
         self.each("killed", kills).await;
-        let lost = [self.at_writes(Fault::Cut, &[After]), self.at_writes(Fault::Silence, &[After])];
-        self.each("reply lost", lost.concat()).await;
+        let lost = self.at_writes(Fault::Cut, &[After]);
+        self.each("reply lost", lost).await;
+        let silent = self.at_writes(Fault::Silence, &[After]).into_iter().step_by(2);
+        self.each("reply never came", silent).await;
         let everywhere = HARMLESS.map(|fault| (fault, Before)).into_iter();
         let everywhere = everywhere.chain([(Fault::Cut, After), (Fault::Silence, After)]);
         let everywhere = everywhere.flat_map(|(fault, phase)| {
@@ -92,8 +95,8 @@ impl Ordeal {
         });
         self.each("everywhere at once", everywhere).await;
         let calls = 0..self.calm.calls;
-        let alone = calls.map(|call| Trouble {
-            fault: [Fault::Refused(500), Fault::Busy, Fault::Silence, Fault::Refused(503)][call % 4],
+        let alone = calls.step_by(2).map(|call| Trouble {
+            fault: [Fault::Refused(500), Fault::Busy, Fault::Silence, Fault::Refused(503)][call / 2 % 4],
             phase: Before,
             when: When::At(call),
         });
@@ -101,7 +104,7 @@ impl Ordeal {
         let watches = [Fault::WatchesCut, Fault::HistoryGone];
         let watches = watches.map(|fault| Trouble { fault, phase: After, when: When::EveryWrite });
         self.each("watches cut or begun with 410", watches).await;
-        let gone = self.at_writes(Fault::OperatorGone(LONG), &[After]);
+        let gone = self.at_writes(Fault::OperatorGone(LONG), &[After]).into_iter().step_by(2);
         self.each("operator away", gone).await;
         self.tell(begun);
     }
@@ -111,7 +114,8 @@ impl Ordeal {
         let Self { story, calm, points, runs, summary } = self;
         let line = format!(
             "[faults] {}: {points} fault points in {runs} runs of {} calls, {} of them writes{summary}; left out: at \
-             each call alone, all but one in turn of 500, 429, silence and 503; {:.1} s\n",
+             each other call alone, all but one in turn of 500, 429, silence and 503, and the calls between; replies that \
+             never came and the operator away at every other write; {:.1} s\n",
             story.name,
             calm.calls,
             calm.writes,

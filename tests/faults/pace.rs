@@ -39,9 +39,9 @@ async fn s11_a_savepoint_that_takes_an_hour_costs_no_call() {
     running.told("quiet: 2 settled").await;
     running.shelf.push(at("r2", "2048m"));
     running.told("wrote patch flink/FlinkSessionJob/job: stops").await;
-    tokio::time::sleep(Duration::from_mins(2)).await;
+    tokio::time::sleep(Duration::from_secs(2 * 60)).await;
     running.world.sim.clear_requests();
-    tokio::time::sleep(Duration::from_mins(45)).await;
+    tokio::time::sleep(Duration::from_secs(45 * 60)).await;
     assert_eq!(asked(&running.world), []);
     let renewals = running.world.sim.requests().len();
     assert!(renewals > 100, "the lease is held all along: {renewals}");
@@ -61,9 +61,9 @@ async fn a_job_that_waits_for_another_costs_no_call() {
     enrich.manifest["spec"]["image"] = json!("enrich:2");
     running.shelf.push(changed);
     running.told("enrich: Update Settled").await;
-    tokio::time::sleep(Duration::from_mins(2)).await;
+    tokio::time::sleep(Duration::from_secs(2 * 60)).await;
     world.sim.clear_requests();
-    tokio::time::sleep(Duration::from_hours(1)).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(asked(world), []);
     world.sim.operator().set_restarting(&deployment("ingest"), false, world.sim.now());
     running.told("wrote patch flink/FlinkDeployment/enrich").await;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::stories::Story;
 use crate::daemon::world::{NAMESPACE, World};
 
-const LIMIT: Option<Duration> = Some(Duration::from_hours(24));
+const LIMIT: Option<Duration> = Some(Duration::from_secs(24 * 3600));
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl Between {
                 self.sim.stop_operator();
                 let sim = self.sim.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_mins(minutes)).await;
+                    tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
                     sim.start_operator();
                 });
                 Verdict::Pass
@@ -253,10 +253,15 @@ pub async fn live_through(story: &Story, trouble: Trouble) -> Trial {
             outcome = process() => Some(outcome),
             () = between.killed.notified() => None,
         };
-        let outcome = match first {
+        let mut outcome = match first {
             Some(outcome) => outcome,
             None => process().await,
         };
+        // An upgrade that the operator began and left lying is held, and the hold ends once it is well after all.
+        if let (Ok(Outcome::Blocked(_)), Fault::OperatorGone(minutes)) = (&outcome, trouble.fault) {
+            tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
+            outcome = process().await;
+        }
         between.jobs.look();
         let told = world.progress.text();
         let settled = matches!(outcome, Ok(Outcome::Settled(_)));

@@ -90,10 +90,14 @@ fn files(jobs: &[Job], mode: OperatorMode) -> BTreeMap<String, String> {
         }
         if job.kind != JobKind::Cluster {
             let state = if job.suspended { "suspended" } else { "running" };
+            // Operator 1.7 refuses the last state of a session job.
+            let none =
+                mode == OperatorMode::V1_7 && job.kind == JobKind::OnCluster && job.mode == "last-state";
+            let upgrade = if none { "savepoint" } else { job.mode };
             writeln!(
                 text,
                 "  job: {{jarURI: \"https://x/app-{index}-{}.jar\", parallelism: 2, upgradeMode: {}, state: {state}}}",
-                job.image, job.mode
+                job.image, upgrade
             ).unwrap();
         }
         files.insert(format!("jobs/{}/job.yaml", name(index)), text);

@@ -67,7 +67,9 @@ fn stop_with(mut scene: Scene, name: &str, path: &str) -> Scene {
     let mine = |task: &super::Task| task.event && task.unit.as_ref().is_some_and(|unit| unit.name == name);
     if !step(&scene.plan()).iter().any(mine) {
         // What a consent is used for is on record first (S21).
-        step(&scene.plan()).iter().for_each(|task| scene.record(task));
+        for task in step(&scene.plan()) {
+            scene.record(&task);
+        }
     }
     let task = step(&scene.plan()).into_iter().find(mine).unwrap();
     let Write::Patch { patch, .. } = task.write else { panic!("{name} is not stopped by {:?}", task.write) };

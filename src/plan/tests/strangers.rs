@@ -50,6 +50,8 @@ fn s14_a_flink_that_cannot_be_asked_needs_consent() {
     assert_eq!((cluster.blocked, cluster.state), (None, State::Unknown));
     assert_eq!(scene.writes(), ["record sessions"], "S21: what the consent is used for comes first");
     let mut scene = scene;
-    step(&scene.plan()).iter().for_each(|task| scene.record(task));
+    for task in step(&scene.plan()) {
+        scene.record(&task);
+    }
     assert_eq!(scene.writes(), ["patch clicks", "patch views"]);
 }
