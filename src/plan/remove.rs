@@ -63,8 +63,13 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
 }
 
 /// The savepoint on record that a suspended job was stopped with: what else changed in its spec since is of no
-/// generation that the operator has looked at, so that its status alone does not count any more (S8, S16).
+/// generation that the operator has looked at, so that its status alone does not count any more (S8, S16). One that
+/// went down by its last state has run since that savepoint.
 fn final_savepoint(subject: &Subject<'_>) -> Option<String> {
+    let last = subject.status.last_reconciled.as_ref()?;
+    if last.upgrade_mode.as_deref() != Some("savepoint") {
+        return None;
+    }
     let path = subject.status.savepoint.as_ref().filter(|_| subject.verdict.health == Health::Suspended)?;
     subject.ledger.is_some_and(|ledger| ledger.is_final(path)).then(|| path.clone())
 }
