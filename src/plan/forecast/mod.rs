@@ -1,9 +1,9 @@
 //! The forecast: the planner run on a model of the operator until nothing is left to do.
 //!
 //! What a plan says it would do is worth as much as the same decisions made again and again against what
-//! comes of them. Here they are ([`course`]): plan, step, hand the writes to a [`Model`], let its time pass, read
-//! it back. What happens is written down as data ([`account`]); nothing is decided here. Only what a change is
-//! about is looked at ([`concern`]), and of that only what has changed since ([`part`]).
+//! comes of them. Here they are (`course`): plan, step, hand the writes to a [`Model`], let its time pass, read
+//! it back. What happens is written down as data (`account`); nothing is decided here. Only what a change is
+//! about is looked at (`concern`), and of that only what has changed since (`part`).
 
 use std::collections::BTreeSet;
 
