@@ -55,6 +55,11 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The finalizer that the operator puts on its resources of a kind.
+pub fn finalizer(kind: &str) -> String {
+    format!("{}s.{GROUP}/finalizer", kind.to_lowercase())
+}
+
 /// What a unit is to the operator: its kind, with the two faces of a FlinkDeployment told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Role {

@@ -4,8 +4,7 @@
 use serde_json::Value;
 
 use super::ledger::Ledger;
-use super::live::LiveObject;
-use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::record::is_savepoint;
 use super::subject::{Decision, Subject};
 use crate::flink::savepoint::normalise;
@@ -22,9 +21,8 @@ pub enum Astray {
 /// Whether a stopped job has gone astray; with the savepoint on record.
 pub fn of<'a>(subject: &Subject<'a>) -> Option<(&'a str, Astray)> {
     subject.kept_down()?;
-    let acted = subject.status.generation == subject.live.map(LiveObject::generation);
     let path = &subject.ledger.and_then(Ledger::last_savepoint)?.path;
-    if !acted || subject.status.lifecycle != "SUSPENDED" {
+    if !subject.has_acted() || subject.status.lifecycle != "SUSPENDED" {
         return None;
     }
     match subject.status.savepoint.as_deref().filter(|shown| is_savepoint(shown)) {
@@ -58,10 +56,7 @@ pub fn decide(subject: &Subject<'_>) -> Option<Decision> {
         _ => None,
     };
     let state = if named { State::Replaced } else { State::Kept };
-    let mut decision = Decision::new(Action::Recreate, Effect::Recreate, state).blocked(blocked);
-    let step = |what| Step { what, unit: subject.key.clone() };
-    decision.steps.extend([StepKind::Delete, StepKind::WaitGone].map(step));
-    Some(decision.because(match astray {
+    Some(Decision::anew(subject, state).blocked(blocked).because(match astray {
         Astray::Nothing => format!("its status does not show {path} any more, which it was stopped with"),
         Astray::Other(other) => format!("the operator would start it from {other}"),
     }))

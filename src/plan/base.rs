@@ -11,7 +11,7 @@ use super::subject::World;
 use super::{companion, observe_once, patch};
 use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
-use crate::flink::kind::{API_VERSION, GROUP, UnitKey};
+use crate::flink::kind::{API_VERSION, UnitKey, finalizer};
 use crate::spec::{Desired, Unit};
 
 /// The cluster that going from `base` to `desired` begins with: it holds what `base` says, all of it settled.
@@ -105,8 +105,7 @@ fn settled(key: &UnitKey, mut object: Value, spec: &Value) -> LiveObject {
     object["metadata"]["namespace"] = json!(key.namespace);
     object["metadata"]["name"] = json!(key.name);
     object["spec"] = spec.clone();
-    let finalizer = format!("{}s.{GROUP}/finalizer", key.kind.as_str().to_lowercase());
-    object["metadata"]["finalizers"] = json!([finalizer]);
+    object["metadata"]["finalizers"] = json!([finalizer(key.kind.as_str())]);
     LiveObject::new(in_cluster(object, settled_status(spec, 1)))
 }
 

@@ -18,7 +18,6 @@ use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::canonical::dotted;
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
-use crate::flink::savepoint::is_readable;
 use crate::spec::policy::{Adopt, Mode};
 use crate::spec::{Severity, Unit};
 
@@ -126,16 +125,13 @@ fn history(ledger: &Ledger, now: Timestamp) -> String {
 
 /// S16: a savepoint is read by the Flink version that took it, and by later ones.
 fn unreadable(subject: &Subject<'_>, unit: &Unit, savepoint: &Savepoint) -> Option<Blocked> {
-    let spec = subject.cluster_spec.unwrap_or(unit.spec());
-    let (taken, version) = (savepoint.flink_version.as_deref()?, spec.get("flinkVersion")?.as_str()?);
-    (!is_readable(taken, version)).then(|| {
-        let message = format!(
-            "the savepoint {} was taken by Flink {taken}, and {version} does not read it: go to {taken} or later, name \
-             another in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
-            savepoint.path
-        );
-        Blocked::new(BlockedBy::Consent, message)
-    })
+    let (taken, version) = subject.unreadable(unit, savepoint)?;
+    let message = format!(
+        "the savepoint {} was taken by Flink {taken}, and {version} does not read it: go to {taken} or later, name \
+         another in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
+        savepoint.path
+    );
+    Some(Blocked::new(BlockedBy::Consent, message))
 }
 
 fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {

@@ -10,7 +10,7 @@ use super::compare;
 use super::ledger::{ANNOTATION_HASH, Applied, BackTo, Held};
 use super::live::{Live, LiveObject};
 use super::operation::{NONCE, Operation, Purpose};
-use super::outcome::{Action, Blocked, BlockedBy, Effect, FieldEffect, State, Step, StepKind};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, FieldEffect, State};
 use super::restart::{self, Restart};
 use super::subject::{Decision, Subject, World};
 use crate::flink::config;
@@ -79,7 +79,7 @@ fn failed_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
 /// When an upgrade that the operator has acted on will have had its time (`policy.timeout`).
 fn never_settled_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let since = world.live.since.get(&subject.key)?.generation_at;
-    let acted = has_acted(subject) && since > Timestamp::MIN;
+    let acted = subject.has_acted() && since > Timestamp::MIN;
     since.checked_add(subject.policy(world).timeout).ok().filter(|_| acted)
 }
 
@@ -99,11 +99,6 @@ fn last_settled<'a>(subject: &Subject<'a>) -> Option<&'a Applied> {
     applied.skip(1).find(|applied| applied.settled.is_some() && applied.hash != subject.hash)
 }
 
-/// Whether the operator has taken up the live spec.
-fn has_acted(subject: &Subject<'_>) -> bool {
-    subject.status.present && subject.live.map(LiveObject::generation) == subject.status.generation
-}
-
 /// Whether the job of the live spec ran, as far as the status tells; what cannot be told is taken to have run.
 ///
 /// While it says `UPGRADING` the new version is not deployed yet, and `jobStatus` speaks of the old one.
@@ -115,7 +110,7 @@ fn ran(subject: &Subject<'_>) -> bool {
         "DEPLOYED" => unseen,
         _ => false,
     };
-    has_acted(subject) && subject.role.has_job() && (!never || was_stable(subject))
+    subject.has_acted() && subject.role.has_job() && (!never || was_stable(subject))
 }
 
 /// Whether the operator has seen the spec it acted upon last run: it keeps the last one that did.
@@ -263,7 +258,7 @@ pub fn go_back(subject: &Subject<'_>, back: &Return<'_>) -> Decision {
     let decision = match back.way {
         Way::Redeploy(_) => Decision::new(Action::Update, Effect::Restore, State::Replaced),
         Way::Recreate(_) => recreate(subject),
-        Way::Revert if !has_acted(subject) => Decision::new(Action::Update, Effect::None, State::Kept),
+        Way::Revert if !subject.has_acted() => Decision::new(Action::Update, Effect::None, State::Kept),
         Way::Revert => revert(&back.to),
     };
     let reason = held(subject).map_or_else(String::new, |held| format!(": {}", held.reason));
@@ -284,11 +279,9 @@ fn recreate(subject: &Subject<'_>) -> Decision {
     let Some(live) = subject.live else {
         return Decision::new(Action::Create, Effect::Create, State::Replaced);
     };
-    let mut decision = Decision::new(Action::Recreate, Effect::Recreate, State::Replaced);
-    let step = |what| Step { what, unit: subject.key.clone() };
-    decision.steps.extend([StepKind::Delete, StepKind::WaitGone].map(step));
     let deleting = live.deleting_since().is_some();
-    decision.blocked(deleting.then(|| Blocked::new(BlockedBy::Gate, "waits until the old object is gone")))
+    Decision::anew(subject, State::Replaced)
+        .blocked(deleting.then(|| Blocked::new(BlockedBy::Gate, "waits until the old object is gone")))
 }
 
 /// What keeps a unit from being tried again; while it is still on its way back, that it is.

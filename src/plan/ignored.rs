@@ -15,14 +15,11 @@ use crate::flink::config::spelling;
 use crate::flink::kind::UnitKey;
 use crate::flink::list;
 use crate::flink::place::{Place, locate};
-use crate::flink::secret::mask;
+use crate::flink::secret::{LAST_APPLIED, mask};
 use crate::spec::Unit;
 
 /// What others made of fields: values by path, entries of lists by name; null where they removed one.
 pub type Values = BTreeMap<String, Value>;
-
-/// The annotation in which kubectl keeps a copy of all it applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whether policy leaves a field to someone else, by its names or by its pointer.
 pub fn is_ignored_at(unit: &Unit, place: &Place<'_>) -> bool {

@@ -187,6 +187,10 @@ pub enum Strangers {
 impl Live {
     /// Takes in what Flink runs on session clusters, or why it could not be asked.
     pub fn learn_jobs(&mut self, answers: BTreeMap<UnitKey, Result<Vec<RunningJob>, String>>) {
+        if answers.is_empty() {
+            self.strangers.clear();
+            return;
+        }
         let ids = self.units.values().filter_map(|live| live.status().pointer("/jobStatus/jobId")?.as_str());
         let ids: BTreeSet<&str> = ids.collect();
         let strangers = |jobs: Vec<RunningJob>| {

@@ -136,9 +136,8 @@ fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
         ledger.clear_final();
     }
     // The operator writes it down as soon as it has acted, whether or not the new version ever runs.
-    let acted = subject.status.generation == subject.live.map(LiveObject::generation);
     let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
-    let seen = seen.filter(|path| acted && !subject.is_suspended() && !ledger.knows(path));
+    let seen = seen.filter(|path| subject.has_acted() && !subject.is_suspended() && !ledger.knows(path));
     if let Some(path) = seen {
         ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
         let applied = ledger.applied.first_mut().filter(|_| subject.status.savepoint_is_final);

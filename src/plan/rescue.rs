@@ -9,14 +9,14 @@ use super::failure::takes_nonce;
 use super::ledger::Savepoint;
 use super::live::LiveObject;
 use super::operation::{PATH, Purpose};
-use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::patch::Patch;
 use super::subject::{Decision, Subject, World, clock_time};
 use super::write::Write;
 use crate::flink::config::{self, CHECKPOINT_DIR};
 use crate::flink::health::{self, Health};
-use crate::flink::kind::{Kind, Role};
-use crate::flink::savepoint::{is_readable, normalise};
+use crate::flink::kind::{Kind, Role, finalizer};
+use crate::flink::savepoint::normalise;
 use crate::spec::Unit;
 
 /// How a lost job is brought back.
@@ -36,8 +36,7 @@ pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
         return None;
     }
     let marked = subject.operation.as_ref().is_some_and(|mark| mark.purpose == Purpose::Rescue);
-    let told = subject.status.generation != Some(live.generation());
-    if marked && told && subject.changes.is_empty() {
+    if marked && !subject.has_acted() && subject.changes.is_empty() {
         return None;
     }
     let from = named(subject).or_else(|| Some(known(subject)?.path.clone()));
@@ -62,17 +61,12 @@ fn known<'a>(subject: &Subject<'a>) -> Option<&'a Savepoint> {
 
 /// Decides about a lost job.
 pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Rescue) -> Decision {
-    let (action, effect) = if rescue.in_place {
-        (Action::Update, Effect::Restore)
-    } else {
-        (Action::Recreate, Effect::Recreate)
-    };
     let state = if rescue.from.is_some() { State::Replaced } else { State::Unknown };
-    let mut decision = Decision::new(action, effect, state);
-    if !rescue.in_place {
-        let step = |what| Step { what, unit: subject.key.clone() };
-        decision.steps.extend([StepKind::Delete, StepKind::WaitGone].map(step));
-    }
+    let decision = if rescue.in_place {
+        Decision::new(Action::Update, Effect::Restore, state)
+    } else {
+        Decision::anew(subject, state)
+    };
     let decision = match &rescue.from {
         Some(path) => decision.because(format!("is lost, and is restored from {path}")),
         None => decision.because("is lost"),
@@ -95,11 +89,8 @@ fn consented(world: World<'_>, subject: &Subject<'_>, unit: &Unit, decision: Dec
             "is lost, and no restore point of it is on record: name one in job.initialSavepointPath{retained}"
         ));
     };
-    let spec = subject.cluster_spec.unwrap_or(unit.spec());
-    let version =
-        spec.get("flinkVersion").and_then(serde_json::Value::as_str).zip(savepoint.flink_version.as_deref());
     let Savepoint { path, time, .. } = savepoint;
-    if let Some((version, taken)) = version.filter(|(version, taken)| !is_readable(taken, version)) {
+    if let Some((taken, version)) = subject.unreadable(unit, savepoint) {
         return blocked(format!(
             "is lost, and {path} was taken by Flink {taken}, which {version} does not read: name another restore \
              point in job.initialSavepointPath{retained}"
@@ -136,7 +127,7 @@ pub fn wake(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
 /// deleted to create it again, with its savepoint on record, they are told to let go.
 pub fn unhang(world: World<'_>, subject: &Subject<'_>) -> Option<Write> {
     let live = subject.live?;
-    let finalizer = format!("{}s.flink.apache.org/finalizer", Kind::FlinkSessionJob.as_str().to_lowercase());
+    let finalizer = finalizer(Kind::FlinkSessionJob.as_str());
     let since = live.deleting_since()?.checked_add(subject.policy(world).settle).ok()?;
     let ours =
         subject.ledger.is_some_and(|ledger| ledger.uid.is_empty() && ledger.last_savepoint().is_some());

@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::cause;
 use super::compare::{Comparison, Fields};
 use super::consent::Consent;
-use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger};
+use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger, Savepoint};
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, Purpose, savepoint_of};
-use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step};
+use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step, StepKind};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
+use crate::flink::savepoint::is_readable;
 use crate::flink::status::Status;
 use crate::spec::{Desired, Finding, Policy, Unit};
 
@@ -77,6 +78,13 @@ impl Decision {
             reasons: Vec::new(),
             steps: Vec::new(),
         }
+    }
+
+    /// The unit is deleted as it is, to be created again.
+    pub fn anew(subject: &Subject<'_>, state: State) -> Self {
+        let steps = [StepKind::Delete, StepKind::WaitGone];
+        let steps = steps.map(|what| Step { what, unit: subject.key.clone() }).into();
+        Self { steps, ..Self::new(Action::Recreate, Effect::Recreate, state) }
     }
 
     /// Nothing to do.
@@ -266,6 +274,21 @@ impl<'a> Subject<'a> {
     /// Whether the live spec says suspended.
     pub fn is_suspended(&self) -> bool {
         health::is_suspended(self.live_spec())
+    }
+
+    /// Whether the operator has taken up the live spec.
+    pub fn has_acted(&self) -> bool {
+        self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
+    }
+
+    /// The Flink that took a savepoint, and the one it is for, where that one does not read it (S16).
+    pub fn unreadable<'s>(&self, unit: &'s Unit, savepoint: &'s Savepoint) -> Option<(&'s str, &'s str)>
+    where
+        'a: 's,
+    {
+        let spec = self.cluster_spec.unwrap_or(unit.spec());
+        let (taken, version) = (savepoint.flink_version.as_deref()?, spec.get("flinkVersion")?.as_str()?);
+        (!is_readable(taken, version)).then_some((taken, version))
     }
 
     /// The mark of a job that flinkops itself keeps suspended for the time being.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::key::{FURTHER_KEYS, is_secret_field, is_secret_key};
 use super::text::{self, Reading};
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The annotation in which kubectl keeps a copy of all it applied.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Strings in strings: how often JSON text is read inside JSON text.
 const NESTING: usize = 2;
 

@@ -16,6 +16,7 @@ mod text;
 
 use serde_json::Value;
 
+pub use find::LAST_APPLIED;
 use find::{Area, Finder, Leaf};
 pub use key::is_secret_key;
 pub use scrub::Secrets;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::flink::kind::{GROUP, ObjectKey};
+use crate::flink::kind::ObjectKey;
 
 /// The field manager of everything the operator writes.
 pub const MANAGER: &str = "fabric8-kubernetes-client";
@@ -77,9 +77,4 @@ pub fn hash(object: &Value, said: &Said<'_>) -> String {
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
-}
-
-/// The finalizer the operator puts on a kind of resource.
-pub fn finalizer(kind: &str) -> String {
-    format!("{}s.{GROUP}/finalizer", kind.to_lowercase())
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::effect::{Effect, Said, event, finalizer, hash};
+use super::effect::{Effect, Said, event, hash};
 use super::flink::{Flink, Phase};
 use super::spec::injected_defaults;
 use super::status::error;
 use super::subject::{Memory, Step, Subject, Work, has_finalizer};
 use super::timings::{Mode, Timings};
-use crate::flink::kind::{ObjectKey, Role};
+use crate::flink::kind::{ObjectKey, Role, finalizer};
 use crate::flink::validate::ALLOWED_SCHEMES;
 
 /// What a tick came to.

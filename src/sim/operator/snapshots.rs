@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::effect::{Effect, Said, event, finalizer};
+use super::effect::{Effect, Said, event};
 use super::flink::Behaviour;
 use super::machine::{Machine, Tick};
-use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
+use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey, finalizer};
 
 const KIND: &str = "FlinkStateSnapshot";
 

@@ -7,16 +7,11 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, is_told, left, policy, restored};
-use crate::real::stack::stack;
+use super::{is_leaving, is_told, left, restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_s9_s16_a_stateful_application_keeps_its_state_whatever_is_merged() {
-    let Some(stack) = stack().await else { return };
-    let world = World::new(stack, policy()).await.expect("a world");
-    if let Err(error) = live(&world).await {
-        panic!("{error:#}");
-    }
+    tell(live).await;
 }
 
 async fn live(world: &World) -> Result<()> {

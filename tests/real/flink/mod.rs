@@ -20,11 +20,21 @@ use flinkops::flink::kind::Kind;
 use flinkops::plan::ledger::{Ledger, Reason};
 use serde_json::{Value, json};
 
+use super::stack::stack;
 use world::{Restored, World};
 
 /// The policy of a story.
 fn policy() -> Value {
     json!({"settle": "2s", "timeout": "1m"})
+}
+
+/// Tells a story in a world of its own, where the stack is not left out.
+async fn tell(story: impl AsyncFnOnce(&World) -> Result<()>) {
+    let Some(stack) = stack().await else { return };
+    let world = World::new(stack, policy()).await.expect("a world");
+    if let Err(error) = story(&world).await {
+        panic!("{error:#}");
+    }
 }
 
 /// What is on record of a unit that something must be on record of.

@@ -7,16 +7,11 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::{TOO_MANY, World};
-use super::{policy, restored};
-use crate::real::stack::stack;
+use super::{restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s23_what_goes_wrong_stops_only_what_depends_on_it() {
-    let Some(stack) = stack().await else { return };
-    let world = World::new(stack, policy()).await.expect("a world");
-    if let Err(error) = live(&world).await {
-        panic!("{error:#}");
-    }
+    tell(live).await;
 }
 
 async fn live(world: &World) -> Result<()> {
