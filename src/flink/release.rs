@@ -1,4 +1,4 @@
-//! The releases of the operator that differ in how they compare specs.
+//! The releases of the operator that differ in what they make of a spec.
 
 use super::status::Status;
 
@@ -10,6 +10,9 @@ pub enum Release {
     /// From 1.8 on, a nonce that is taken away is no difference (FLINK-33763), and what a pod template holds
     /// beside `metadata` and `spec` is none either (FLINK-31220).
     V1_8,
+    /// From 1.10 on, a session job is upgraded from its last state, too (FLINK-35414). The path that a job is
+    /// restored from stands in `jobStatus.upgradeSavepointPath`, by which its schema is known.
+    V1_10,
     /// From 1.15 on, a blue/green deployment is suspended, resumed and redeployed in place.
     #[default]
     V1_15,
@@ -17,7 +20,7 @@ pub enum Release {
 
 impl Release {
     /// Every line, oldest first.
-    pub const ALL: [Self; 3] = [Self::V1_7, Self::V1_8, Self::V1_15];
+    pub const ALL: [Self; 4] = [Self::V1_7, Self::V1_8, Self::V1_10, Self::V1_15];
 
     /// The release that wrote this status, as far as it matters for a FlinkDeployment or a FlinkSessionJob.
     ///

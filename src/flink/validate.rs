@@ -1,7 +1,8 @@
 //! What the operator refuses: its validation rules as a function of values.
 //!
 //! Restates `DefaultValidator` and `AutoscalerValidator` of operator 1.15.0, in their order and in
-//! their words, as far as the rules are facts of the spec: no host name is resolved here.
+//! their words, as far as the rules are facts of the spec: no host name is resolved here. What only earlier
+//! releases refused comes after.
 
 mod autoscaler;
 mod change;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use super::config;
 use super::kind::Kind;
+use super::release::Release;
 
 /// Operator option: the schemes a session job's `jarURI` may have. Only the operator's own value counts.
 pub const ALLOWED_SCHEMES: &str = "kubernetes.operator.user.artifacts.allowed-schemes";
@@ -40,6 +42,8 @@ pub struct Proposal<'a> {
     pub operator: &'a BTreeMap<String, String>,
     /// The spec of the session job's cluster, where it is known.
     pub cluster: Option<&'a Value>,
+    /// The operator's release, or the newest that it may be.
+    pub release: Release,
 }
 
 /// One reason for which the operator refuses a spec.

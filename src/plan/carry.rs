@@ -84,7 +84,7 @@ pub fn decide(
     jobs: &[&Subject<'_>],
     decision: Decision,
 ) -> Decision {
-    let mut decision = decision.blocked(refusal(cluster, jobs));
+    let mut decision = decision.blocked(refusal(world, cluster, jobs));
     // A cluster that is down carries nobody: its change is the way out (S13).
     let down = is_down(cluster);
     for job in jobs {
@@ -144,7 +144,7 @@ fn steps(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Vec<Step> {
 }
 
 /// S12: before the first job stops, the cluster's new spec and each resume must pass the operator's rules.
-fn refusal(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
+fn refusal(world: World<'_>, cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
     let wanted = cluster.unit.map(Unit::spec);
     std::iter::once(cluster).chain(jobs.iter().copied()).find_map(|subject| {
         let proposal = Proposal {
@@ -154,6 +154,7 @@ fn refusal(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Option<Blocked> {
             previous: Some(subject.live_spec()).filter(|_| subject.ever_ran()),
             operator: subject.operator,
             cluster: wanted.filter(|_| subject.role == Role::SessionJob),
+            release: subject.release(world),
         };
         let violation = validate(&proposal).into_iter().next()?;
         let message = format!("the operator would refuse {}: {}", subject.key.name, violation.message);

@@ -245,12 +245,9 @@ pub fn takes_nonce(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> bool
     knows_nonce(world, subject) && !in_git(unit) && !subject.unit.is_some_and(in_git)
 }
 
-/// Whether the operator has `savepointRedeployNonce`: by the schema it serves, else by its status.
+/// Whether the operator has `savepointRedeployNonce`.
 pub fn knows_nonce(world: World<'_>, subject: &Subject<'_>) -> bool {
-    match world.live.schema.served() {
-        Some(served) => served.has(subject.key.kind, NONCE.trim_start_matches("/spec")),
-        None => Release::of(&subject.status) >= Release::V1_8,
-    }
+    subject.release(world) >= Release::V1_8
 }
 
 /// Decides about a unit that goes back.

@@ -6,6 +6,7 @@ use super::compare;
 use super::fleet::Fleet;
 use super::live::Schema;
 use super::subject::{Subject, World};
+use crate::flink::release::Release;
 use crate::spec::finding::Place;
 use crate::spec::{FILE, Finding, refusal};
 
@@ -43,13 +44,15 @@ impl Subject<'_> {
 }
 
 impl Subject<'_> {
-    /// A session job whose cluster is not in Git was not judged with it when it was read.
+    /// A session job was judged when it was read as the newest operator does, and, where its cluster is not in
+    /// Git, without it.
     fn refuse_on_cluster(&mut self, world: World<'_>) {
         let (Some(unit), Some(cluster)) = (self.unit, self.cluster_spec) else { return };
         let in_git = self.key.cluster(unit.spec()).is_some_and(|key| world.desired.units.contains_key(&key));
-        if !in_git && cluster.is_object() {
-            let found =
-                refusal::findings(world.desired, &self.key, &unit.written, unit.spec(), Some(cluster));
+        let release = self.release(world);
+        if (!in_git || release < Release::V1_10) && cluster.is_object() {
+            let known = (Some(cluster), release);
+            let found = refusal::findings(world.desired, &self.key, &unit.written, unit.spec(), known);
             self.findings.extend(found);
         }
     }

@@ -15,6 +15,7 @@ use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step, 
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
+use crate::flink::release::Release;
 use crate::flink::savepoint::is_readable;
 use crate::flink::status::Status;
 use crate::spec::{Desired, Finding, Policy, Unit};
@@ -279,6 +280,12 @@ impl<'a> Subject<'a> {
     /// Whether the operator has taken up the live spec.
     pub fn has_acted(&self) -> bool {
         self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
+    }
+
+    /// The operator's release, or the newest that it may be: by the schema it serves, and by the unit's status.
+    pub fn release(&self, world: World<'_>) -> Release {
+        let served = world.live.schema.served().map(|served| served.release());
+        served.unwrap_or_default().min(Release::of(&self.status))
     }
 
     /// The Flink that took a savepoint, and the one it is for, where that one does not read it (S16).

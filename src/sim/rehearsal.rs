@@ -17,6 +17,7 @@ use super::operator::{Agenda, Deed, Operator};
 use super::{OperatorMode, Options};
 use crate::flink::health::{Health, judge};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::flink::release::Release;
 use crate::plan::forecast::{Model, What};
 use crate::plan::ledger::{LABEL_RECORD, Ledger, MANAGER, Marker};
 use crate::plan::live::LiveObject;
@@ -207,12 +208,11 @@ fn is_record(object: &Value) -> bool {
 /// Which operator it is: the older ones keep the generation inside the recorded spec, and their definitions
 /// lack the newer ones' fields.
 fn mode(live: &Live) -> OperatorMode {
-    const NEWER: &str = "/job/savepointRedeployNonce";
     let statuses = || live.units.values().map(LiveObject::status).filter(|status| status.is_object());
     let modern = statuses().any(|status| status.get("observedGeneration").is_some());
     let old = match live.schema.served() {
         _ if statuses().next().is_some() => !modern,
-        Some(served) => !served.has(Kind::FlinkDeployment, NEWER),
+        Some(served) => served.release() < Release::V1_8,
         None => false,
     };
     if old { OperatorMode::V1_7 } else { OperatorMode::V1_15 }

@@ -17,6 +17,7 @@ use super::refusal;
 use super::repository::{self, Environment, FILE, Repository};
 use super::source::{Limits, SourceTree};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::flink::release::Release;
 
 /// A repository as read.
 #[derive(Clone, Debug, Default)]
@@ -227,7 +228,8 @@ impl<'a> Loading<'a> {
             let judge = |unit: &RenderedUnit| {
                 let (spec, written) = (specs.get(&unit.key)?, &unit.manifest);
                 let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
-                let mut found = refusal::findings(&self.bare, &unit.key, written, spec, cluster);
+                let known = (cluster, Release::default());
+                let mut found = refusal::findings(&self.bare, &unit.key, written, spec, known);
                 found.extend(refusal::two_rollbacks(unit, spec, &self.bare.operator));
                 Some(found)
             };

@@ -13,6 +13,7 @@ use super::policy::OnFailure;
 use crate::flink::canonical::escape;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::release::Release;
 use crate::flink::validate::{Proposal, Violation, validate};
 
 /// Rules that the operator's own configuration can satisfy, and that keep no job from being stopped with a
@@ -33,16 +34,18 @@ const DIRECTORIES: [&str; 5] = [
 const UNSTOPPABLE: &str = "unstoppable";
 
 /// Everything for which the operator would refuse a unit if it were new, and what keeps flinkops from ever
-/// stopping its job with a savepoint. `cluster` is the spec of a session job's cluster, where it is known.
+/// stopping its job with a savepoint. `cluster` is the spec of a session job's cluster, where it is known,
+/// `release` the newest that the operator may be.
 pub fn findings(
     desired: &Desired,
     key: &UnitKey,
     written: &Node,
     spec: &Value,
-    cluster: Option<&Value>,
+    (cluster, release): (Option<&Value>, Release),
 ) -> Vec<Finding> {
     let operator = &desired.operator;
-    let proposal = Proposal { kind: key.kind, name: &key.name, spec, previous: None, operator, cluster };
+    let (kind, name) = (key.kind, &key.name);
+    let proposal = Proposal { kind, name, spec, previous: None, operator, cluster, release };
     let mut violations = validate(&proposal);
     if !violations.iter().any(|violation| violation.rule.starts_with("savepoint-directory")) {
         violations.extend(unstoppable(&proposal));

@@ -19,6 +19,7 @@ use super::finding::Finding;
 use super::schema::each;
 use crate::flink::canonical::{escape, unescape};
 use crate::flink::kind::{GROUP, Kind, VERSION};
+use crate::flink::release::Release;
 
 /// Rule of a field that the cluster drops.
 pub const DROPPED: &str = "dropped-field";
@@ -34,9 +35,10 @@ pub struct Served {
     kinds: BTreeMap<Kind, Schema>,
 }
 
-/// The schema of a kind's `spec`.
+/// The schema of a kind.
 struct Schema {
     spec: Value,
+    status: Option<Value>,
     /// Compiled for the first unit that is to be written: most plans write nothing.
     checker: OnceLock<Option<Checker>>,
 }
@@ -59,7 +61,11 @@ impl Served {
             let kind = schema.kinds.iter().find(|kind| kind.group == GROUP && kind.version == VERSION)?;
             Some((
                 Kind::parse(&kind.kind)?,
-                Schema { spec: schema.properties.spec?, checker: OnceLock::new() },
+                Schema {
+                    spec: schema.properties.spec?,
+                    status: schema.properties.status,
+                    checker: OnceLock::new(),
+                },
             ))
         });
         Ok(Self { kinds: kinds.collect() })
@@ -69,22 +75,30 @@ impl Served {
     pub fn document(&self) -> Value {
         let schema = |(kind, schema): (&Kind, &Schema)| {
             let names = json!([{"group": GROUP, "version": VERSION, "kind": kind.as_str()}]);
-            let value =
-                json!({"x-kubernetes-group-version-kind": names, "properties": {"spec": schema.spec}});
+            let mut properties = json!({"spec": schema.spec});
+            if let Some(status) = &schema.status {
+                properties["status"] = status.clone();
+            }
+            let value = json!({"x-kubernetes-group-version-kind": names, "properties": properties});
             (kind.to_string(), value)
         };
         let schemas: Map<String, Value> = self.kinds.iter().map(schema).collect();
         json!({"components": {"schemas": schemas}})
     }
 
-    /// Whether a kind's spec has the field at this pointer into it.
-    pub fn has(&self, kind: Kind, pointer: &str) -> bool {
-        let steps = pointer.split('/').skip(1).map(unescape);
-        let mut schema = self.kinds.get(&kind).map(|schema| &schema.spec);
-        for step in steps {
-            schema = schema.and_then(|schema| schema.get("properties")?.get(step));
+    /// The newest release of the operator that these schemas may be of.
+    pub fn release(&self) -> Release {
+        let statuses = || self.kinds.values().filter_map(|schema| schema.status.as_ref());
+        let restores = |schema: &Schema| has(&schema.spec, "/job/savepointRedeployNonce");
+        if !self.kinds.is_empty() && !self.kinds.values().any(restores) {
+            Release::V1_7
+        } else if statuses().any(|status| has(status, "/jobStatus"))
+            && !statuses().any(|status| has(status, "/jobStatus/upgradeSavepointPath"))
+        {
+            Release::V1_8
+        } else {
+            Release::default()
         }
-        schema.is_some()
     }
 
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.
@@ -138,6 +152,12 @@ fn modern(schema: &mut Map<String, Value>) {
             _ => {}
         }
     }
+}
+
+/// Whether a schema names the field at this pointer.
+fn has(schema: &Value, pointer: &str) -> bool {
+    let mut steps = pointer.split('/').skip(1).map(unescape);
+    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(step)).is_some()
 }
 
 /// A field of a spec that its schema does not have.
@@ -249,6 +269,7 @@ struct OfKind {
 #[derive(Default, Deserialize)]
 struct Properties {
     spec: Option<Value>,
+    status: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -297,6 +318,29 @@ mod tests {
         assert_eq!(pointers(&json!({"x": {"a": 1, "b": 2}}), &map), ["/x/b"]);
         assert_eq!(pointers(&json!({"kind": "Pod", "status": {}}), &whole), ["/status"]);
         assert!(pointers(&json!({"a": 1}), &referred).is_empty());
+    }
+
+    #[test]
+    fn schemas_tell_the_newest_release_they_may_be_of() {
+        let release = |job: &Value, status: Option<&Value>| {
+            let kind = json!([{"group": GROUP, "version": VERSION, "kind": "FlinkSessionJob"}]);
+            let mut properties = json!({"spec": {"properties": {"job": {"properties": job}}}});
+            if let Some(status) = status {
+                properties["status"] = json!({"properties": {"jobStatus": {"properties": status}}});
+            }
+            let schema = json!({"x-kubernetes-group-version-kind": kind, "properties": properties});
+            let document = json!({"components": {"schemas": {"a": schema}}});
+            let served = Served::read(document.to_string().as_bytes()).unwrap();
+            let again = Served::read(served.document().to_string().as_bytes()).unwrap();
+            assert_eq!(served.release(), again.release());
+            served.release()
+        };
+        let (nonce, path) = (json!({"savepointRedeployNonce": {}}), json!({"upgradeSavepointPath": {}}));
+        assert_eq!(release(&json!({}), Some(&json!({}))), Release::V1_7);
+        assert_eq!(release(&nonce, Some(&json!({"savepointInfo": {}}))), Release::V1_8);
+        assert_eq!(release(&nonce, Some(&path)), Release::default());
+        assert_eq!(release(&nonce, None), Release::default(), "kept in a file by an earlier flinkops");
+        assert_eq!(Served::read(b"{\"components\": {}}").unwrap().release(), Release::default());
     }
 
     #[test]

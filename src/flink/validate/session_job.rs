@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::{ALLOWED_SCHEMES, Checked, Violation, autoscaler, cluster_name, job, violation};
+use crate::flink::release::Release;
 
 pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -12,6 +13,7 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     found.extend(cluster_changed(checked));
     found.extend(jar(checked));
     found.extend(on_cluster(checked));
+    found.extend(last_state(checked));
     found
 }
 
@@ -73,4 +75,13 @@ fn on_cluster(checked: &Checked<'_>) -> Vec<Violation> {
     found.extend(job::check(checked));
     found.extend(autoscaler::check(checked));
     found
+}
+
+/// Before 1.10 there was no last state of a session job (`validateNotLastStateUpgradeMode`).
+fn last_state(checked: &Checked<'_>) -> Option<Violation> {
+    let refused =
+        checked.proposal.release < Release::V1_10 && checked.text("/job/upgradeMode") == Some("last-state");
+    let message = "The LAST_STATE upgrade mode is not supported in session job now.";
+    let hint = "write upgradeMode: savepoint, or upgrade the operator to 1.10 or later";
+    refused.then(|| violation("session-job-last-state", "/spec/job/upgradeMode", message, hint))
 }

@@ -53,7 +53,8 @@ fn merge(target: &mut Value, patch: &Value) {
 fn first(kind: Kind, name: &str, spec: &Value, previous: Option<&Value>) -> Option<(&'static str, String)> {
     let (operator, cluster) = (operator(), cluster());
     let cluster = (kind == Kind::FlinkSessionJob).then_some(&cluster);
-    let proposal = Proposal { kind, name, spec, previous, operator: &operator, cluster };
+    let release = Release::default();
+    let proposal = Proposal { kind, name, spec, previous, operator: &operator, cluster, release };
     validate(&proposal).into_iter().next().map(|found| (found.rule, found.message))
 }
 
@@ -301,6 +302,7 @@ fn a_session_job_needs_a_session_cluster() {
         previous: None,
         operator: &operator,
         cluster: Some(&cluster),
+        release: Release::default(),
     };
     assert_eq!(validate(&proposal)[0].message, "Can not submit session job to application cluster");
     proposal.cluster = None;
@@ -318,6 +320,7 @@ fn unknown_schemes_of_the_operator_are_not_judged() {
         previous: None,
         operator: &operator,
         cluster: None,
+        release: Release::default(),
     };
     assert_eq!(validate(&proposal), []);
 }
@@ -336,7 +339,29 @@ fn violations_come_in_the_operators_order() {
         previous: None,
         operator: &operator,
         cluster: None,
+        release: Release::default(),
     };
     let rules: Vec<_> = validate(&proposal).into_iter().map(|it| it.rule).collect();
     assert_eq!(rules, ["flink-version", "parallelism", "service-account"]);
+}
+
+#[test]
+fn before_1_10_a_session_job_has_no_last_state() {
+    let (operator, cluster) = (operator(), cluster());
+    let spec = with(session_job(), &json!({"job": {"upgradeMode": "last-state"}}));
+    let found = |release| {
+        let (kind, cluster) = (Kind::FlinkSessionJob, Some(&cluster));
+        let (name, operator) = ("job", &operator);
+        let found =
+            validate(&Proposal { kind, name, spec: &spec, previous: None, operator, cluster, release });
+        found.into_iter().next().map(|found| (found.rule, found.message))
+    };
+    let message = "The LAST_STATE upgrade mode is not supported in session job now.";
+    for release in Release::ALL {
+        if release < Release::V1_10 {
+            refused(found(release), "session-job-last-state", message);
+        } else {
+            assert_eq!(found(release), None, "{release:?}");
+        }
+    }
 }

@@ -18,7 +18,9 @@ pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<Value> {
         _ => return None,
     };
     let any = json!({});
-    Some(object(json!({"apiVersion": any, "kind": any, "metadata": any, "status": anything(), "spec": spec})))
+    Some(object(
+        json!({"apiVersion": any, "kind": any, "metadata": any, "status": status(mode), "spec": spec}),
+    ))
 }
 
 fn object(properties: Value) -> Value {
@@ -30,6 +32,18 @@ fn object(properties: Value) -> Value {
 /// A map of whatever there is.
 fn anything() -> Value {
     json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Anything, of which an operator names where it says what a job is restored from.
+fn status(mode: OperatorMode) -> Value {
+    let named = match mode {
+        OperatorMode::V1_7 => "savepointInfo",
+        OperatorMode::V1_15 => "upgradeSavepointPath",
+    };
+    let (mut job, mut status) = (anything(), anything());
+    job["properties"][named] = json!({});
+    status["properties"]["jobStatus"] = job;
+    status
 }
 
 fn one_of(allowed: &[&str]) -> Value {
@@ -129,13 +143,15 @@ fn prune_at(path: &str, value: &mut Value, schema: &Value, pruned: &mut Vec<Stri
     let (Some(map), Some(properties)) = (value.as_object_mut(), schema["properties"].as_object()) else {
         return;
     };
+    let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
     map.retain(|key, value| {
         let path = join(path, key);
         match properties.get(key) {
             Some(schema) => prune_at(&path, value, schema, pruned),
+            None if open => {}
             None => pruned.push(path),
         }
-        properties.contains_key(key) && !value.is_null()
+        (open || properties.contains_key(key)) && !value.is_null()
     });
 }
 

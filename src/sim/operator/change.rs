@@ -14,7 +14,6 @@ use super::upgrade::{Situation, Stop, decide};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, Table, reaction};
 use crate::flink::kind::Role;
-use crate::flink::release::Release;
 use crate::flink::scale;
 use crate::flink::validate::{Proposal, validate};
 
@@ -28,9 +27,10 @@ impl Machine {
             previous: subject.status.last.as_ref().map(|last| &last.spec),
             operator: &self.defaults,
             cluster: subject.cluster.and_then(|it| it.get("spec")),
+            release: self.mode.release(),
         };
         let message = validate(&proposal).into_iter().next().map(|violation| violation.message);
-        let Some(message) = message.or_else(|| self.refuse_last_state(subject)) else {
+        let Some(message) = message else {
             if subject.is_refused() && self.refused.get(&subject.object_key()) == Some(&subject.generation())
             {
                 return true;
@@ -44,13 +44,6 @@ impl Machine {
         self.say(subject, "Warning", ("ValidationError", "Operator"), &message);
         subject.status.error = Some(error("ValidationException", &message, None, None));
         true
-    }
-
-    /// 1.7 knows no last state of a session job.
-    fn refuse_last_state(&self, subject: &Subject<'_>) -> Option<String> {
-        let legacy = subject.role == Role::SessionJob && !self.mode.is_modern();
-        let refused = legacy && subject.upgrade_mode() == "last-state";
-        refused.then(|| "The LAST_STATE upgrade mode is not supported in session job now.".to_owned())
     }
 
     /// Compares the spec with what was deployed last, and begins what that asks for.
@@ -77,9 +70,8 @@ impl Machine {
 
     fn diffs(&self, subject: &Subject<'_>, last: &Recorded) -> Vec<FieldDiff> {
         let mode = DeploymentMode::of(subject.cluster.map_or(subject.spec(), |cluster| &cluster["spec"]));
-        let release = if self.mode.is_modern() { Release::V1_15 } else { Release::V1_7 };
         let spec = fill(subject.key.kind, subject.spec(), self.mode);
-        Table::new(release, mode, &last.spec, &spec).diff(&last.spec, &spec)
+        Table::new(self.mode.release(), mode, &last.spec, &spec).diff(&last.spec, &spec)
     }
 
     /// A change the operator ignores: it is seen, and a snapshot nonce is obeyed.

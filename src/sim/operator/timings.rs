@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::flink::release::Release;
+
 /// Which operator is modelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -16,6 +18,11 @@ impl Mode {
     /// Whether the operator has `observedGeneration`, conditions and snapshot resources.
     pub fn is_modern(self) -> bool {
         self == Self::V1_15
+    }
+
+    /// The line of releases it belongs to.
+    pub fn release(self) -> Release {
+        if self.is_modern() { Release::V1_15 } else { Release::V1_7 }
     }
 }
 
