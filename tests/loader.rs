@@ -61,6 +61,10 @@ fn finding(text: &mut String, finding: &Finding) {
     if let Some(hint) = &finding.hint {
         writeln!(text, "  hint: {hint}").unwrap();
     }
+    for note in &finding.notes {
+        let Place { file, line, column, width } = &note.place;
+        writeln!(text, "  note: {} ({file}:{line}:{column}+{width})", note.message).unwrap();
+    }
 }
 
 fn environment(text: &mut String, desired: &Desired) {

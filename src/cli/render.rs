@@ -1,7 +1,5 @@
 //! `flinkops render`: the manifests of an environment, secrets masked (S25).
 
-use std::fmt::Write as _;
-
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -9,9 +7,9 @@ use super::exit::{Exit, Usage};
 use super::redact::Redactor;
 use super::{load, output};
 use crate::flink::secret;
-use crate::report;
+use crate::report::{self, document::ExplanationDocument};
 use crate::spec::Desired;
-use crate::spec::node::{Content, Node};
+use crate::spec::explain::explain;
 use crate::spec::source::Limits;
 
 /// What was typed.
@@ -23,8 +21,8 @@ pub(super) struct Flags {
     /// Only the folders and units of these names.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
-    /// Say for each value of a unit from which file and line it comes.
-    #[arg(long, conflicts_with = "format")]
+    /// Say behind each value in which layer, file and line it is written.
+    #[arg(long)]
     explain: bool,
     /// The form of the manifests.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -48,15 +46,26 @@ pub(super) fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
     let Some((reading, mut desired)) = flags.repository.read_one(redactor)? else { return Ok(Exit::Failed) };
     reading.say(&desired.findings, redactor);
     choose(&mut desired, &flags.only)?;
-    mask(&mut desired);
-    let text = match flags.format {
-        _ if flags.explain => explain(&reading, &desired),
-        Format::Text => crate::spec::render(&desired),
-        Format::Json => report::json(&json!({"apiVersion": "v1", "kind": "List", "items": items(&desired)})),
-        Format::Markdown => format!("```yaml\n{}```\n", crate::spec::render(&desired)),
+    let text = if flags.explain {
+        let sources = explain(&reading.tree, &Limits::default(), &desired.environment);
+        let document = ExplanationDocument::new(&desired, &sources);
+        let text = report::text::explanation(&document);
+        formatted(flags.format, text, || report::json(&document))
+    } else {
+        mask(&mut desired);
+        let list = || json!({"apiVersion": "v1", "kind": "List", "items": items(&desired)});
+        formatted(flags.format, crate::spec::render(&desired), || report::json(&list()))
     };
     flags.output.write(&text)?;
     Ok(if load::has_errors(&desired.findings) { Exit::Failed } else { Exit::Done })
+}
+
+fn formatted(format: Format, yaml: String, json: impl FnOnce() -> String) -> String {
+    match format {
+        Format::Text => yaml,
+        Format::Json => json(),
+        Format::Markdown => format!("```yaml\n{yaml}```\n"),
+    }
 }
 
 /// Leaves what was asked for.
@@ -89,37 +98,4 @@ fn mask(desired: &mut Desired) {
 fn items(desired: &Desired) -> Vec<&Value> {
     let companions = desired.companions.values().map(|companion| &companion.manifest);
     companions.chain(desired.units.values().map(|unit| &unit.manifest)).collect()
-}
-
-/// `path: value  # file:line`, a line per value.
-fn explain(reading: &load::Reading, masked: &Desired) -> String {
-    let nodes = crate::spec::explain(&reading.tree, &Limits::default(), &masked.environment);
-    let mut text = String::new();
-    for (key, unit) in &masked.units {
-        let Some(node) = nodes.get(key) else { continue };
-        let _ = writeln!(text, "# {key}");
-        lines(&mut text, "", node, &unit.manifest);
-    }
-    text
-}
-
-fn lines(text: &mut String, pointer: &str, node: &Node, shown: &Value) {
-    let below = |segment: &str| format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"));
-    match &node.content {
-        Content::Map(members) if !members.is_empty() => {
-            for (key, member) in members {
-                lines(text, &below(key), &member.value, shown);
-            }
-        }
-        Content::List(items) if !items.is_empty() => {
-            for (index, item) in items.iter().enumerate() {
-                lines(text, &below(&index.to_string()), item, shown);
-            }
-        }
-        _ => {
-            let value = shown.pointer(pointer).map_or_else(|| "(removed)".to_owned(), ToString::to_string);
-            let place = node.mark.place();
-            let _ = writeln!(text, "{pointer}: {value}  # {}:{}", place.file, place.line);
-        }
-    }
 }

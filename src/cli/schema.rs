@@ -8,7 +8,8 @@ use super::exit::Exit;
 use super::output;
 use crate::report;
 use crate::report::document::{
-    FindingsDocument, GraphDocument, PlanDocument, RetryDocument, SnapshotDocument, StatusDocument,
+    ExplanationDocument, FindingsDocument, GraphDocument, PlanDocument, RetryDocument, SnapshotDocument,
+    StatusDocument,
 };
 use crate::spec::schema;
 
@@ -40,6 +41,8 @@ pub enum Subject {
     Graph,
     /// Output of `retry`
     Retry,
+    /// Output of `render --explain`
+    Explanation,
     /// File of `status --save`
     Snapshot,
 }
@@ -59,6 +62,7 @@ impl Subject {
             Self::Findings => schema_for!(FindingsDocument).to_value(),
             Self::Status => schema_for!(StatusDocument).to_value(),
             Self::Graph => schema_for!(GraphDocument).to_value(),
+            Self::Explanation => schema_for!(ExplanationDocument).to_value(),
             Self::Retry => schema_for!(RetryDocument).to_value(),
             Self::Snapshot => schema_for!(SnapshotDocument).to_value(),
         }

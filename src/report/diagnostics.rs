@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-use super::document::{FindingDocument, FindingsDocument};
+use super::document::{FindingDocument, FindingsDocument, NoteDocument};
 use super::text::count;
 use crate::flink::secret::Secrets;
 use crate::spec::{Severity, SourceTree};
@@ -26,7 +26,9 @@ pub fn findings(document: &FindingsDocument, tree: &SourceTree, secrets: &Secret
 /// One finding with the source line it is about.
 pub fn one(finding: &FindingDocument, tree: &SourceTree, secrets: &Secrets) -> String {
     let title = level(finding.severity).primary_title(&*finding.message).id(&*finding.rule);
-    let quote = finding.line.and_then(|line| quote(tree, finding, line, secrets));
+    let mark = finding.line.map(|line| Mark { line, column: finding.column, width: finding.width });
+    let quote = mark.and_then(|mark| quote(tree, &finding.file, mark, secrets));
+    let notes: Vec<_> = finding.notes.iter().map(|note| (note, quote_note(tree, note, secrets))).collect();
     let place: Element<'_> = match &quote {
         Some((line, span)) => Snippet::source(&**line)
             .line_start(finding.line.unwrap_or(1))
@@ -36,8 +38,33 @@ pub fn one(finding: &FindingDocument, tree: &SourceTree, secrets: &Secrets) -> S
         None => origin(finding).into(),
     };
     let hint = finding.hint.as_deref().map(|hint| Level::HELP.message(hint));
-    let report = [title.element(place).elements(hint)];
+    let mut report = vec![title.element(place).elements(hint)];
+    for (note, quote) in &notes {
+        let title = Level::NOTE.secondary_title(&*note.message);
+        report.push(match quote {
+            Some((line, span)) => title.element(
+                Snippet::source(&**line)
+                    .line_start(note.line)
+                    .path(&*note.file)
+                    .annotation(AnnotationKind::Primary.span(span.clone())),
+            ),
+            None => title.element(Origin::path(&*note.file).line(note.line)),
+        });
+    }
     Renderer::styled().render(&report)
+}
+
+/// A place within a file.
+#[derive(Clone, Copy)]
+struct Mark {
+    line: usize,
+    column: Option<usize>,
+    width: usize,
+}
+
+fn quote_note(tree: &SourceTree, note: &NoteDocument, secrets: &Secrets) -> Option<(String, Range<usize>)> {
+    let mark = Mark { line: note.line, column: Some(note.column), width: note.width };
+    quote(tree, &note.file, mark, secrets)
 }
 
 fn origin(finding: &FindingDocument) -> Origin<'_> {
@@ -57,16 +84,11 @@ fn level(severity: Severity) -> Level<'static> {
 }
 
 /// The source line without its secrets, and what to underline in it.
-fn quote(
-    tree: &SourceTree,
-    finding: &FindingDocument,
-    line: usize,
-    secrets: &Secrets,
-) -> Option<(String, Range<usize>)> {
-    let source = String::from_utf8_lossy(tree.files.get(&finding.file)?);
-    let text = secrets.blank(source.lines().nth(line.checked_sub(1)?)?);
-    let column = finding.column.unwrap_or(1).saturating_sub(1);
-    let width = finding.column.map_or(usize::MAX, |_| finding.width.max(1));
+fn quote(tree: &SourceTree, file: &str, mark: Mark, secrets: &Secrets) -> Option<(String, Range<usize>)> {
+    let source = String::from_utf8_lossy(tree.files.get(file)?);
+    let text = secrets.blank(source.lines().nth(mark.line.checked_sub(1)?)?);
+    let column = mark.column.unwrap_or(1).saturating_sub(1);
+    let width = mark.column.map_or(usize::MAX, |_| mark.width.max(1));
     Some(excerpt(&text, column, width))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::document::{FindingDocument, FindingsDocument};
+use super::document::{FindingDocument, FindingsDocument, NoteDocument};
 use super::visible::clean;
 use crate::spec::Severity;
 
@@ -48,14 +48,26 @@ fn rule(id: &str, worst: Severity) -> Value {
 }
 
 fn result(finding: &FindingDocument, rule: usize, fingerprint: &str) -> Value {
-    json!({
+    let mut result = json!({
         "ruleId": finding.rule,
         "ruleIndex": rule,
         "level": level(finding.severity),
         "message": {"text": message(finding)},
         "locations": [{"physicalLocation": location(finding)}],
         "partialFingerprints": {"flinkops/v1": fingerprint},
-    })
+    });
+    if !finding.notes.is_empty() {
+        result["relatedLocations"] = finding.notes.iter().map(related).collect();
+    }
+    result
+}
+
+fn related(note: &NoteDocument) -> Value {
+    let region = json!({
+        "startLine": note.line, "startColumn": note.column, "endColumn": note.column + note.width.max(1),
+    });
+    let place = json!({"artifactLocation": {"uri": uri(&note.file)}, "region": region});
+    json!({"physicalLocation": place, "message": {"text": clean(&note.message)}})
 }
 
 /// What tells a finding from all others and stays the same when lines above it come and go.

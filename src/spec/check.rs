@@ -10,10 +10,18 @@ use serde_json::Value;
 use super::finding::{Finding, Place};
 use super::node::{Content, Node};
 use super::schema::{self, Form};
+use super::values;
 
-/// Every mistake of a value, as findings.
+/// Every mistake of a value, as findings. What stands where a text refers to a value is judged with it.
 pub fn check(form: Form, node: &Node) -> Vec<Finding> {
-    checker(form).findings(&node.to_value(), node, |_| true)
+    let value = node.to_value();
+    let written = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    checker(form).findings(&value, node, |pointer| !written(pointer).is_some_and(values::refers))
+}
+
+/// The mistakes at the pointers where values were put in.
+pub fn check_at(form: Form, node: &Node, chosen: impl Fn(&str) -> bool) -> Vec<Finding> {
+    checker(form).findings(&node.to_value(), node, chosen)
 }
 
 /// The name most like the one written, if any is like it at all.

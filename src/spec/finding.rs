@@ -52,12 +52,24 @@ pub struct Finding {
     pub hint: Option<String>,
     /// The unit's name, where the finding belongs to one.
     pub unit: Option<String>,
+    /// Other places that have to do with it.
+    pub notes: Vec<Note>,
+}
+
+/// What another place has to do with a finding.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Where.
+    pub place: Place,
+    /// What is there.
+    pub message: String,
 }
 
 impl Finding {
     /// An error at a place.
     pub fn error(rule: &'static str, place: Place, message: impl Into<String>) -> Self {
-        Self { place, severity: Severity::Error, rule, message: message.into(), hint: None, unit: None }
+        let message = message.into();
+        Self { place, severity: Severity::Error, rule, message, hint: None, unit: None, notes: Vec::new() }
     }
 
     /// A warning at a place.

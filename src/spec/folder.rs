@@ -9,7 +9,7 @@ use super::layout::{self, Group, JOB_FILE, base_name, is_yaml};
 use super::manifest::{self, Manifest};
 use super::names;
 use super::node::{Mark, Node};
-use super::repository::Repository;
+use super::repository::{Repository, may_hold_placeholders};
 use super::schema::Form;
 use super::source::{Limits, SourceTree};
 use super::yaml;
@@ -32,6 +32,8 @@ pub struct Folder {
     pub environment_findings: BTreeMap<String, Vec<Finding>>,
     /// The names its units most probably have, should it turn out to be broken.
     pub names: BTreeSet<String>,
+    /// Whether its YAML files may hold a `${…}`.
+    pub placeholders: bool,
 }
 
 /// A `job.yaml`.
@@ -62,6 +64,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn group(&self, group: Group<'_>) -> Folder {
         let mut folder = Folder { path: group.folder, ..Folder::default() };
+        let mut yaml = group.files.iter().filter(|file| is_yaml(file));
+        folder.placeholders = yaml.any(|file| may_hold_placeholders(&self.tree.files[*file]));
         if group.files.is_empty() || group.without_job_file {
             folder.names.insert(group.guess);
         } else if group.flat {
@@ -258,7 +262,8 @@ pub fn has_error(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
-fn form(kind: Option<Kind>) -> Form {
+/// The form of a `job.yaml` of this kind.
+pub fn form(kind: Option<Kind>) -> Form {
     match kind {
         Some(Kind::FlinkSessionJob) => Form::SessionJob,
         _ => Form::DeploymentJob,

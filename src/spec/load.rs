@@ -16,6 +16,8 @@ use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
 use super::refusal;
 use super::repository::{self, Environment, FILE, Repository};
 use super::source::{Limits, SourceTree};
+use super::unused;
+use super::values::Put;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 use crate::flink::release::Release;
 
@@ -53,14 +55,8 @@ pub fn outline(tree: &SourceTree, limits: &Limits, only: Option<&str>) -> Vec<De
     repository.as_ref().map(environments).unwrap_or_default()
 }
 
-/// The manifests of one environment with the place each value comes from.
-pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMap<UnitKey, Node> {
-    let loading = start(tree, limits, Some(environment), &mut Loaded::default());
-    let units = loading.into_values().flat_map(|loading| loading.folders).filter(|folder| !folder.broken);
-    units.flat_map(|folder| folder.rendered.units).map(|unit| (unit.key, unit.manifest)).collect()
-}
-
-fn start<'a>(
+/// Reads a repository as far as each environment's folders being rendered and judged.
+pub(super) fn start<'a>(
     tree: &'a SourceTree,
     limits: &Limits,
     only: Option<&str>,
@@ -87,7 +83,14 @@ fn start<'a>(
     loaded.findings.extend(folders.iter().flat_map(|folder| folder.findings.iter().cloned()));
     let each =
         |one: &Environment| (one.name.clone(), Loading::new(tree, &repository, one, &folders, &general));
-    chosen(&repository, only).map(each).collect()
+    let mut loadings: BTreeMap<String, Loading<'a>> = chosen(&repository, only).map(each).collect();
+    let images = loadings.iter().map(|(name, loading)| (name.as_str(), loading.images())).collect();
+    let unused =
+        if has_error(&general) { BTreeMap::new() } else { unused::find(&repository, &folders, &images) };
+    for (environment, unused) in unused {
+        loadings.entry(environment).and_modify(|loading| loading.unused = unused);
+    }
+    loadings
 }
 
 fn chosen<'r>(repository: &'r Repository, only: Option<&'r str>) -> impl Iterator<Item = &'r Environment> {
@@ -152,10 +155,12 @@ fn keys(folder: &Folder, namespace: &str) -> Vec<UnitKey> {
 }
 
 /// One environment on its way.
-struct Loading<'a> {
+pub(super) struct Loading<'a> {
     tree: &'a SourceTree,
     bare: Desired,
     folders: Vec<LoadedFolder>,
+    /// What `flinkops.yaml` says to no effect: wrong, but nothing is unknown for it.
+    unused: Vec<Finding>,
 }
 
 /// A folder on its way.
@@ -175,7 +180,8 @@ impl<'a> Loading<'a> {
         folders: &[Folder],
         general: &[Finding],
     ) -> Self {
-        let mut loading = Self { tree, bare: bare(tree, repository, environment), folders: Vec::new() };
+        let bare = bare(tree, repository, environment);
+        let mut loading = Self { tree, bare, folders: Vec::new(), unused: Vec::new() };
         loading.bare.findings = general.to_vec();
         loading.bare.findings.append(&mut idle_rules(environment, folders));
         loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
@@ -296,14 +302,25 @@ impl<'a> Loading<'a> {
         }
     }
 
+    /// What was rendered and may be used.
+    pub(super) fn sound(&self) -> impl Iterator<Item = &Rendered> {
+        self.folders.iter().filter(|folder| !folder.broken).map(|folder| &folder.rendered)
+    }
+
+    /// The entries of `images` that were about something.
+    fn images(&self) -> BTreeSet<String> {
+        self.folders.iter().flat_map(|folder| folder.rendered.images.iter().cloned()).collect()
+    }
+
     fn desired(self) -> Desired {
         let mut desired = self.bare;
         if has_error(&desired.findings) {
             desired.unknown.push(Unknown { folder: String::new(), name: None });
         }
         let everything = !desired.unknown.is_empty();
+        desired.findings.extend(self.unused);
         for folder in self.folders {
-            desired.findings.extend(folder.rendered.findings.iter().cloned());
+            desired.findings.extend(folder.findings());
             if folder.broken {
                 desired.unknown.extend(folder.unknown());
             } else if !everything {
@@ -322,6 +339,16 @@ impl LoadedFolder {
     fn fail(&mut self, finding: Finding) {
         self.broken |= finding.severity == Severity::Error;
         self.rendered.findings.push(finding);
+    }
+
+    /// What was found in it; where a value was put in, with the place of the value.
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        self.rendered.findings.iter().map(|found| {
+            let here = |put: &&Put| put.at.place() == found.place;
+            let mut notes: Vec<_> = self.rendered.values.iter().filter(here).map(Put::note).collect();
+            notes.dedup();
+            Finding { notes, ..found.clone() }
+        })
     }
 
     fn objects(&self) -> impl Iterator<Item = (ObjectKey, Place)> {

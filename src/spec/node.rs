@@ -142,6 +142,12 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
+    /// The value at the end of a path of keys, to change.
+    pub fn at_mut(&mut self, path: &[&str]) -> Option<&mut Self> {
+        path.iter()
+            .try_fold(self, |node, key| node.members_mut()?.get_mut(*key).map(|member| &mut member.value))
+    }
+
     /// Where the key of a member stands; the map itself where there is no such member.
     pub fn key_mark(&self, key: &str) -> &Mark {
         self.members().and_then(|members| members.get(key)).map_or(&self.mark, |member| &member.key)

@@ -1,17 +1,21 @@
 //! Renders a folder for one environment: layers become manifests, with what people said about them.
 
+use std::collections::BTreeSet;
+
 use super::annotations;
+use super::check::check_at;
 use super::companions::BUILT_IN;
 use super::config_map;
 use super::desired::Consents;
 use super::finding::{Finding, Place};
-use super::folder::{Folder, Job, bad_name};
+use super::folder::{Folder, Job, bad_name, form};
 use super::layers;
 use super::manifest::Manifest;
 use super::node::{Content, Mark, Member, Node};
 use super::policy::Policy;
 use super::repository::{self, Environment};
 use super::source::SourceTree;
+use super::values::{self, Put, Resolved};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
 
 /// A unit as rendered, its dependencies still words.
@@ -51,6 +55,10 @@ pub struct Rendered {
     pub companions: Vec<RenderedCompanion>,
     /// What is wrong with them.
     pub findings: Vec<Finding>,
+    /// The values that were put into them.
+    pub values: Vec<Put>,
+    /// The entries of `images` that were about one of them.
+    pub images: BTreeSet<String>,
 }
 
 /// Renders everything in a folder.
@@ -81,7 +89,8 @@ impl Renderer<'_> {
             let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
             let key = ObjectKey::new(text("apiVersion"), text("kind"), &namespace, name);
             self.out.findings.append(&mut annotations::reserved(node, false));
-            let manifest = in_namespace(node, &namespace);
+            let mut manifest = in_namespace(node, &namespace);
+            self.environment.images.apply(&mut manifest, &mut self.out.images);
             self.out.companions.push(RenderedCompanion { key, place, manifest });
             return;
         };
@@ -89,10 +98,14 @@ impl Renderer<'_> {
         let said = node.at(&["metadata", "annotations"]);
         let (consents, mut findings) = said.map(annotations::consents).unwrap_or_default();
         self.out.findings.append(&mut findings);
+        let mut manifest = whole(kind, name, &namespace, node, node.get("metadata").unwrap_or(node));
+        if self.folder.placeholders {
+            self.out.findings.append(&mut values::unresolved(&mut manifest));
+        }
         self.unit(RenderedUnit {
             key: UnitKey::new(&namespace, kind, name),
             place,
-            manifest: whole(kind, name, &namespace, node, node.get("metadata").unwrap_or(node)),
+            manifest,
             depends_on: said.map(annotations::depends_on).unwrap_or_default(),
             consents,
             policy: self.environment.policy.clone(),
@@ -117,6 +130,7 @@ impl Renderer<'_> {
 
     fn job(&mut self, job: &Job) {
         let mut layers = self.layers(job);
+        self.put_values(job, &mut layers);
         let (made, mut findings) = if job.kind == Kind::FlinkSessionJob {
             (Vec::new(), no_pod_template(&layers).into_iter().collect())
         } else {
@@ -147,6 +161,20 @@ impl Renderer<'_> {
         });
     }
 
+    /// Puts values in where the layers refer to them, and judges what comes of it.
+    fn put_values(&mut self, job: &Job, layers: &mut Node) {
+        if !self.folder.placeholders && !self.environment.placeholders {
+            return;
+        }
+        let Resolved { values, mut findings } =
+            values::resolve(layers, &self.environment.name, &self.environment.values);
+        if !values.is_empty() {
+            findings.append(&mut check_at(form(Some(job.kind)), layers, |at| values.contains_key(at)));
+        }
+        self.out.findings.append(&mut findings);
+        self.out.values.extend(values.into_values().flatten());
+    }
+
     /// Everything that is said about a job, laid over each other.
     fn layers(&self, job: &Job) -> Node {
         let overlay = self.folder.overlays.get(&self.environment.name);
@@ -168,6 +196,7 @@ impl Renderer<'_> {
     /// The checks every unit passes, whatever it was written as.
     fn unit(&mut self, mut unit: RenderedUnit) {
         sizes_as_the_operator_types_them(&mut unit.manifest);
+        self.environment.images.apply(&mut unit.manifest, &mut self.out.images);
         let spec = unit.manifest.get("spec");
         if unit.key.kind == Kind::FlinkSessionJob {
             for field in ["deploymentName", "job"] {

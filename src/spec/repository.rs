@@ -10,12 +10,14 @@ use super::desired::RemovalConsent;
 use super::finding::{Finding, Place};
 use super::folder::has_error;
 use super::ignore;
+use super::images::Images;
 use super::layers;
 use super::names;
 use super::node::{Mark, Node};
 use super::policy::Policy;
 use super::schema::Form;
 use super::source::{Limits, SourceTree};
+use super::values::{self, Values};
 use super::yaml;
 use crate::flink::config;
 use crate::flink::kind::Kind;
@@ -38,6 +40,19 @@ pub struct Repository {
     pub removed: Vec<RemovalConsent>,
     /// Number of deletes agreed to.
     pub confirm: Option<usize>,
+    /// Its own values and images, for every environment.
+    pub stated: Stated,
+}
+
+/// The values and images that the repository or an environment states.
+#[derive(Debug, Default)]
+pub struct Stated {
+    /// `values`.
+    pub values: Values,
+    /// `images`.
+    pub images: Images,
+    /// The values that its `defaults` refer to.
+    pub used: BTreeSet<String>,
 }
 
 /// One environment, with the repository's values under its own.
@@ -57,6 +72,14 @@ pub struct Environment {
     pub policy: Policy,
     /// What its operator is configured with, as far as it is stated.
     pub operator: BTreeMap<String, String>,
+    /// Its own values and images.
+    pub stated: Stated,
+    /// What a reference in a job stands for here.
+    pub values: Values,
+    /// What images are here.
+    pub images: Images,
+    /// Whether the defaults may hold a `${…}`.
+    pub placeholders: bool,
     layers: BTreeMap<Kind, Node>,
 }
 
@@ -77,11 +100,24 @@ pub fn read(tree: &SourceTree, limits: &Limits) -> (Option<Repository>, Vec<Find
     if has_error(&findings) {
         return (outline(&node), findings);
     }
-    let repository = build(&node, &mut findings);
+    let placeholders = may_hold_placeholders(&tree.files[FILE]);
+    if placeholders {
+        findings.append(&mut values::misplaced(&node));
+    }
+    let mut repository = build(&node, &mut findings);
+    for environment in repository.iter_mut().flat_map(|repository| repository.environments.values_mut()) {
+        environment.placeholders = placeholders;
+    }
     (repository, findings)
 }
 
-fn root(tree: &SourceTree, limits: &Limits) -> Result<Node, Box<Finding>> {
+/// Whether a file may hold a `${…}`, told without looking at its values.
+pub fn may_hold_placeholders(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.contains("${"))
+}
+
+/// The one document of `flinkops.yaml`.
+pub fn root(tree: &SourceTree, limits: &Limits) -> Result<Node, Box<Finding>> {
     let Some(bytes) = tree.files.get(FILE) else { return Err(Box::new(missing(tree))) };
     let mut documents = yaml::read(FILE, bytes, limits)?;
     match documents.len() {
@@ -128,14 +164,18 @@ fn outline(node: &Node) -> Option<Repository> {
         companions: Allowed::default(),
         removed: Vec::new(),
         confirm: None,
+        stated: Stated::default(),
     })
 }
 
 fn build(node: &Node, findings: &mut Vec<Finding>) -> Option<Repository> {
     let members = node.get("environments")?.members()?;
     let mut environments = BTreeMap::new();
+    let stated = state(node, findings);
     for (name, member) in members {
-        let made = environment(name, &member.key, &member.value, node, findings);
+        let mut made = environment(name, &member.key, &member.value, node, findings);
+        made.values = stated.values.clone().into_iter().chain(made.stated.values.clone()).collect();
+        made.images = stated.images.clone().under(&made.stated.images);
         environments.insert(name.clone(), made);
     }
     let (companions, mut refused) = Allowed::read(node.get("companions"));
@@ -150,7 +190,20 @@ fn build(node: &Node, findings: &mut Vec<Finding>) -> Option<Repository> {
             .get("confirm")
             .and_then(|count| count.to_value().as_u64())
             .and_then(|n| n.try_into().ok()),
+        stated,
     })
+}
+
+fn state(owner: &Node, findings: &mut Vec<Finding>) -> Stated {
+    let (values, mut refused) = values::read(owner.get("values"));
+    findings.append(&mut refused);
+    let (images, mut refused) = Images::read(owner.get("images"));
+    findings.append(&mut refused);
+    let mut used = BTreeSet::new();
+    if let Some(defaults) = owner.get("defaults") {
+        values::used(defaults, &mut used);
+    }
+    Stated { values, images, used }
 }
 
 fn removal(item: &Node) -> Option<RemovalConsent> {
@@ -218,6 +271,7 @@ fn environment(
     findings.append(&mut refused);
     let context = node.get("context").and_then(Node::text).map(str::to_owned);
     let operator = node.get("operatorDefaults").map(|stated| config::flatten(&stated.to_value()));
+    let stated = state(node, findings);
     Environment {
         name: name.to_owned(),
         mark: mark.clone(),
@@ -226,6 +280,10 @@ fn environment(
         context,
         policy,
         operator: operator.unwrap_or_default(),
+        stated,
+        values: Values::new(),
+        images: Images::default(),
+        placeholders: false,
         layers,
     }
 }

@@ -206,7 +206,9 @@ fn s25_no_command_says_a_secret() {
     for format in ["sarif", "junit"] {
         quiet(&world, &["validate", "--format", format]);
     }
-    quiet(&world, &["render", "--explain"]);
+    for format in ["text", "json", "markdown"] {
+        quiet(&world, &["render", "--explain", "--format", format]);
+    }
     let applied = quiet(&world, &["apply", "--yes", "--timeout", "60s"]);
     assert_eq!(applied.code, Some(0), "{applied}");
     assert_eq!(world.live("a").unwrap()["spec"]["flinkConfiguration"]["s3.secret-key"], "canary-config");

@@ -103,8 +103,15 @@ fn render_masks_and_explains() {
     let ran = repository.run(&["render"]).expect(0);
     assert!(ran.stdout.contains("s3.secret-key: (secret)") && !ran.stdout.contains("canary"), "{ran}");
     let ran = repository.run(&["render", "--explain"]).expect(0);
-    let line = r#"/spec/flinkConfiguration/s3.secret-key: "(secret)"  # jobs/good/prod.yaml:1"#;
-    assert!(ran.stdout.contains(line), "{ran}");
+    let line = ran.stdout.lines().find(|line| line.contains("s3.secret-key")).unwrap();
+    assert!(line.contains("s3.secret-key: (secret) ") && line.ends_with("# jobs/good/prod.yaml:1"), "{ran}");
+    let ran = repository.run(&["render", "--explain", "--format", "json"]).expect(0);
+    let values = ran.json()["objects"][0]["values"].clone();
+    let path = "/spec/flinkConfiguration/s3.secret-key";
+    let value = values.as_array().unwrap().iter().find(|value| value["path"] == path).unwrap();
+    let expected = serde_json::json!({"path": path, "value": "(secret)", "layer": "prod.yaml",
+        "file": "jobs/good/prod.yaml", "line": 1});
+    assert_eq!(*value, expected);
     let ran = repository.run(&["render", "--only", "nothing"]).expect(64);
     assert!(ran.stderr.contains("no unit or folder `nothing`"), "{ran}");
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::schema;
 use crate::flink::secret::Secrets;
+use crate::spec::finding::Note;
 use crate::spec::{Finding, Severity};
 
 /// Findings with their count.
@@ -56,6 +57,25 @@ pub struct FindingDocument {
     /// The unit it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// Other places that have to do with it, such as where a value is written that a reference stands for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteDocument>,
+}
+
+/// What another place has to do with a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NoteDocument {
+    /// What is there.
+    pub message: String,
+    /// Path from the repository's root.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Characters meant from there on.
+    #[serde(skip)]
+    pub width: usize,
 }
 
 impl FindingsDocument {
@@ -88,6 +108,20 @@ impl FindingDocument {
             column: known(finding.place.column),
             width: finding.place.width,
             unit: finding.unit.clone(),
+            notes: finding.notes.iter().map(|note| NoteDocument::new(note, secrets)).collect(),
+        }
+    }
+}
+
+impl NoteDocument {
+    fn new(note: &Note, secrets: &Secrets) -> Self {
+        let place = &note.place;
+        Self {
+            message: secrets.scrub(&note.message).into_owned(),
+            file: place.file.clone(),
+            line: place.line,
+            column: place.column,
+            width: place.width,
         }
     }
 }

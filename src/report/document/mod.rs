@@ -1,6 +1,7 @@
 //! The JSON documents of the contract: built from the planner's values, free of secrets.
 
 mod change;
+mod explanation;
 mod findings;
 mod forecast;
 mod graph;
@@ -13,7 +14,8 @@ mod status;
 mod tests;
 
 pub use change::{ChangeDocument, OwnerDocument};
-pub use findings::{FindingDocument, FindingsDocument, FindingsSummary};
+pub use explanation::{ExplainedObject, ExplainedValue, ExplanationDocument, ReferenceDocument};
+pub use findings::{FindingDocument, FindingsDocument, FindingsSummary, NoteDocument};
 pub use forecast::{
     ForecastDocument, ForecastSummary, HappeningDocument, SpanDocument, UnitForecastDocument,
 };
@@ -40,6 +42,8 @@ pub mod schema {
     pub const GRAPH: &str = "flinkops.dev/graph/v1";
     /// What a snapshot file carries.
     pub const SNAPSHOT: &str = "flinkops.dev/snapshot/v1";
+    /// What `render --explain` says carries.
+    pub const EXPLANATION: &str = "flinkops.dev/explanation/v1";
     /// What findings carry.
     pub const FINDINGS: &str = "flinkops.dev/findings/v1";
 }

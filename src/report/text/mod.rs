@@ -4,6 +4,7 @@
 
 mod change;
 mod drift;
+mod explanation;
 mod forecast;
 mod layout;
 mod page;
@@ -13,6 +14,7 @@ mod status;
 mod style;
 
 pub use drift::drift;
+pub use explanation::explanation;
 pub use plan::plan;
 pub use retry::retry;
 pub use status::status;

@@ -1,8 +1,9 @@
 //! What may stand in `flinkops.yaml`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::job::Allow;
@@ -26,6 +27,11 @@ pub struct RepositoryFile {
     pub environments: BTreeMap<String, EnvironmentFile>,
     /// Laid under every job of every environment.
     pub defaults: Option<Defaults>,
+    /// Values used more than once, by name: `${values.name}` stands for one in `defaults`, in `job.yaml` and in
+    /// `<environment>.yaml`. A text that is one reference takes the value with its type.
+    pub values: Option<BTreeMap<String, Scalar>>,
+    /// Tag or digest of images, by the image's name, wherever a unit or a companion names it.
+    pub images: Option<BTreeMap<String, ImageFile>>,
     /// Kinds that job folders may contain beside ConfigMap, Service, PersistentVolumeClaim and ServiceAccount,
     /// such as `apps/v1/Deployment`. Never Secret, Namespace or a cluster-scoped kind.
     pub companions: Option<Vec<String>>,
@@ -52,12 +58,51 @@ pub struct EnvironmentFile {
     pub context: Option<String>,
     /// Laid over the repository's defaults, under every job.
     pub defaults: Option<Defaults>,
+    /// Laid over the repository's values.
+    pub values: Option<BTreeMap<String, Scalar>>,
+    /// Laid over the repository's images, an entry as a whole.
+    pub images: Option<BTreeMap<String, ImageFile>>,
     /// What the operator that serves this environment is configured with, and every resource so has without
     /// writing it: such as `state.savepoints.dir`, or `kubernetes.operator.user.artifacts.allowed-schemes`. Only
     /// stated here, never written to the cluster; keys may be flat or nested.
     pub operator_defaults: Option<BTreeMap<String, Value>>,
     /// How flinkops may act here.
     pub policy: Option<PolicyLayer>,
+}
+
+/// A text, a number, `true` or `false`.
+pub struct Scalar;
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "number", "boolean"]})
+    }
+}
+
+/// Which version of an image is meant; what is left out stays as it is written.
+#[derive(JsonSchema)]
+#[schemars(rename = "Image")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImageFile {
+    /// The tag, such as `1.5.0`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"))]
+    #[schemars(extend("patternErrorMessage" = "letters, digits, `-`, `_` and `.`, no more than 128"))]
+    pub tag: Option<String>,
+    /// The digest, such as `sha256:` and 64 hexadecimal digits.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]+([+._-][A-Za-z0-9]+)*:[0-9a-fA-F]{32,}$"))]
+    #[schemars(extend("patternErrorMessage" = "`sha256:` and 64 hexadecimal digits"))]
+    pub digest: Option<String>,
+    /// Another image in its place, such as the same one in this environment's registry.
+    #[schemars(length(min = 1))]
+    pub name: Option<String>,
 }
 
 /// What jobs have in common. Applies to `job.yaml` files; plain manifests are taken as they are.

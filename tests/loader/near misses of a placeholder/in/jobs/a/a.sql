@@ -1,0 +1,1 @@
+SELECT ${not_touched}, ${values.neither};
