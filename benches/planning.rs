@@ -110,8 +110,9 @@ fn read(source: &Source) -> Desired {
     let limits = Limits::default();
     let tree = source.read(Some("HEAD"), &limits).expect("a tree");
     let mut loaded = load(&tree, &limits, Some("prod"));
-    assert!(loaded.findings.is_empty(), "{:?}", loaded.findings);
-    loaded.environments.remove("prod").expect("the environment")
+    let desired = loaded.environments.remove("prod").expect("the environment");
+    assert!(desired.findings.is_empty(), "{:?}", desired.findings);
+    desired
 }
 
 /// The cluster after all of it was applied, settled and recorded: found by planning against an empty one.

@@ -9,6 +9,8 @@ mod faults;
 mod flows;
 mod forecast;
 mod formats;
+mod fuzzing;
+mod lint;
 mod loader;
 mod parts;
 mod purity;

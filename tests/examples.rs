@@ -42,7 +42,7 @@ fn every_job_keeps_its_state_and_knows_where() {
         for unit in environment(name).units.values() {
             let spec = unit.spec();
             let configuration = &spec["flinkConfiguration"];
-            for key in ["state.checkpoints.dir", "state.savepoints.dir"] {
+            for key in ["execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"] {
                 let folder = configuration[key].as_str().unwrap();
                 assert!(folder.starts_with(&format!("s3://orders-{name}/")), "{}: {folder}", unit.key);
             }

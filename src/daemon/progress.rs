@@ -126,7 +126,7 @@ impl Progress for Log {
 fn log_invalid(revision: &Revision, findings: &[Finding], in_force: Option<&Revision>) {
     let in_force = in_force.map_or("none", Revision::short);
     tracing::error!(revision = revision.short(), in_force, "the revision cannot be used");
-    for finding in findings {
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
         let place = &finding.place;
         tracing::error!(file = place.file, line = place.line, rule = finding.rule, "{}", finding.message);
     }

@@ -110,6 +110,11 @@ pub fn keeps_state(spec: &Value, flat: &BTreeMap<String, String>) -> bool {
         || first(flat, &SAVEPOINT_DIR).is_some()
 }
 
+/// Whether this configuration says how Flink survives the loss of its JobManager.
+pub fn has_high_availability(flat: &BTreeMap<String, String>) -> bool {
+    first(flat, &HIGH_AVAILABILITY).is_some_and(|value| !value.eq_ignore_ascii_case("none"))
+}
+
 /// The configuration a job runs with: its cluster's, overridden by its own.
 pub fn effective(cluster: Option<&Value>, own: &Value) -> BTreeMap<String, String> {
     let of = |spec: &Value| spec.get("flinkConfiguration").map(flatten).unwrap_or_default();

@@ -97,8 +97,7 @@ impl<'a> Checked<'a> {
     }
 
     fn has_high_availability(&self) -> bool {
-        config::first(&self.configuration, &config::HIGH_AVAILABILITY)
-            .is_some_and(|value| !value.eq_ignore_ascii_case("none"))
+        config::has_high_availability(&self.configuration)
     }
 
     fn has_stateful_job(&self) -> bool {

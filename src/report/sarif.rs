@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{FindingDocument, FindingsDocument, NoteDocument};
 use super::visible::clean;
-use crate::spec::Severity;
+use crate::spec::{Severity, lint};
 
 /// The document as text.
 pub fn findings(document: &FindingsDocument) -> String {
@@ -38,11 +38,17 @@ pub fn findings(document: &FindingsDocument) -> String {
 /// What a rule is called; code hosts ask for each of these texts.
 fn rule(id: &str, worst: Severity) -> Value {
     let words = id.replace('-', " ");
+    let known = lint::rule(id);
+    let about = known.map_or(words.as_str(), |rule| rule.about);
+    let help = "Each result says what is wrong at its place and, where it can be told, what to do about it.";
+    let page = known.map_or_else(String::new, |rule| {
+        format!(" Why, and how to silence it: docs/rules/{}.md of flinkops.", rule.id)
+    });
     json!({
         "id": id,
         "shortDescription": {"text": words},
-        "fullDescription": {"text": format!("{words}, found by flinkops validate")},
-        "help": {"text": "Each result says what is wrong at its place and, where it can be told, what to do about it."},
+        "fullDescription": {"text": format!("{about}, found by flinkops validate")},
+        "help": {"text": format!("{help}{page}")},
         "defaultConfiguration": {"level": level(worst)},
     })
 }

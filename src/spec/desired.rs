@@ -159,7 +159,8 @@ pub struct Desired {
     /// Units as an earlier revision has them, which go back to it (S23). The loader reads none; whoever holds
     /// the repository and the cluster's records does.
     pub previous: BTreeMap<UnitKey, Unit>,
-    /// Everything found while reading, sorted.
+    /// Everything found while reading, sorted; but what the lint says and is no error is among
+    /// [`Loaded::findings`](super::Loaded::findings) only: it is for whoever validates.
     pub findings: Vec<Finding>,
 }
 

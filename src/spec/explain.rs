@@ -31,7 +31,7 @@ pub type Sources = BTreeMap<String, Source>;
 /// Explains everything that an environment renders, broken folders left out.
 pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMap<ObjectKey, Sources> {
     let parts = root(tree, limits).map(|root| Parts::of(&root)).unwrap_or_default();
-    let loadings = start(tree, limits, Some(environment), &mut Loaded::default());
+    let (loadings, _) = start(tree, limits, Some(environment), &mut Loaded::default());
     let sound = loadings.values().flat_map(|loading| loading.sound());
     sound.flat_map(|rendered| objects(rendered, &parts)).collect()
 }

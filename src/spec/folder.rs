@@ -6,6 +6,7 @@ use super::check::{check, nearest};
 use super::finding::{Finding, Place, Severity};
 use super::layers;
 use super::layout::{self, Group, JOB_FILE, base_name, is_yaml};
+use super::lint::Comment;
 use super::manifest::{self, Manifest};
 use super::names;
 use super::node::{Mark, Node};
@@ -30,6 +31,8 @@ pub struct Folder {
     pub findings: Vec<Finding>,
     /// What is wrong in one environment.
     pub environment_findings: BTreeMap<String, Vec<Finding>>,
+    /// Comments in its files that silence a rule of the lint.
+    pub comments: Vec<Comment>,
     /// The names its units most probably have, should it turn out to be broken.
     pub names: BTreeSet<String>,
     /// Whether its YAML files may hold a `${…}`.
@@ -64,8 +67,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn group(&self, group: Group<'_>) -> Folder {
         let mut folder = Folder { path: group.folder, ..Folder::default() };
-        let mut yaml = group.files.iter().filter(|file| is_yaml(file));
-        folder.placeholders = yaml.any(|file| may_hold_placeholders(&self.tree.files[*file]));
+        let yaml: Vec<&str> = group.files.iter().copied().filter(|file| is_yaml(file)).collect();
+        folder.placeholders = yaml.iter().any(|file| may_hold_placeholders(&self.tree.files[*file]));
+        folder.comments = yaml.iter().flat_map(|file| Comment::all(file, &self.tree.files[*file])).collect();
         if group.files.is_empty() || group.without_job_file {
             folder.names.insert(group.guess);
         } else if group.flat {

@@ -11,6 +11,7 @@ use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
 use super::graph::{self, Edges, Names};
 use super::ignore;
+use super::lint::{self, Comment, Comments, Levels, Silenced, Subject};
 use super::node::{Mark, Node};
 use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
 use super::refusal;
@@ -36,7 +37,12 @@ pub struct Loaded {
 /// Reads a repository; `only` names the one environment to render.
 pub fn load(tree: &SourceTree, limits: &Limits, only: Option<&str>) -> Loaded {
     let mut loaded = Loaded::default();
-    for (environment, loading) in start(tree, limits, only, &mut loaded) {
+    let (environments, comments) = start(tree, limits, only, &mut loaded);
+    if only.is_none() {
+        loaded.findings.extend(comment_findings(&environments, &comments));
+    }
+    for (environment, mut loading) in environments {
+        loaded.findings.append(&mut loading.remarks);
         let desired = loading.desired();
         loaded.findings.extend(desired.findings.iter().cloned());
         loaded.environments.insert(environment, desired);
@@ -61,17 +67,21 @@ pub(super) fn start<'a>(
     limits: &Limits,
     only: Option<&str>,
     loaded: &mut Loaded,
-) -> BTreeMap<String, Loading<'a>> {
+) -> (BTreeMap<String, Loading<'a>>, Comments) {
     let (repository, mut general) = repository::read(tree, limits);
     let Some(repository) = repository else {
         general.extend(tree.refused.iter().cloned());
         loaded.findings = general;
-        return BTreeMap::new();
+        return (BTreeMap::new(), Comments::default());
     };
-    let (folders, mut found) = if has_error(&general) {
-        (Vec::new(), Vec::new())
+    let (folders, mut found, comments) = if has_error(&general) {
+        (Vec::new(), Vec::new(), Comments::default())
     } else {
-        folder::read_all(tree, limits, &repository)
+        let (folders, found) = folder::read_all(tree, limits, &repository);
+        let comments = folders.iter().flat_map(|folder| folder.comments.iter().cloned());
+        let comments = comments.chain(Comment::all(FILE, &tree.files[FILE]));
+        let comments = Comments::new(comments, repository.levels.clone());
+        (folders, found, comments)
     };
     general.append(&mut found);
     general.extend(shared_objects(&repository, &folders));
@@ -81,8 +91,10 @@ pub(super) fn start<'a>(
     loaded.repository = Some(repository.name.clone());
     loaded.findings.clone_from(&general);
     loaded.findings.extend(folders.iter().flat_map(|folder| folder.findings.iter().cloned()));
-    let each =
-        |one: &Environment| (one.name.clone(), Loading::new(tree, &repository, one, &folders, &general));
+    let each = |one: &Environment| {
+        let loading = Loading::new(tree, &repository, one, &folders, &general, &comments);
+        (one.name.clone(), loading)
+    };
     let mut loadings: BTreeMap<String, Loading<'a>> = chosen(&repository, only).map(each).collect();
     let images = loadings.iter().map(|(name, loading)| (name.as_str(), loading.images())).collect();
     let unused =
@@ -90,7 +102,22 @@ pub(super) fn start<'a>(
     for (environment, unused) in unused {
         loadings.entry(environment).and_modify(|loading| loading.unused = unused);
     }
-    loadings
+    (loadings, comments)
+}
+
+/// What is wrong with comments that silence a rule, judged over all environments; where a folder is broken its
+/// rules were not.
+fn comment_findings(environments: &BTreeMap<String, Loading<'_>>, comments: &Comments) -> Vec<Finding> {
+    let all = || environments.values();
+    let silenced: Silenced = all().flat_map(|loading| loading.silenced.iter().cloned()).collect();
+    let folders = all().flat_map(|loading| &loading.folders).filter(|folder| folder.broken);
+    let broken: BTreeSet<&str> = folders.map(|folder| folder.path.as_str()).collect();
+    comments.findings(&silenced, |file| {
+        let within = |folder: &&str| {
+            file.strip_prefix(*folder).is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
+        };
+        broken.iter().any(|folder| file == FILE || within(folder))
+    })
 }
 
 fn chosen<'r>(repository: &'r Repository, only: Option<&'r str>) -> impl Iterator<Item = &'r Environment> {
@@ -124,7 +151,7 @@ fn shared_objects(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
     let mut owners: BTreeMap<(Option<&str>, UnitKey), &Environment> = BTreeMap::new();
     let mut pairs: BTreeMap<(&str, &str), (Finding, usize)> = BTreeMap::new();
     for environment in repository.environments.values() {
-        for key in folders.iter().flat_map(|folder| keys(folder, &environment.namespace)) {
+        for key in folders.iter().flat_map(|folder| keys(folder, environment)) {
             let context = environment.context.as_deref();
             let Some(other) = owners.insert((context, key.clone()), environment) else { continue };
             if other.name == environment.name {
@@ -145,11 +172,15 @@ fn shared_objects(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
     pairs.into_values().map(more).collect()
 }
 
-fn keys(folder: &Folder, namespace: &str) -> Vec<UnitKey> {
+/// The units of a folder in an environment. One for a namespace that the environment may not use is none of
+/// them: its folder is refused for it, and no other.
+fn keys(folder: &Folder, environment: &Environment) -> Vec<UnitKey> {
+    let namespace = &environment.namespace;
     let job = folder.job.iter().map(|job| UnitKey::new(namespace, job.kind, &job.name));
     let manifests = folder.manifests.iter().filter_map(|manifest| {
-        let written = manifest.node.at(&["metadata", "namespace"]).and_then(Node::text);
-        Some(UnitKey::new(written.unwrap_or(namespace), manifest.unit?, &manifest.name))
+        let written = manifest.node.at(&["metadata", "namespace"]).and_then(Node::text).unwrap_or(namespace);
+        let usable = environment.namespaces.contains(written);
+        Some(UnitKey::new(written, manifest.unit.filter(|_| usable)?, &manifest.name))
     });
     job.chain(manifests).collect()
 }
@@ -161,6 +192,10 @@ pub(super) struct Loading<'a> {
     folders: Vec<LoadedFolder>,
     /// What `flinkops.yaml` says to no effect: wrong, but nothing is unknown for it.
     unused: Vec<Finding>,
+    /// What the lint says and is no error.
+    remarks: Vec<Finding>,
+    /// Comments that silenced something.
+    silenced: Silenced,
 }
 
 /// A folder on its way.
@@ -179,14 +214,16 @@ impl<'a> Loading<'a> {
         environment: &Environment,
         folders: &[Folder],
         general: &[Finding],
+        comments: &Comments,
     ) -> Self {
         let bare = bare(tree, repository, environment);
-        let mut loading = Self { tree, bare, folders: Vec::new(), unused: Vec::new() };
+        let (unused, remarks, silenced) = (Vec::new(), Vec::new(), Silenced::new());
+        let mut loading = Self { tree, bare, folders: Vec::new(), unused, remarks, silenced };
         loading.bare.findings = general.to_vec();
         loading.bare.findings.append(&mut idle_rules(environment, folders));
         loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
         loading.duplicates();
-        loading.refusals();
+        loading.judge(&environment.levels, comments);
         loading.autoscalers();
         loading.resolve();
         loading.cycles();
@@ -224,25 +261,32 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// What the operator would refuse breaks its folder. What is broken already is not judged: it is not
-    /// what was meant.
-    fn refusals(&mut self) {
+    /// What the operator would refuse breaks its folder, and what is probably not meant is told. What is broken
+    /// already is not judged: it is not what was meant.
+    fn judge(&mut self, levels: &Levels, comments: &Comments) {
         let sound = self.folders.iter().filter(|folder| !folder.broken);
         let specs: BTreeMap<UnitKey, Value> = sound.flat_map(LoadedFolder::specs).collect();
-        for folder in self.folders.iter_mut().filter(|folder| !folder.broken) {
-            let units = folder.rendered.units.iter();
-            let judge = |unit: &RenderedUnit| {
-                let (spec, written) = (specs.get(&unit.key)?, &unit.manifest);
+        let (mut refused, mut remarks) = (Vec::new(), Vec::new());
+        for (index, folder) in self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken) {
+            for unit in &folder.rendered.units {
+                let Some(spec) = specs.get(&unit.key) else { continue };
+                let (operator, written) = (&self.bare.operator, &unit.manifest);
                 let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
-                let known = (cluster, Release::default());
-                let mut found = refusal::findings(&self.bare, &unit.key, written, spec, known);
-                found.extend(refusal::two_rollbacks(unit, spec, &self.bare.operator));
-                Some(found)
-            };
-            let found: Vec<Finding> = units.filter_map(judge).flatten().collect();
-            for finding in found {
-                folder.fail(finding);
+                let found =
+                    refusal::findings(&self.bare, &unit.key, written, spec, (cluster, Release::default()));
+                let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
+                refused.extend(found.map(|finding| (index, finding)));
+                let found = Subject::new(&unit.key, spec, cluster, operator).findings(written, levels);
+                let found = found.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));
+                remarks.extend(found.map(|finding| (index, finding)));
             }
+        }
+        lint::share(&mut remarks);
+        let (errors, remarks): (Vec<_>, Vec<_>) =
+            remarks.into_iter().partition(|(_, remark)| remark.severity == Severity::Error);
+        self.remarks.extend(remarks.into_iter().map(|(_, remark)| remark));
+        for (index, finding) in refused.into_iter().chain(errors) {
+            self.folders[index].fail(finding);
         }
     }
 

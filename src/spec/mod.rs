@@ -18,6 +18,7 @@ mod ignore;
 mod images;
 mod layers;
 mod layout;
+pub mod lint;
 pub mod load;
 mod manifest;
 mod names;

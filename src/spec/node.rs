@@ -171,6 +171,19 @@ impl Node {
     /// Where the value at a JSON pointer is written: itself, or the key of a whole map; where it is missing,
     /// the key it should be under. A key of Flink's configuration is one segment, however it is nested.
     pub fn place_of(&self, pointer: &str) -> Place {
+        match self.follow(pointer) {
+            (Some(node), _) if node.members().is_none() => node.mark.place(),
+            (_, key) => key.place(),
+        }
+    }
+
+    /// Where the key of the value at a JSON pointer is written, or the nearest above it.
+    pub fn key_place_of(&self, pointer: &str) -> Place {
+        self.follow(pointer).1.place()
+    }
+
+    /// The value at a JSON pointer, and the last key on the way there.
+    fn follow(&self, pointer: &str) -> (Option<&Self>, &Mark) {
         let (mut node, mut key) = (self, &self.mark);
         for segment in pointer.split('/').skip(1).map(unescape) {
             if let Some(item) = segment.parse::<usize>().ok().and_then(|index| node.items().get(index)) {
@@ -179,12 +192,12 @@ impl Node {
             }
             let mut rest = segment.as_str();
             while !rest.is_empty() {
-                let Some((name, below)) = node.step(rest) else { return key.place() };
-                let Some(next) = node.get(name) else { return key.place() };
+                let Some((name, below)) = node.step(rest) else { return (None, key) };
+                let Some(next) = node.get(name) else { return (None, key) };
                 (node, key, rest) = (next, node.key_mark(name), below);
             }
         }
-        if node.members().is_some() { key.place() } else { node.mark.place() }
+        (Some(node), key)
     }
 
     /// The same for a field as the API server names it: `spec.job.parallelism`, `spec.tls[0].hosts`.
@@ -267,6 +280,8 @@ mod tests {
         assert_eq!(at("/spec/job/args/2"), (7, 5));
         assert_eq!(at("/spec/flinkVersion"), (1, 1));
         assert_eq!(at("/spec/flinkConfiguration"), (2, 3));
+        let key_at = |pointer: &str| read[0].key_place_of(pointer).column;
+        assert_eq!((key_at("/spec/job/parallelism"), key_at("/spec/job/jarURI")), (5, 3));
         let key = "/spec/flinkConfiguration/kubernetes.operator.cluster.health-check.enabled";
         assert_eq!(at(key), (4, 39));
         assert_eq!(at("/spec/flinkConfiguration/kubernetes.namespace"), (2, 3));

@@ -12,6 +12,7 @@ use super::folder::has_error;
 use super::ignore;
 use super::images::Images;
 use super::layers;
+use super::lint::Levels;
 use super::names;
 use super::node::{Mark, Node};
 use super::policy::Policy;
@@ -42,6 +43,8 @@ pub struct Repository {
     pub confirm: Option<usize>,
     /// Its own values and images, for every environment.
     pub stated: Stated,
+    /// How bad the rules of the lint are, wherever an environment does not say.
+    pub levels: Levels,
 }
 
 /// The values and images that the repository or an environment states.
@@ -80,6 +83,8 @@ pub struct Environment {
     pub images: Images,
     /// Whether the defaults may hold a `${…}`.
     pub placeholders: bool,
+    /// How bad the rules of the lint are here.
+    pub levels: Levels,
     layers: BTreeMap<Kind, Node>,
 }
 
@@ -165,6 +170,7 @@ fn outline(node: &Node) -> Option<Repository> {
         removed: Vec::new(),
         confirm: None,
         stated: Stated::default(),
+        levels: Levels::default(),
     })
 }
 
@@ -191,6 +197,7 @@ fn build(node: &Node, findings: &mut Vec<Finding>) -> Option<Repository> {
             .and_then(|count| count.to_value().as_u64())
             .and_then(|n| n.try_into().ok()),
         stated,
+        levels: Levels::read([node.get("lint"), None]),
     })
 }
 
@@ -284,6 +291,7 @@ fn environment(
         values: Values::new(),
         images: Images::default(),
         placeholders: false,
+        levels: Levels::read([root.get("lint"), node.get("lint")]),
         layers,
     }
 }

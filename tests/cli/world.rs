@@ -159,6 +159,7 @@ const FLINKOPS: &str = "
 name: orders
 environments:
   prod: {namespace: flink}
+lint: {deprecated-key: off, savepoint-without-ha: off}
 policy: {settle: 1s}
 ";
 

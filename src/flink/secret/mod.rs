@@ -48,6 +48,15 @@ pub fn mask(pointer: &str, value: &Value) -> Value {
     shown
 }
 
+/// The JSON pointers below a value of every text with a secret in it, where the value stands at `pointer` in its
+/// manifest.
+pub fn places(pointer: &str, value: &Value) -> Vec<String> {
+    let mut places = Vec::new();
+    let mut note = |place: Option<&str>, _: Leaf<'_>| places.extend(place.map(str::to_owned));
+    Finder::new(&mut note).walk(&Area::at(pointer), value);
+    places
+}
+
 /// Takes credentials out of a text that names a URL or sets an option, without knowing any secret.
 pub fn scrub_credentials(text: &str) -> String {
     text::cut(text, &text::parts(text, text::Reading::Prose))

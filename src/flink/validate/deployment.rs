@@ -1,7 +1,10 @@
 //! Rules of a FlinkDeployment.
 
 use super::{Checked, Violation, autoscaler, change, cluster_name, job, key_pointer, resources, violation};
+use crate::flink::version::FlinkVersion;
 
+/// The oldest release of Flink that the operator still runs.
+const OLDEST: FlinkVersion = FlinkVersion::new(1, 15);
 const FORBIDDEN: [&str; 3] =
     ["kubernetes.namespace", "kubernetes.cluster-id", "high-availability.cluster-id"];
 const LOG_FILES: [&str; 2] = ["log4j-console.properties", "logback-console.xml"];
@@ -41,11 +44,7 @@ fn flink_version(checked: &Checked<'_>) -> Option<Violation> {
 }
 
 fn is_supported(version: &str) -> bool {
-    let number = || {
-        let (major, minor) = version.strip_prefix('v')?.split_once('_')?;
-        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
-    };
-    number().is_some_and(|number| number >= (1, 15))
+    FlinkVersion::parse(version).is_some_and(|version| version >= OLDEST)
 }
 
 fn version_after_last_state(checked: &Checked<'_>, version: &str) -> Option<Violation> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::job::Allow;
 use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
+use crate::spec::lint::LevelsFile;
 use crate::spec::policy::{Adopt, Ignore, Mode, OnFailure};
 
 /// A repository of Flink jobs: `flinkops.yaml` in its root.
@@ -41,6 +42,8 @@ pub struct RepositoryFile {
     pub confirm: Option<usize>,
     /// How flinkops may act, for every environment.
     pub policy: Option<PolicyLayer>,
+    /// How bad the rules of the lint are, for every environment.
+    pub lint: Option<LevelsFile>,
 }
 
 /// One target: a namespace of a cluster, with its values.
@@ -68,6 +71,8 @@ pub struct EnvironmentFile {
     pub operator_defaults: Option<BTreeMap<String, Value>>,
     /// How flinkops may act here.
     pub policy: Option<PolicyLayer>,
+    /// How bad the rules of the lint are here.
+    pub lint: Option<LevelsFile>,
 }
 
 /// A text, a number, `true` or `false`.

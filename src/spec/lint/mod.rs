@@ -1,0 +1,207 @@
+//! What is legal and probably not meant: one table of rules, judged on each unit as it is rendered for an
+//! environment, and said at the line in Git that causes it.
+//!
+//! Every rule has a page in `docs/rules/`, a severity that `flinkops.yaml` can change ([`Levels`]), and can be
+//! silenced at its line with a reason ([`Comments`]). What the operator refuses is no rule here: see
+//! [`super::refusal`].
+
+mod artefacts;
+mod keys;
+mod levels;
+mod recovery;
+mod secrets;
+mod silence;
+mod storage;
+mod values;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::finding::{Finding, Severity};
+use super::node::Node;
+use super::repository::FILE;
+use crate::flink::canonical::escape;
+use crate::flink::config;
+use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::version::FlinkVersion;
+
+pub use levels::{Levels, LevelsFile};
+pub use silence::{Comment, Comments, Silenced};
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its id, which is also the name of its page in `docs/rules/`.
+    pub id: &'static str,
+    /// How bad it is where `flinkops.yaml` does not say.
+    pub severity: Severity,
+    /// What it finds, in one line.
+    pub about: &'static str,
+    check: fn(&Subject<'_>) -> Vec<Remark>,
+}
+
+/// The rule about comments that silence others.
+pub const IGNORE_COMMENT: &str = "ignore-comment";
+
+/// Every rule, those that are broken most often first within each family.
+#[rustfmt::skip]
+pub const RULES: [Rule; 17] = [
+    // Artefacts: what the job is made of.
+    Rule { id: "floating-image", severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
+    Rule { id: "floating-jar", severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
+    Rule { id: "snapshot-jar", severity: Severity::Info, about: "a SNAPSHOT build inside the image", check: artefacts::snapshot_jar },
+    Rule { id: "unfetchable-jar", severity: Severity::Warning, about: "a session job's jar that the operator cannot fetch", check: artefacts::unfetchable_jar },
+    Rule { id: "image-version", severity: Severity::Warning, about: "an official image of another Flink than `flinkVersion` says", check: artefacts::image_version },
+    // State: what an upgrade or a lost pod costs.
+    Rule { id: "state-dropped", severity: Severity::Warning, about: "`stateless` although the job keeps checkpoints or savepoints", check: recovery::state_dropped },
+    Rule { id: "file-state", severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
+    Rule { id: "savepoint-without-ha", severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
+    Rule { id: "last-state-without-ha", severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
+    // Configuration keys.
+    Rule { id: "deprecated-key", severity: Severity::Info, about: "a configuration key by its old name", check: keys::deprecated },
+    Rule { id: "unknown-key", severity: Severity::Info, about: "a configuration key that nobody reads", check: keys::unknown },
+    Rule { id: "old-autoscaler-key", severity: Severity::Info, about: "an autoscaler's key with its old prefix", check: keys::old_autoscaler },
+    // Values.
+    Rule { id: "plaintext-secret", severity: Severity::Warning, about: "a password, key or token that stands in Git", check: secrets::plaintext },
+    Rule { id: "parallelism-ignored", severity: Severity::Warning, about: "`parallelism` beside `taskManager.replicas`, which decides", check: values::parallelism_ignored },
+    Rule { id: "non-restored-state", severity: Severity::Warning, about: "`allowNonRestoredState` left on", check: values::non_restored_state },
+    Rule { id: "one-shot-value", severity: Severity::Info, about: "a value that counts once, left behind", check: values::one_shot },
+    Rule { id: IGNORE_COMMENT, severity: Severity::Warning, about: "a `flinkops: ignore` that does nothing", check: |_| Vec::new() },
+];
+
+/// The rule of an id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id)
+}
+
+/// A unit as the rules see it.
+pub struct Subject<'a> {
+    key: &'a UnitKey,
+    /// Its `spec`.
+    spec: &'a Value,
+    /// The spec of a session job's cluster, where it is in Git.
+    cluster: Option<&'a Value>,
+    /// What its own file and layers configure.
+    own: BTreeMap<String, String>,
+    /// What it runs with: the same, over its cluster's, over the operator's.
+    configuration: BTreeMap<String, String>,
+}
+
+impl<'a> Subject<'a> {
+    /// A unit with all that the rules look at.
+    pub fn new(
+        key: &'a UnitKey,
+        spec: &'a Value,
+        cluster: Option<&'a Value>,
+        operator: &BTreeMap<String, String>,
+    ) -> Self {
+        let own = config::effective(None, spec);
+        let mut configuration = operator.clone();
+        configuration.extend(config::effective(cluster, &Value::Null));
+        configuration.extend(own.clone());
+        Self { key, spec, cluster, own, configuration }
+    }
+
+    /// Every remark, as findings of the severities in force.
+    pub fn findings(&self, written: &Node, levels: &Levels) -> Vec<Finding> {
+        let judge = |rule: &'static Rule| {
+            let severity = levels.of(rule)?;
+            let remarks = (rule.check)(self).into_iter();
+            Some(remarks.map(move |remark| remark.finding(rule, severity, written, &self.key.name)))
+        };
+        RULES.iter().filter_map(judge).flatten().collect()
+    }
+
+    fn at(&self, pointer: &str) -> Option<&'a Value> {
+        self.spec.pointer(pointer).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, pointer: &str) -> Option<&'a str> {
+        self.at(pointer).and_then(Value::as_str)
+    }
+
+    /// The deployment that its pods belong to: itself, or a session job's cluster.
+    fn deployment(&self) -> Option<&'a Value> {
+        match self.key.kind {
+            Kind::FlinkDeployment => Some(self.spec),
+            Kind::FlinkSessionJob => self.cluster,
+        }
+    }
+
+    fn version(&self) -> Option<FlinkVersion> {
+        FlinkVersion::parse(self.deployment()?.get("flinkVersion")?.as_str()?)
+    }
+}
+
+/// Says for which unit a line of `flinkops.yaml` is wrong, and makes one of what it causes in many; each finding
+/// comes with its folder.
+pub fn share(found: &mut [(usize, Finding)]) {
+    let common = |finding: &Finding| Finding { unit: None, ..finding.clone() };
+    let is_common = |finding: &Finding| finding.place.file == FILE;
+    let mut units: BTreeMap<Finding, Vec<String>> = BTreeMap::new();
+    for (_, finding) in found.iter().filter(|(_, finding)| is_common(finding)) {
+        units.entry(common(finding)).or_default().extend(finding.unit.clone());
+    }
+    for (_, finding) in found.iter_mut().filter(|(_, finding)| is_common(finding)) {
+        match units[&common(finding)].as_slice() {
+            [] => {}
+            [only] => finding.message = format!("{} (in `{only}`)", finding.message),
+            [first, ..] => {
+                finding.message = format!("{} (in `{first}` and others)", finding.message);
+                finding.unit = None;
+            }
+        }
+    }
+}
+
+/// What a rule has to say.
+struct Remark {
+    /// JSON pointer into the manifest.
+    pointer: String,
+    /// Whether its key is meant rather than its value.
+    on_key: bool,
+    message: String,
+    hint: String,
+}
+
+impl Remark {
+    fn at(pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), on_key: false, message: message.into(), hint: hint.into() }
+    }
+
+    /// The same about the name of a configuration key.
+    fn at_key(key: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { on_key: true, ..Self::at(key_pointer(key), message, hint) }
+    }
+
+    fn finding(self, rule: &Rule, severity: Severity, written: &Node, unit: &str) -> Finding {
+        let pointer = &self.pointer;
+        let place = if self.on_key { written.key_place_of(pointer) } else { written.place_of(pointer) };
+        let finding = Finding::error(rule.id, place, self.message).hint(self.hint).unit(unit);
+        Finding { severity, ..finding }
+    }
+}
+
+/// Pointer to one key of the configuration.
+fn key_pointer(key: &str) -> String {
+    format!("/spec/flinkConfiguration/{}", escape(key))
+}
+
+/// The pod templates of a deployment, with the pointer to each below its `spec`.
+fn pod_templates(deployment: &Value) -> impl Iterator<Item = (&'static str, &Value)> {
+    let pointers = ["/podTemplate/spec", "/jobManager/podTemplate/spec", "/taskManager/podTemplate/spec"];
+    pointers.into_iter().filter_map(|pointer| Some((pointer, deployment.pointer(pointer)?)))
+}
+
+/// The entries of a list that a value may have.
+fn entries<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(list).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The containers of a pod, with the pointer to each below the pod.
+fn containers(pod: &Value) -> impl Iterator<Item = (String, &Value)> {
+    ["initContainers", "containers"].into_iter().flat_map(move |list| {
+        entries(pod, list).enumerate().map(move |(index, one)| (format!("/{list}/{index}"), one))
+    })
+}

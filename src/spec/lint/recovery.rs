@@ -1,0 +1,63 @@
+//! Rules of `upgradeMode`: what of a job's state is left after an upgrade.
+
+use super::{Remark, Subject};
+use crate::flink::config;
+use crate::flink::duration;
+
+const MODE: &str = "/spec/job/upgradeMode";
+
+fn mode<'a>(subject: &Subject<'a>) -> Option<&'a str> {
+    subject.text("/job/upgradeMode")
+}
+
+pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {
+    let kept = matches!(mode(subject), Some("savepoint" | "last-state"));
+    let is_batch = subject.configuration.get("execution.runtime-mode").is_some_and(|it| it == "BATCH");
+    if subject.at("/job").is_none() || kept || is_batch {
+        return Vec::new();
+    }
+    let Some(key) = state_keeper(subject) else { return Vec::new() };
+    let message = match mode(subject) {
+        Some(_) => format!("an upgrade drops the state of this job, although {key} is set"),
+        None => format!("without upgradeMode an upgrade drops the state of this job, although {key} is set"),
+    };
+    let hint = "write upgradeMode: savepoint, or last-state with high availability";
+    vec![Remark::at(MODE, message, hint)]
+}
+
+/// The key that says that a job keeps state.
+fn state_keeper(subject: &Subject<'_>) -> Option<&'static str> {
+    let flat = &subject.configuration;
+    let is_off = |interval: &String| duration::parse(interval).is_some_and(|interval| interval.is_zero());
+    let interval = flat.get(config::CHECKPOINT_INTERVAL).filter(|interval| !is_off(interval));
+    let folder = || {
+        let set = |key: &&str| flat.get(*key).is_some_and(|folder| !folder.is_empty());
+        config::SAVEPOINT_DIR.into_iter().find(set)
+    };
+    interval.map(|_| config::CHECKPOINT_INTERVAL).or_else(folder)
+}
+
+/// Whether a job has this mode, and the cluster it runs on is known to be without high availability.
+fn without_ha(subject: &Subject<'_>, wanted: &str) -> bool {
+    mode(subject) == Some(wanted)
+        && subject.deployment().is_some()
+        && !config::has_high_availability(&subject.configuration)
+}
+
+const TURN_ON: &str = "set high-availability.type: kubernetes and high-availability.storageDir";
+
+pub(super) fn last_state_without_ha(subject: &Subject<'_>) -> Vec<Remark> {
+    let found = without_ha(subject, "last-state").then(|| {
+        let message = "without high availability there is no last state to take once the JobManager is gone: the operator cancels the job through it instead";
+        Remark::at(MODE, message, format!("{TURN_ON}, or write upgradeMode: savepoint"))
+    });
+    found.into_iter().collect()
+}
+
+pub(super) fn savepoint_without_ha(subject: &Subject<'_>) -> Vec<Remark> {
+    let found = without_ha(subject, "savepoint").then(|| {
+        let message = "without high availability a job that does not run has nothing to be upgraded from: no savepoint can be taken, and there is no last state";
+        Remark::at(MODE, message, TURN_ON)
+    });
+    found.into_iter().collect()
+}
