@@ -11,6 +11,7 @@ mod forecast;
 mod formats;
 mod fuzzing;
 mod lint;
+mod import;
 mod loader;
 mod parts;
 mod purity;

@@ -12,6 +12,7 @@ mod drift;
 mod dry_run;
 mod exit;
 mod graph;
+mod import;
 mod load;
 mod logging;
 mod only;
@@ -29,6 +30,7 @@ mod snapshot;
 mod status;
 mod talk;
 mod validate;
+mod write_files;
 
 use std::process::ExitCode;
 
@@ -71,6 +73,8 @@ enum Command {
     Graph(graph::Flags),
     /// Say how every unit is doing.
     Status(status::Flags),
+    /// Make job folders of what exists: of a cluster, or of a folder of manifests, kustomizations or Terraform.
+    Import(import::Flags),
     /// Print the JSON Schema of a file or of an output.
     Schema(schema::Flags),
     /// Print shell completions.
@@ -102,6 +106,7 @@ fn dispatch(command: Command, redactor: &Redactor) -> anyhow::Result<Exit> {
         Command::Schema(flags) => schema::run(&flags),
         Command::Completions(flags) => completions::run(&flags),
         Command::Demo(flags) => wait(demo::run(&flags, redactor)),
+        Command::Import(flags) => wait(import::run(&flags, redactor)),
         Command::Plan(flags) => wait(plan::run(&flags, redactor)),
         Command::Drift(flags) => wait(drift::run(&flags, redactor)),
         Command::Status(flags) => wait(status::run(&flags, redactor)),

@@ -56,10 +56,24 @@ impl Cluster {
         Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
     }
 
+    /// Lists one kind in one namespace, whoever its objects belong to.
+    pub async fn objects(
+        &self,
+        (api_version, kind): (&str, &str),
+        namespace: &str,
+        selector: Option<String>,
+    ) -> Result<Vec<LiveObject>, ClusterError> {
+        let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+        self.pages(&Feed { api_version, kind, namespace: namespace.to_owned() }, selector).await
+    }
+
     async fn list_feed(&self, feed: &Feed, scope: &Scope) -> Result<Vec<LiveObject>, ClusterError> {
+        self.pages(feed, scope.selector(feed)).await
+    }
+
+    async fn pages(&self, feed: &Feed, selector: Option<String>) -> Result<Vec<LiveObject>, ClusterError> {
         let resource = self.resource(&feed.api_version, &feed.kind).await?;
-        let mut parameters =
-            ListParams { label_selector: scope.selector(feed), ..ListParams::default() }.limit(PAGE);
+        let mut parameters = ListParams { label_selector: selector, ..ListParams::default() }.limit(PAGE);
         let mut objects = Vec::new();
         loop {
             let page = match self.page(feed, &resource, &parameters).await {

@@ -16,6 +16,7 @@ mod folder;
 pub mod graph;
 mod ignore;
 mod images;
+pub mod import;
 mod layers;
 mod layout;
 pub mod lint;

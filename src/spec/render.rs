@@ -20,13 +20,17 @@ pub fn render(desired: &Desired) -> String {
     all.iter().map(|(_, manifest)| document(manifest)).collect()
 }
 
+fn document(manifest: &Value) -> String {
+    format!("---\n{}", yaml(manifest))
+}
+
+/// A value as YAML.
+///
 /// Text that YAML 1.1 would read as something else is quoted, because kubectl does (`yes`, `012`, `1_000`);
 /// long lines stay whole, because they are compared line by line.
-fn document(manifest: &Value) -> String {
+pub(super) fn yaml(value: &Value) -> String {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
-    let body =
-        serde_saphyr::to_string_with_options(manifest, options).expect("a JSON value can be written as YAML");
-    format!("---\n{body}")
+    serde_saphyr::to_string_with_options(value, options).expect("a JSON value can be written as YAML")
 }
 
 #[cfg(test)]

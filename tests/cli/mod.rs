@@ -8,6 +8,7 @@ mod concurrency;
 mod dry_run;
 mod files;
 mod flags;
+mod import;
 mod repository;
 mod restore;
 mod retry;

@@ -1,0 +1,112 @@
+//! What a source of manifests gives, whoever read it, before it is known which files it becomes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::document::Document;
+use crate::flink::kind::{API_VERSION, Kind};
+use crate::spec::finding::{Finding, Place};
+
+/// One object on its way.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Where it was found.
+    pub place: Place,
+    /// The whole manifest.
+    pub manifest: Value,
+    /// The YAML it was written as.
+    pub text: Option<String>,
+}
+
+/// What differs from an object in one environment.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// Where it was found.
+    pub place: Place,
+    /// `labels`, `annotations` and `spec`, as an `<environment>.yaml` has them; null removes.
+    pub fields: Map<String, Value>,
+    /// The manifest it was written as.
+    pub text: Option<String>,
+    /// What the unit is with it.
+    pub result: Value,
+}
+
+/// One environment of the source.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Its namespace, where the source says.
+    pub namespace: Option<String>,
+    /// What differs in it, by kind and name of the unit.
+    pub patches: BTreeMap<(Kind, String), Patch>,
+}
+
+/// Everything a source gives.
+#[derive(Clone, Debug, Default)]
+pub struct Bundle {
+    /// The objects in the order in which they were found.
+    pub objects: Vec<Object>,
+    /// The environments, where the source knows of any.
+    pub environments: BTreeMap<String, Environment>,
+    /// What is to be said of it.
+    pub findings: Vec<Finding>,
+}
+
+impl Bundle {
+    /// Leaves out the units that are not named, but for the session clusters that named ones run on.
+    pub fn keep(&mut self, names: &[String]) {
+        let is_named = |object: &Object| names.iter().any(|name| name == object.name());
+        let clusters: Vec<String> = self
+            .objects
+            .iter()
+            .filter(|one| is_named(one))
+            .map(|one| one.at("/spec/deploymentName").to_owned())
+            .collect();
+        let kept = |object: &Object| {
+            object.unit().is_none() || is_named(object) || clusters.iter().any(|name| name == object.name())
+        };
+        self.objects.retain(kept);
+    }
+}
+
+impl Object {
+    /// A document as it is.
+    pub fn of(document: &Document) -> Self {
+        Self { place: document.place(), manifest: document.value(), text: document.text.clone() }
+    }
+
+    /// The text at a JSON pointer; empty where there is none.
+    pub fn at(&self, pointer: &str) -> &str {
+        self.manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.at("/metadata/name")
+    }
+
+    /// `metadata.namespace`.
+    pub fn namespace(&self) -> Option<&str> {
+        Some(self.at("/metadata/namespace")).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// The kind, where it is a unit's.
+    pub fn unit(&self) -> Option<Kind> {
+        Kind::parse(self.at("/kind")).filter(|_| self.at("/apiVersion") == API_VERSION)
+    }
+
+    /// `FlinkDeployment orders`, for messages.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.at("/kind"), self.name())
+    }
+
+    /// The items of a `List`, each as if written by itself; else the object.
+    pub fn items(self) -> Vec<Self> {
+        if !self.at("/kind").ends_with("List") {
+            return vec![self];
+        }
+        let Some(items) = self.manifest["items"].as_array() else { return vec![self] };
+        let item = |item: &Value| Self { place: self.place.clone(), manifest: item.clone(), text: None };
+        items.iter().map(item).collect()
+    }
+}

@@ -1,0 +1,274 @@
+//! Scenarios of import: a folder named by a sentence holds what exists in `in/`, a repository that is there
+//! already in `repository/` (absent: none), and in `out.txt` the files that come of it and what is said.
+//! `UPDATE_SCENARIOS=1` writes that. Whatever comes out is loaded, planned against where it came from, and
+//! imported again.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flinkops::plan::live::LiveObject;
+use flinkops::plan::{Action, Live, observe_once, plan};
+use flinkops::spec::finding::Place;
+use flinkops::spec::import::{self, Import, Target};
+use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::{Desired, Severity, load};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::scenarios;
+
+fn tree(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> SourceTree {
+    let origin =
+        Origin { identity: "host/repository".to_owned(), revision: Revision::new("c0ffee"), committed: true };
+    let files = files.into_iter().map(|(path, bytes)| (path, Arc::from(bytes))).collect();
+    SourceTree { origin, files, refused: Vec::new() }
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                let path = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.push((path, fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// Imports a folder into a repository.
+fn imported(source: &SourceTree, repository: &SourceTree) -> Import {
+    let bundle = import::folder::read(source, &Limits::default(), None);
+    import::import(bundle, &target(repository))
+}
+
+fn target(repository: &SourceTree) -> Target<'_> {
+    Target {
+        tree: repository,
+        limits: Limits::default(),
+        name: "orders".to_owned(),
+        environment: None,
+        namespace: None,
+    }
+}
+
+/// The repository with what was imported.
+fn with(repository: &SourceTree, import: &Import) -> SourceTree {
+    let mut whole = repository.clone();
+    whole.files.extend(import.files.iter().map(|(path, text)| (path.clone(), text.as_bytes().into())));
+    whole
+}
+
+fn said(import: &Import) -> String {
+    let mut text = String::new();
+    for (path, content) in &import.files {
+        writeln!(text, "==> {path}\n{}", content.trim_end()).unwrap();
+    }
+    for finding in &import.findings {
+        let Place { file, line, .. } = &finding.place;
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        writeln!(text, "{file}:{line} {severity}[{}] {}", finding.rule, finding.message).unwrap();
+        if let Some(hint) = &finding.hint {
+            writeln!(text, "    {hint}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn every_source_becomes_what_its_folder_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
+    let mut all: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    assert!(!all.is_empty());
+    let mut wrong = Vec::new();
+    for scenario in all {
+        let (source, repository) =
+            (tree(files(&scenario.join("in"))), tree(files(&scenario.join("repository"))));
+        let first = imported(&source, &repository);
+        let (text, file) = (said(&first), scenario.join("out.txt"));
+        if std::env::var_os("UPDATE_SCENARIOS").is_some() {
+            fs::write(&file, &text).unwrap();
+        }
+        let wanted = fs::read_to_string(&file).unwrap_or_default();
+        if wanted != text {
+            let diff = similar::TextDiff::from_lines(&wanted, &text);
+            wrong.push(format!("{}\n{}", scenario.display(), diff.unified_diff()));
+        }
+        let again = imported(&source, &with(&repository, &first));
+        for (path, text) in &again.files {
+            assert_eq!(first.files.get(path), Some(text), "{}: the second time", scenario.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the plan says of everything that was imported, against the objects it came from.
+fn quiet(desired: &Desired, objects: &[Value]) -> Result<(), String> {
+    let mut live = Live { cluster: "here".into(), ..Live::default() };
+    for object in objects {
+        let mut object = object.clone();
+        object["metadata"]["uid"] = json!("uid");
+        object["metadata"]["resourceVersion"] = json!("1");
+        object["metadata"]["generation"] = json!(1);
+        if object["metadata"].get("namespace").is_none() {
+            object["metadata"]["namespace"] = json!(desired.namespace);
+        }
+        let object = LiveObject::new(object);
+        match object.unit_key().filter(|_| object.object_key().api_version.starts_with("flink")) {
+            Some(key) => drop(live.units.insert(key, object)),
+            None => drop(live.companions.insert(object.object_key(), object)),
+        }
+    }
+    live.since = observe_once(&live);
+    let plan = plan(desired, &live, scenarios::NOW.parse().unwrap());
+    for unit in &plan.units {
+        let own = |path: &str| path.contains("flinkops.dev~1") || path.ends_with("managed-by");
+        let others: Vec<&str> =
+            unit.changes.iter().map(|change| change.path.as_str()).filter(|path| !own(path)).collect();
+        if unit.action == Action::Create || !others.is_empty() {
+            return Err(format!("{}: {:?} {others:?}", unit.key, unit.action));
+        }
+    }
+    Ok(())
+}
+
+/// Imports manifests from one file of many documents, and plans.
+fn round_trip(objects: &[Value], text: &str, namespace: &str) -> Result<Import, String> {
+    let (source, nothing) = (tree([("all.yaml".to_owned(), text.as_bytes().to_vec())]), tree([]));
+    let bundle = import::folder::read(&source, &Limits::default(), None);
+    let target = Target { namespace: Some(namespace.to_owned()), ..target(&nothing) };
+    let import = import::import(bundle, &target);
+    let errors = import.findings.iter().filter(|found| found.severity == Severity::Error);
+    let errors: Vec<_> = errors.filter(|found| found.rule != "import-secret").collect();
+    let mut loaded = load(&with(&nothing, &import), &Limits::default(), None);
+    let desired = loaded.environments.remove("prod").ok_or("no environment")?;
+    if !errors.is_empty() {
+        return Err(format!("{errors:?}"));
+    }
+    quiet(&desired, objects)?;
+    Ok(import)
+}
+
+fn objects(desired: &Desired) -> Vec<Value> {
+    let units = desired.units.values().map(|unit| unit.manifest.clone());
+    units.chain(desired.companions.values().map(|companion| companion.manifest.clone())).collect()
+}
+
+#[test]
+fn every_example_and_every_scenario_is_imported_as_no_change() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = load(&tree(files(&root.join("examples"))), &Limits::default(), None);
+    let examples = loaded.environments.into_values().map(|desired| ("examples".to_owned(), desired));
+    let scenarios = scenarios::scenarios().into_iter();
+    let scenarios = scenarios.map(|folder| (folder.display().to_string(), scenarios::desired(&folder)));
+    let mut tried = 0;
+    for (name, desired) in examples.chain(scenarios) {
+        // What the operator is configured with is in no manifest.
+        let stated = desired.namespaces.len() > 1 || !desired.operator.is_empty();
+        if stated || !desired.unknown.is_empty() || desired.units.is_empty() {
+            continue;
+        }
+        let (text, objects) = (flinkops::spec::render(&desired), objects(&desired));
+        let first = round_trip(&objects, &text, &desired.namespace)
+            .unwrap_or_else(|why| panic!("{name}: {why}\n{text}"));
+        let again = round_trip(&objects, &text, &desired.namespace).unwrap();
+        assert_eq!(first.files, again.files, "{name}");
+        tried += 1;
+    }
+    assert!(tried > 60, "only {tried}");
+}
+
+#[test]
+fn what_a_cluster_holds_is_imported_as_no_change() {
+    let mut tried = 0;
+    for folder in scenarios::scenarios() {
+        let desired = scenarios::desired(&folder);
+        let live = scenarios::live(&desired, &folder);
+        let units: Vec<Value> = live.units.values().map(|unit| unit.value().clone()).collect();
+        let same = |unit: &Value| unit["metadata"]["namespace"] == json!(desired.namespace);
+        if units.is_empty() || !units.iter().all(same) {
+            continue;
+        }
+        let nothing = tree([]);
+        let target = Target { namespace: Some(desired.namespace.clone()), ..target(&nothing) };
+        let import = import::import(import::live::read(&units, None, "orders"), &target);
+        let mut loaded = load(&with(&nothing, &import), &Limits::default(), None);
+        let mut found = loaded.environments.remove("prod").unwrap();
+        // What is on its way to something else, or what the operator would refuse, is said and not imported.
+        let known: Vec<Value> = units
+            .into_iter()
+            .filter(|unit| {
+                found.units.values().any(|one| one.manifest["metadata"]["name"] == unit["metadata"]["name"])
+            })
+            .collect();
+        found.operator.clone_from(&desired.operator);
+        quiet(&found, &known).unwrap_or_else(|why| panic!("{}: {why}\n{}", folder.display(), said(&import)));
+        tried += known.len();
+    }
+    assert!(tried > 60, "only {tried}");
+}
+
+/// A manifest in one of the shapes that people give them.
+fn manifest() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![Just("a".to_owned()), "[a-z]{1,6}( #[a-z]*)?", "[ -~]{0,12}", "(x\n){1,3}"];
+    let configuration = proptest::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,4}){0,2}", text.clone(), 0..4);
+    let labels = proptest::collection::btree_map("[a-z]{1,5}(/[a-z]{1,5})?", "[a-z]{0,5}", 0..3);
+    let container = (proptest::option::of(text.clone()), proptest::collection::vec(text.clone(), 0..3))
+        .prop_map(|(value, args)| {
+            json!({"name": "flink-main-container", "args": args,
+                "env": value.map(|value| json!([{"name": "A", "value": value}]))})
+        });
+    let pod = proptest::option::of(container.prop_map(|one| json!({"spec": {"containers": [one]}})));
+    (configuration, labels, pod, proptest::option::of(text), 0..3_u8, any::<bool>()).prop_map(
+        |(configuration, labels, pod, entry, mode, namespace)| {
+            let mode = ["savepoint", "last-state", "stateless"][usize::from(mode)];
+            let mut manifest = json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment",
+                "metadata": {"name": "job", "labels": labels},
+                "spec": {"image": "x:1", "flinkVersion": "v1_20", "serviceAccount": "flink",
+                    "flinkConfiguration": configuration, "podTemplate": pod,
+                    "jobManager": {"resource": {"cpu": 1, "memory": "1g"}},
+                    "taskManager": {"resource": {"cpu": 0.5, "memory": "1g"}},
+                    "job": {"jarURI": "local:///x.jar", "entryClass": entry, "parallelism": 2, "upgradeMode": mode}}});
+            for dir in ["state.savepoints.dir", "state.checkpoints.dir", "high-availability.storageDir"] {
+                manifest["spec"]["flinkConfiguration"][dir] = json!("s3://b/x");
+            }
+            manifest["spec"]["flinkConfiguration"]["high-availability.type"] = json!("kubernetes");
+            if namespace {
+                manifest["metadata"]["namespace"] = json!("flink");
+            }
+            manifest
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_manifest_is_imported_as_no_change(manifest in manifest()) {
+        let flow = manifest.to_string();
+        let block = serde_saphyr::to_string(&manifest).unwrap();
+        for text in [flow, block] {
+            // What the loader refuses in a manifest, it refuses in a job.yaml: a key that is a part of another.
+            let read = load(&tree([
+                ("flinkops.yaml".to_owned(), b"name: orders\nenvironments: {prod: {namespace: flink}}\n".to_vec()),
+                ("jobs/a.yaml".to_owned(), text.as_bytes().to_vec()),
+            ]), &Limits::default(), None);
+            prop_assume!(read.findings.iter().all(|found| found.severity != Severity::Error));
+            let first = round_trip(std::slice::from_ref(&manifest), &text, "flink").map_err(TestCaseError::fail)?;
+            let again = round_trip(std::slice::from_ref(&manifest), &text, "flink").map_err(TestCaseError::fail)?;
+            prop_assert_eq!(first.files, again.files);
+        }
+    }
+}
