@@ -1,7 +1,7 @@
 //! A folder of manifests, however they lie in it.
 
 use super::bundle::{Bundle, Object};
-use super::{document, kustomize};
+use super::{document, kustomize, terraform};
 use crate::spec::finding::{Finding, Place};
 use crate::spec::layout::is_yaml;
 use crate::spec::source::{Limits, SourceTree};
@@ -12,6 +12,7 @@ pub fn read(tree: &SourceTree, limits: &Limits, environment: Option<&str>) -> Bu
     let mut bundle = Bundle { findings: tree.refused.clone(), ..Bundle::default() };
     let mut kustomizations = kustomize::Reader::new(tree, limits);
     kustomizations.read(environment, &mut bundle);
+    terraform::read(tree, limits, &mut bundle);
     let rest =
         tree.files.iter().filter(|(path, _)| is_manifest(path) && !kustomizations.used().contains(*path));
     for (path, bytes) in rest {

@@ -10,6 +10,7 @@
 mod bundle;
 mod companion;
 mod document;
+mod evaluate;
 pub mod folder;
 mod job;
 mod kustomize;
@@ -17,6 +18,7 @@ pub mod live;
 mod overlay;
 mod repository;
 mod secret;
+mod terraform;
 mod text;
 mod verify;
 mod write;

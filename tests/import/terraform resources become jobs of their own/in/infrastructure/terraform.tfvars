@@ -1,0 +1,2 @@
+image_tag = "1.4.2"
+database_password = "hunter44"
