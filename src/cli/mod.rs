@@ -13,6 +13,7 @@ mod dry_run;
 mod exit;
 mod graph;
 mod import;
+mod init;
 mod load;
 mod logging;
 mod only;
@@ -73,6 +74,8 @@ enum Command {
     Graph(graph::Flags),
     /// Say how every unit is doing.
     Status(status::Flags),
+    /// Begin a repository: flinkops.yaml, a first job, and what continuous integration needs.
+    Init(init::Flags),
     /// Make job folders of what exists: of a cluster, or of a folder of manifests, kustomizations or Terraform.
     Import(import::Flags),
     /// Print the JSON Schema of a file or of an output.
@@ -104,6 +107,7 @@ fn dispatch(command: Command, redactor: &Redactor) -> anyhow::Result<Exit> {
         Command::Render(flags) => render::run(&flags, redactor),
         Command::Graph(flags) => graph::run(&flags, redactor),
         Command::Schema(flags) => schema::run(&flags),
+        Command::Init(flags) => init::run(&flags),
         Command::Completions(flags) => completions::run(&flags),
         Command::Demo(flags) => wait(demo::run(&flags, redactor)),
         Command::Import(flags) => wait(import::run(&flags, redactor)),

@@ -9,6 +9,7 @@ mod dry_run;
 mod files;
 mod flags;
 mod import;
+mod init;
 mod repository;
 mod restore;
 mod retry;
