@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::check::nearest;
 use super::finding::{Finding, Note};
 use super::layers::CONFIGURATION;
@@ -128,6 +130,27 @@ pub fn misplaced(file: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
     walk(file, &mut found);
     found
+}
+
+/// Writes the texts of a job's fields so that they come out of its layers as they are; without `all`,
+/// placeholders stay what they are, to be refused.
+pub fn escape_all(fields: &mut Value, all: bool) {
+    escape_below(&Somewhere::default(), fields, all);
+}
+
+fn escape_below(at: &Somewhere, value: &mut Value, all: bool) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let opening = if at.foreign { OPENING } else { "${" };
+            let found = if all { opening.to_owned() } else { format!("${opening}") };
+            *text = text.replace(&found, &format!("${found}"));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| escape_below(at, item, all)),
+        Value::Object(members) => {
+            members.iter_mut().for_each(|(key, member)| escape_below(&at.below(key), member, all));
+        }
+        _ => {}
+    }
 }
 
 /// Where in a manifest a walk is.

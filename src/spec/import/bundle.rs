@@ -17,6 +17,8 @@ pub struct Object {
     pub manifest: Value,
     /// The YAML it was written as.
     pub text: Option<String>,
+    /// Whether its texts mean what they say: nothing that was written for people stands for anything else.
+    pub literal: bool,
 }
 
 /// What differs from an object in one environment.
@@ -72,7 +74,12 @@ impl Bundle {
 impl Object {
     /// A document as it is.
     pub fn of(document: &Document) -> Self {
-        Self { place: document.place(), manifest: document.value(), text: document.text.clone() }
+        Self {
+            place: document.place(),
+            manifest: document.value(),
+            text: document.text.clone(),
+            literal: false,
+        }
     }
 
     /// The text at a JSON pointer; empty where there is none.
@@ -106,7 +113,12 @@ impl Object {
             return vec![self];
         }
         let Some(items) = self.manifest["items"].as_array() else { return vec![self] };
-        let item = |item: &Value| Self { place: self.place.clone(), manifest: item.clone(), text: None };
+        let item = |item: &Value| Self {
+            place: self.place.clone(),
+            manifest: item.clone(),
+            text: None,
+            literal: self.literal,
+        };
         items.iter().map(item).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bundle::{Bundle, Object};
 use super::companion::{self, Home, SHARED};
@@ -15,6 +15,7 @@ use crate::flink::kind::Kind;
 use crate::spec::finding::Finding;
 use crate::spec::render::yaml;
 use crate::spec::repository::FILE;
+use crate::spec::values;
 
 /// What the API server writes of an object's metadata.
 const SERVER: [&str; 8] = [
@@ -120,7 +121,7 @@ impl Writer {
             return BTreeMap::new();
         }
         let (clean, left_out) = secret::leave_out(&unit.manifest);
-        let mut fields = job::fields(&clean);
+        let mut fields = escaped(job::fields(&clean), unit.literal);
         fields.insert("kind".to_owned(), json!(kind));
         if folder != unit.name() {
             fields.insert("name".to_owned(), json!(unit.name()));
@@ -131,7 +132,7 @@ impl Writer {
         for (environment, found) in std::mem::take(&mut self.bundle.environments) {
             if let Some(patch) = found.patches.get(&key) {
                 let (clean, left_out) = secret::leave_out(&Value::Object(patch.fields.clone()));
-                let fields = clean.as_object().cloned().unwrap_or_default();
+                let fields = escaped(clean.as_object().cloned().unwrap_or_default(), false);
                 let source = Object { place: patch.place.clone(), ..unit.clone() };
                 let draft = Draft { fields, text: patch.text.clone(), left_out };
                 self.job_file(&source, folder, &format!("{environment}.yaml"), draft);
@@ -211,6 +212,13 @@ impl Writer {
                 .push(Finding::error("import-secret", source.place.clone(), message).hint(instead(left)));
         }
     }
+}
+
+/// The fields as a job's layers are read.
+fn escaped(fields: Map<String, Value>, literal: bool) -> Map<String, Value> {
+    let mut fields = Value::Object(fields);
+    values::escape_all(&mut fields, literal);
+    fields.as_object().cloned().unwrap_or_default()
 }
 
 /// A manifest's own text with other metadata; `None` where it would say anything else.
