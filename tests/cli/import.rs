@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Ran, Repository, World};
+use super::world::{Ran, Repository, World, job};
 
 /// A world whose cluster holds two jobs that somebody applied by hand.
 fn world() -> World {
@@ -149,6 +149,45 @@ fn nothing_is_replaced_unless_it_is_asked_for() {
     assert_eq!(read(&world, "jobs/orders/job.yaml"), mine);
     world.run(&["import", "--only", "orders", "--force"]).expect(0);
     assert!(read(&world, "jobs/orders/job.yaml").contains("parallelism: 2"));
+}
+
+#[test]
+fn a_second_environment_says_only_what_differs() {
+    let world = world();
+    world.repository.write(
+        "flinkops.yaml",
+        "name: orders\nenvironments: {prod: {namespace: flink}, staging: {namespace: staging}}\n",
+    );
+    let mine = job("labels: {team: a}\n");
+    world.repository.write("jobs/orders/job.yaml", &mine);
+    let import = ["import", "--environment", "prod", "--only", "orders"];
+    assert_eq!(world.run(&import).expect(0).stdout, "");
+    let live = json!({"spec": {"job": {"parallelism": 4}, "flinkConfiguration": {"a": "${HOME}", "b.token": "canary-b"}}});
+    world.edit("orders", &live);
+    let ran = world.run(&import).expect(1);
+    assert!(!ran.to_string().contains("canary") && ran.stderr.contains("b.token holds a secret"), "{ran}");
+    insta::assert_snapshot!(read(&world, "jobs/orders/prod.yaml"), @r#"
+    # yaml-language-server: $schema=../../.flinkops/job.schema.json
+    policy:
+      ignore:
+      - path: /spec/flinkConfiguration/b.token
+        reason: "holds a secret, which does not belong in Git: import left it to the cluster"
+    spec:
+      flinkConfiguration:
+        a: $${HOME}
+      job:
+        parallelism: 4
+    "#);
+    assert_eq!(read(&world, "jobs/orders/job.yaml"), mine);
+    let plan = world.run(&["plan", "--environment", "prod", "--format", "json"]).expect(2).json();
+    let changes =
+        plan["units"].as_array().unwrap().iter().flat_map(|unit| unit["changes"].as_array().unwrap());
+    let paths: Vec<&str> = changes.map(|change| change["path"].as_str().unwrap()).collect();
+    assert!(!paths.is_empty() && paths.iter().all(|path| path.starts_with("/metadata/labels/")), "{paths:?}");
+    assert_eq!(world.run(&import).expect(0).stdout, "", "the second time");
+    world.edit("orders", &json!({"spec": {"job": {"parallelism": 5}}}));
+    let ran = world.run(&import).expect(1);
+    assert!(ran.stderr.contains("jobs/orders/prod.yaml is there already: spec.job.parallelism"), "{ran}");
 }
 
 #[test]

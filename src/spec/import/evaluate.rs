@@ -12,7 +12,9 @@ use crate::spec::render::yaml;
 use crate::spec::source::SourceTree;
 
 /// How far values may lead to other values.
-const DEPTH: usize = 32;
+const DEPTH: usize = 40;
+/// How many values may be worked out for one resource: names may lead to names many times over.
+const STEPS: usize = 100_000;
 
 /// What keeps a value from being known, and where.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ impl<'a> Scope<'a> {
 pub struct Evaluator<'a> {
     scope: &'a Scope<'a>,
     depth: usize,
+    steps: usize,
     /// The variables whose values were taken, and where.
     pub defaults: BTreeMap<String, Option<Range<usize>>>,
 }
@@ -53,16 +56,17 @@ pub struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     /// An evaluator that has looked at nothing.
     pub fn new(scope: &'a Scope<'a>) -> Self {
-        Self { scope, depth: 0, defaults: BTreeMap::new() }
+        Self { scope, depth: 0, steps: 0, defaults: BTreeMap::new() }
     }
 
     /// The value of an expression.
     pub fn value(&mut self, expression: &Expression) -> Result<Value, Refused> {
         let refuse = |what: &str| Err(Refused { what: what.to_owned(), span: expression.span() });
-        if self.depth > DEPTH {
-            return refuse("a value that leads back to itself");
-        }
         self.depth += 1;
+        self.steps += 1;
+        if self.depth > DEPTH || self.steps > STEPS {
+            return refuse("a value that leads back to itself, or to very many others,");
+        }
         let value = match expression {
             Expression::Null(_) => Ok(Value::Null),
             Expression::Bool(value) => Ok(Value::Bool(*value.value())),

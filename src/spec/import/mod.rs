@@ -14,6 +14,7 @@ mod evaluate;
 pub mod folder;
 mod job;
 mod kustomize;
+mod later;
 pub mod live;
 mod overlay;
 mod repository;
@@ -53,7 +54,8 @@ pub fn import(mut bundle: Bundle, target: &Target<'_>) -> Import {
             return Import { findings, ..Import::default() };
         }
     };
-    let mut written = Writer::new(repository, bundle).write();
+    let later = later::take(&mut bundle, target);
+    let mut written = Writer::new(repository, bundle).write(later);
     written.findings.extend(verify::verify(target, &written));
     written.findings.sort();
     written.findings.dedup();

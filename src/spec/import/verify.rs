@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::bundle::Object;
 use super::repository::Target;
 use super::secret;
-use super::write::Written;
+use super::write::{Written, WrittenUnit};
 use crate::flink::canonical::{Leaves, differences, dotted, escape, leaves};
 use crate::flink::kind::UnitKey;
 use crate::spec::finding::{Finding, Place, Severity};
@@ -24,7 +24,8 @@ pub fn verify(target: &Target<'_>, written: &Written) -> Vec<Finding> {
     let mut findings: Vec<Finding> = errors.filter(ours).cloned().collect();
     let broken = !findings.is_empty();
     for desired in loaded.environments.values() {
-        for unit in &written.units {
+        let meant = |unit: &&WrittenUnit| unit.only.as_ref().is_none_or(|only| *only == desired.environment);
+        for unit in written.units.iter().filter(meant) {
             let wanted = unit.patched.get(&desired.environment).unwrap_or(&unit.object.manifest);
             if !broken {
                 findings.extend(compare(&unit.object, wanted, desired));

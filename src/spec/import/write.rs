@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::bundle::{Bundle, Object};
 use super::companion::{self, Home, SHARED};
 use super::job::{self, Draft};
+use super::later::Later;
 use super::repository::Repository;
 use super::secret::{self, LeftOut};
 use super::text;
@@ -45,6 +46,8 @@ pub struct WrittenUnit {
     pub object: Object,
     /// What it should be in the environments in which it is not the same everywhere.
     pub patched: BTreeMap<String, Value>,
+    /// The only environment it was read from; `None` where it is meant for all.
+    pub only: Option<String>,
 }
 
 /// Writes a bundle into a repository.
@@ -64,7 +67,7 @@ impl Writer {
     }
 
     /// Writes everything.
-    pub fn write(mut self) -> Written {
+    pub fn write(mut self, later: Vec<Later>) -> Written {
         let objects = self.distinct();
         let (units, others): (Vec<Object>, Vec<Object>) =
             objects.into_iter().partition(|object| object.unit().is_some());
@@ -77,7 +80,8 @@ impl Writer {
         let written: Vec<BTreeMap<String, Value>> =
             units.iter().zip(&folders).map(|(unit, folder)| self.unit(unit, folder)).collect();
         let units = units.into_iter().zip(written);
-        let units = units.map(|(object, patched)| WrittenUnit { object, patched }).collect();
+        let units = units.map(|(object, patched)| WrittenUnit { object, patched, only: None });
+        let units = units.chain(later.into_iter().map(|one| self.later(one)).collect::<Vec<_>>()).collect();
         Written { files: self.files, findings: self.findings, units }
     }
 
@@ -151,6 +155,17 @@ impl Writer {
             self.comments(source);
         }
         self.files.insert(self.repository.path(folder, file), text);
+    }
+
+    /// Writes what differs in one environment.
+    fn later(&mut self, later: Later) -> WrittenUnit {
+        let Later { object, fields, left_out, folder, environment } = later;
+        let mut fields = escaped(fields, true);
+        job::ignore(&mut fields, &left_out);
+        self.secrets(&object, &left_out);
+        let (text, _) = Draft { fields, text: None, left_out }.write(&self.repository.schema());
+        self.files.insert(format!("{folder}/{environment}.yaml"), text);
+        WrittenUnit { object, patched: BTreeMap::new(), only: Some(environment) }
     }
 
     fn is_elsewhere(&self, object: &Object) -> bool {

@@ -1,0 +1,222 @@
+//! Kustomizations as layers: what they patch in an environment becomes its `<environment>.yaml`. What cannot be
+//! one is refused by name, and then nothing of that overlay is taken.
+
+mod environments;
+mod transform;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::bundle::{Bundle, Object};
+use super::document::{self, Document};
+use super::overlay::PatchDocument;
+use super::repository::label;
+use crate::spec::finding::Finding;
+use crate::spec::layout::base_name;
+use crate::spec::node::Node;
+use crate::spec::source::{Limits, SourceTree};
+use transform::{apply, image, refuse, unknown};
+
+/// What the file is called.
+const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// How many kustomizations are built: each may name others many times over.
+const STEPS: usize = 10_000;
+
+/// One kustomization.
+struct Kustomization {
+    path: String,
+    folder: String,
+    node: Node,
+}
+
+impl Kustomization {
+    fn resources(&self) -> Vec<&Node> {
+        let lists = ["resources", "bases"].into_iter().filter_map(|field| self.node.get(field));
+        lists.flat_map(Node::items).collect()
+    }
+}
+
+/// What one builds, and whatever is wrong with it.
+#[derive(Default)]
+struct Built {
+    objects: Vec<(Object, Vec<PatchDocument>, Value)>,
+    namespace: Option<String>,
+    refused: Vec<Finding>,
+    said: Vec<Finding>,
+}
+
+/// Reads what kustomizations say, and which files they speak for.
+pub struct Reader<'a> {
+    tree: &'a SourceTree,
+    limits: &'a Limits,
+    all: BTreeMap<String, Kustomization>,
+    used: BTreeSet<String>,
+    steps: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Finds every kustomization.
+    pub fn new(tree: &'a SourceTree, limits: &'a Limits) -> Self {
+        let mut reader = Self { tree, limits, all: BTreeMap::new(), used: BTreeSet::new(), steps: 0 };
+        for path in tree.files.keys().filter(|path| FILES.contains(&base_name(path))) {
+            reader.used.insert(path.clone());
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            let read = document::read(path, &tree.files[path], limits);
+            if let Some(node) = read.ok().and_then(|read| read.into_iter().next()).map(|found| found.node) {
+                reader.all.insert(folder.clone(), Kustomization { path: path.clone(), folder, node });
+            }
+        }
+        reader
+    }
+
+    /// The files that are part of a kustomization.
+    pub fn used(&self) -> &BTreeSet<String> {
+        &self.used
+    }
+
+    /// Builds every kustomization that no other one uses, as an environment.
+    pub fn read(&mut self, only: Option<&str>, bundle: &mut Bundle) {
+        let within: BTreeSet<String> = self.all.values().flat_map(|one| self.bases(one)).collect();
+        let roots: Vec<String> =
+            self.all.keys().filter(|folder| !within.contains(*folder)).cloned().collect();
+        let mut environments: BTreeMap<String, Built> = BTreeMap::new();
+        for root in roots {
+            let plain = self.bases(&self.all[&root]).is_empty();
+            let own = label(base_name(&root)).filter(|name| name != "job" && !plain);
+            let name = own.or(only.map(str::to_owned)).unwrap_or_else(|| "prod".to_owned());
+            let built = self.build(&root, &mut Vec::new());
+            let into = environments.entry(name).or_default();
+            into.objects.extend(built.objects);
+            into.namespace = into.namespace.take().or(built.namespace);
+            into.refused.extend(built.refused);
+            into.said.extend(built.said);
+        }
+        environments::collect(environments, bundle);
+    }
+
+    /// The folders of other kustomizations that one builds upon.
+    fn bases(&self, one: &Kustomization) -> Vec<String> {
+        let paths = one.resources().into_iter().filter_map(|item| join(&one.folder, item.text()?));
+        paths.filter(|path| self.all.contains_key(path)).collect()
+    }
+    fn build(&mut self, folder: &str, above: &mut Vec<String>) -> Built {
+        let mut built = Built::default();
+        self.steps += 1;
+        if above.iter().any(|other| other == folder) || self.steps > STEPS {
+            let node = &self.all[folder].node;
+            built
+                .refused
+                .push(refuse(node, "a kustomization that builds upon itself, or upon very many others,"));
+            return built;
+        }
+        let one = Kustomization {
+            path: self.all[folder].path.clone(),
+            folder: folder.to_owned(),
+            node: self.all[folder].node.clone(),
+        };
+        above.push(folder.to_owned());
+        for item in one.resources() {
+            self.resource(&one, item, &mut built, above);
+        }
+        above.pop();
+        unknown(&one.node, &mut built.refused);
+        self.patches(&one, &mut built);
+        for item in one.node.get("images").map_or(&[][..], Node::items) {
+            image(item, &mut built);
+        }
+        let namespace = one.node.get("namespace").and_then(Node::text);
+        built.namespace = namespace.map(str::to_owned).or(built.namespace);
+        built
+    }
+
+    fn resource(&mut self, one: &Kustomization, item: &Node, built: &mut Built, above: &mut Vec<String>) {
+        let text = item.text().unwrap_or_default();
+        let Some(path) = join(&one.folder, text).filter(|_| !text.contains("://") && !text.contains("?ref="))
+        else {
+            let finding = refuse(item, &format!("the resource `{text}`, which is not in this folder,"));
+            built.refused.push(finding.hint("import from a folder that holds it, or copy it"));
+            return;
+        };
+        if self.all.contains_key(&path) {
+            let below = self.build(&path, above);
+            built.objects.extend(below.objects);
+            built.namespace = below.namespace.or(built.namespace.take());
+            built.refused.extend(below.refused);
+            built.said.extend(below.said);
+            return;
+        }
+        match self.documents(&path) {
+            Some(Ok(documents)) => {
+                let objects = documents.iter().map(Object::of).flat_map(Object::items);
+                built.objects.extend(objects.map(|one| (one.clone(), Vec::new(), one.manifest)));
+            }
+            Some(Err(finding)) => built.refused.push(*finding),
+            None => built.refused.push(refuse(item, &format!("the resource `{text}`, which is not there,"))),
+        }
+    }
+
+    fn documents(&mut self, path: &str) -> Option<Result<Vec<Document>, Box<Finding>>> {
+        let bytes = self.tree.files.get(path)?;
+        self.used.insert(path.to_owned());
+        Some(document::read(path, bytes, self.limits))
+    }
+
+    fn patches(&mut self, one: &Kustomization, built: &mut Built) {
+        for item in one.node.get("patchesStrategicMerge").map_or(&[][..], Node::items) {
+            let text = item.text().unwrap_or_default();
+            self.patch(one, item, text, None, built);
+        }
+        for item in one.node.get("patches").map_or(&[][..], Node::items) {
+            match item.get("path").or_else(|| item.get("patch")).and_then(Node::text) {
+                Some(text) => self.patch(one, item, text, item.get("target"), built),
+                None => built.refused.push(refuse(item, "this patch names no file and holds none")),
+            }
+        }
+    }
+
+    /// A patch from a file, or from the text itself.
+    fn patch(
+        &mut self,
+        one: &Kustomization,
+        item: &Node,
+        text: &str,
+        target: Option<&Node>,
+        built: &mut Built,
+    ) {
+        let file = join(&one.folder, text).filter(|path| self.tree.files.contains_key(path));
+        if file.is_none() && !text.contains([':', '\n']) {
+            built.refused.push(refuse(item, &format!("the patch `{text}`, which is not there,")));
+            return;
+        }
+        let read = match file.as_deref().and_then(|path| self.documents(path)) {
+            Some(read) => read,
+            None => document::read(&one.path, text.as_bytes(), self.limits),
+        };
+        let place = if file.is_some() { None } else { Some(item.mark.clone()) };
+        for mut found in read.unwrap_or_default() {
+            if let Some(mark) = &place {
+                found.node.mark = mark.clone();
+            }
+            if found.node.members().is_none() {
+                let hint = "write it as a patch with the fields themselves (`spec: …`)";
+                built.refused.push(refuse(item, "a patch by operations (JSON 6902)").hint(hint));
+                continue;
+            }
+            apply(&found, target, item, built);
+        }
+    }
+}
+
+/// A path below the root from another folder; `None` where it leads out.
+pub fn join(folder: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.trim_end_matches('/').split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
