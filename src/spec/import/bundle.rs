@@ -7,12 +7,15 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use crate::flink::kind::{API_VERSION, Kind};
 use crate::spec::finding::{Finding, Place};
+use crate::spec::node::Node;
 
 /// One object on its way.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Where it was found.
     pub place: Place,
+    /// The whole manifest with its places, where the source is YAML.
+    pub node: Option<Node>,
     /// The whole manifest.
     pub manifest: Value,
     /// The YAML it was written as.
@@ -76,6 +79,7 @@ impl Object {
     pub fn of(document: &Document) -> Self {
         Self {
             place: document.place(),
+            node: Some(document.node.clone()),
             manifest: document.value(),
             text: document.text.clone(),
             literal: false,
@@ -115,6 +119,7 @@ impl Object {
         let Some(items) = self.manifest["items"].as_array() else { return vec![self] };
         let item = |item: &Value| Self {
             place: self.place.clone(),
+            node: None,
             manifest: item.clone(),
             text: None,
             literal: self.literal,

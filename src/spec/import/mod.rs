@@ -30,7 +30,7 @@ pub use bundle::Bundle;
 pub use job::MODELINE;
 pub use repository::{SCHEMAS, Target, label, text as repository_file};
 
-use super::finding::Finding;
+use super::finding::{Finding, Place};
 use repository::Repository;
 use write::Writer;
 
@@ -54,6 +54,11 @@ pub fn import(mut bundle: Bundle, target: &Target<'_>) -> Import {
             return Import { findings, ..Import::default() };
         }
     };
+    if !bundle.objects.iter().any(|object| object.unit().is_some()) {
+        let message = "there is no FlinkDeployment and no FlinkSessionJob here: nothing was imported";
+        bundle.findings.push(Finding::error("import-nothing", Place::file("."), message));
+        return Import { findings: bundle.findings, ..Import::default() };
+    }
     let later = later::take(&mut bundle, target);
     let mut written = Writer::new(repository, bundle).write(later);
     written.findings.extend(verify::verify(target, &written));

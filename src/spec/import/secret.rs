@@ -16,6 +16,15 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// The JSON pointer to it in its document, entries by their index.
+    pub fn place(&self) -> String {
+        let segment = |step: &Step| match step {
+            Step::Key(key) => format!("/{}", escape(key)),
+            Step::Item(index) => format!("/{index}"),
+        };
+        self.path.iter().map(segment).collect()
+    }
+
     /// Whether a rule of `policy.ignore` can leave it to the cluster.
     pub fn is_spec(&self) -> bool {
         self.pointer.starts_with("/spec/")

@@ -155,7 +155,7 @@ fn objects(
     let begin = place(file, &value.span().unwrap_or_default());
     let Some(text) = text else {
         let manifest = without_null(evaluator.value(value)?);
-        return Ok(vec![Object { place: begin, manifest, text: None, literal: true }]);
+        return Ok(vec![Object { place: begin, node: None, manifest, text: None, literal: true }]);
     };
     let refuse = |what: &str| Refused { what: what.to_owned(), span: text.span() };
     let yaml = evaluator.value(text)?;
@@ -163,7 +163,7 @@ fn objects(
     let read = document::read(file.path, yaml.as_bytes(), limits);
     let documents =
         read.map_err(|finding| refuse(&format!("a text that is not YAML ({})", finding.message)))?;
-    Ok(documents.iter().map(|one| Object { place: begin.clone(), ..Object::of(one) }).collect())
+    Ok(documents.iter().map(|one| Object { place: begin.clone(), node: None, ..Object::of(one) }).collect())
 }
 
 /// The text that is decoded as YAML.

@@ -137,7 +137,7 @@ impl Writer {
             if let Some(patch) = found.patches.get(&key) {
                 let (clean, left_out) = secret::leave_out(&Value::Object(patch.fields.clone()));
                 let fields = escaped(clean.as_object().cloned().unwrap_or_default(), false);
-                let source = Object { place: patch.place.clone(), ..unit.clone() };
+                let source = Object { place: patch.place.clone(), node: None, ..unit.clone() };
                 let draft = Draft { fields, text: patch.text.clone(), left_out };
                 self.job_file(&source, folder, &format!("{environment}.yaml"), draft);
                 patched.insert(environment.clone(), patch.result.clone());
@@ -223,8 +223,9 @@ impl Writer {
         for left in left_out {
             let message =
                 format!("{}: {} holds a secret, and was not written", source.title(), dotted(&left.pointer));
-            self.findings
-                .push(Finding::error("import-secret", source.place.clone(), message).hint(instead(left)));
+            let place = source.node.as_ref().map(|node| node.place_of(&left.place()));
+            let place = place.unwrap_or_else(|| source.place.clone());
+            self.findings.push(Finding::error("import-secret", place, message).hint(instead(left)));
         }
     }
 }
