@@ -1,11 +1,16 @@
 //! The example repository is what it says it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flinkops::flink::kind::Role;
+use flinkops::plan::{Action, Live, plan};
 use flinkops::repo::worktree;
+use flinkops::sim::OperatorMode;
 use flinkops::spec::source::Limits;
 use flinkops::spec::{Desired, load};
+use jiff::Timestamp;
+
+use crate::flows::world::World;
 
 fn environment(name: &str) -> Desired {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -63,4 +68,53 @@ fn environments_differ_where_their_files_say_so() {
     assert_eq!(parallelism("staging", "orders-ingest"), Some(1));
     assert_eq!(parallelism("prod", "orders-ingest"), Some(4));
     assert_eq!(parallelism("prod", "orders-enrich"), Some(8));
+}
+
+/// The repositories of `examples/patterns`.
+fn patterns() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/patterns");
+    let mut all: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    assert!(all.len() >= 2);
+    all
+}
+
+#[test]
+fn every_pattern_is_free_of_findings_and_plans_its_first_wave() {
+    for pattern in patterns() {
+        let tree = worktree::read(&pattern, &Limits::default()).unwrap();
+        let loaded = load(&tree, &Limits::default(), None);
+        assert_eq!(loaded.findings, [], "{}", pattern.display());
+        for desired in loaded.environments.values() {
+            let plan = plan(desired, &Live::default(), Timestamp::UNIX_EPOCH);
+            assert!(!plan.units.is_empty(), "{}", pattern.display());
+            for unit in &plan.units {
+                assert_eq!((unit.action, &unit.blocked), (Action::Create, &None), "{}", unit.key);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_pattern_runs_on_the_embedded_cluster() {
+    for pattern in patterns() {
+        let tree = worktree::read(&pattern, &Limits::default()).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let files = tree.files.iter().map(|(path, bytes)| (path.clone(), text(bytes))).collect();
+        let mut world = World::with(files, OperatorMode::V1_15);
+        world.settle().await;
+        let units = world.plan().await.units;
+        assert!(
+            units.iter().all(|unit| unit.action == Action::Keep && unit.settled),
+            "{}",
+            pattern.display()
+        );
+        let jobs: Vec<_> = units.iter().filter(|unit| unit.role.has_job()).collect();
+        assert!(!jobs.is_empty(), "{}", pattern.display());
+        assert!(
+            jobs.iter().all(|unit| world.job(&unit.key.name).state == "RUNNING"),
+            "{}",
+            pattern.display()
+        );
+    }
 }

@@ -98,6 +98,12 @@ fn report(loaded: &Loaded) -> String {
     text
 }
 
+/// Each of the repositories, by the sentence that names it.
+pub fn trees() -> Vec<(String, SourceTree)> {
+    let name = |scenario: &PathBuf| scenario.file_name().unwrap().to_string_lossy().into_owned();
+    scenarios().iter().map(|scenario| (name(scenario), tree(files(&scenario.join("in"))))).collect()
+}
+
 /// What is found in each of the repositories.
 pub fn found() -> Vec<Vec<Finding>> {
     scenarios().iter().map(|scenario| read(&scenario.join("in")).findings).collect()

@@ -12,6 +12,7 @@
 //! - `x-written: true` marks the object with the hash that the ledger has, as each write of flinkops does;
 //! - an object that is not in Git names its `kind`, and stands there whole;
 //! - the namespace is marked as this repository's, unless a marker is among the objects;
+//! - an object that a job waits for says its `apiVersion`;
 //! - `x-operator: "1.7"` (or `"1.15"`) alone is no object: the cluster serves that operator's schema, and
 //!   `x-operator: unreadable` does not let it be read.
 
@@ -28,7 +29,7 @@ use flinkops::plan::ledger::{
     ANNOTATION_HASH, LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_RECORD, LABEL_REPOSITORY, Ledger, MANAGER,
     Marker,
 };
-use flinkops::plan::live::{LiveObject, Schema};
+use flinkops::plan::live::{LiveObject, Schema, Seen};
 use flinkops::plan::write::Task;
 use flinkops::plan::{Live, Plan, Write, observe_once, plan, sealed, step};
 use flinkops::report::document::{AgainstKind, PlanDocument, Snapshot, SnapshotDocument, objects};
@@ -139,9 +140,16 @@ impl<'a> Cluster<'a> {
             let ledger = self.live.ledgers.get(&key).filter(|_| document["x-written"] == true);
             let object = ledger.map_or(object.clone(), |ledger| written(&object, ledger));
             self.live.units.insert(key, object);
+        } else if self.is_awaited(&object) {
+            self.live.awaited.insert(object.object_key(), Seen::Found(object));
         } else {
             self.live.companions.insert(object.object_key(), object);
         }
+    }
+
+    fn is_awaited(&self, object: &LiveObject) -> bool {
+        let mut awaited = self.desired.units.values().flat_map(|unit| &unit.awaits);
+        awaited.any(|awaited| awaited.object == object.object_key())
     }
 
     /// The object as flinkops would have applied it from this very revision.

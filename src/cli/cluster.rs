@@ -145,7 +145,7 @@ impl Target {
         desired: &mut Desired,
         redactor: &Redactor,
     ) -> anyhow::Result<Look> {
-        let live = listed.within(&Scope::of(desired));
+        let live = listed.within(cluster, &Scope::of(desired)).await;
         let mut compare =
             |live| self.compare((AgainstKind::Cluster, live, Timestamp::now()), reading, desired, redactor);
         let mut look = compare(live)?;

@@ -83,6 +83,20 @@ impl ClusterError {
         }
     }
 
+    /// What it means for an object that is only waited for: a reason to wait, and no failure.
+    pub(super) fn of_awaited(&self) -> String {
+        match self {
+            Self::UnknownKind { api_version, kind } => {
+                format!("the cluster does not serve {kind} of {api_version}")
+            }
+            Self::ClusterScoped { kind } => {
+                format!("{kind} belongs to no namespace, and cannot be waited for")
+            }
+            Self::Forbidden { right } => format!("may not be read: {}", right.rule()),
+            error => format!("may not be read: failed to {error}"),
+        }
+    }
+
     /// Whether trying again cannot help until a person does something.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::Api { .. } | Self::Unreachable { .. })

@@ -9,7 +9,7 @@ use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource};
 use crate::plan::Live;
-use crate::plan::live::{LiveObject, Schema};
+use crate::plan::live::{LiveObject, Schema, Seen};
 
 /// Objects per page.
 const PAGE: u32 = 500;
@@ -41,19 +41,27 @@ impl Cluster {
     ///
     /// `Live::since` is left empty: one look cannot tell how long anything has been so.
     pub async fn observe(&self, scope: &Scope) -> Result<Live, ClusterError> {
-        Ok(self.list(scope).await?.within(scope))
+        Ok(self.list(scope).await?.within(self, scope).await)
     }
 
     /// Lists what a scope is about. Which companions it names does not matter yet.
     pub async fn list(&self, scope: &Scope) -> Result<Listed, ClusterError> {
         // Each list is a task of its own, so that reading one page does not keep the next from coming in.
-        let mut lists = JoinSet::new();
-        for feed in scope.feeds() {
-            let (cluster, scope) = (self.clone(), scope.clone());
-            lists.spawn(async move { cluster.list_feed(&feed, &scope).await });
-        }
+        let lists = self.lists(scope, |feed| !feed.awaited);
         let (objects, schema) = futures::join!(all(lists), self.schema());
         Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
+    }
+
+    fn lists(&self, scope: &Scope, wanted: impl Fn(&Feed) -> bool) -> Lists {
+        let mut lists = JoinSet::new();
+        for feed in scope.feeds().into_iter().filter(wanted) {
+            let (cluster, scope) = (self.clone(), scope.clone());
+            lists.spawn(async move {
+                let list = cluster.list_feed(&feed, &scope).await;
+                (feed, list)
+            });
+        }
+        lists
     }
 
     /// Lists one kind in one namespace, whoever its objects belong to.
@@ -64,7 +72,8 @@ impl Cluster {
         selector: Option<String>,
     ) -> Result<Vec<LiveObject>, ClusterError> {
         let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
-        self.pages(&Feed { api_version, kind, namespace: namespace.to_owned() }, selector).await
+        let feed = Feed { api_version, kind, namespace: namespace.to_owned(), awaited: false };
+        self.pages(&feed, selector).await
     }
 
     async fn list_feed(&self, feed: &Feed, scope: &Scope) -> Result<Vec<LiveObject>, ClusterError> {
@@ -108,19 +117,36 @@ impl Cluster {
 }
 
 impl Listed {
-    /// What it means within the scope it was listed for.
-    pub fn within(self, scope: &Scope) -> Live {
-        Live { schema: self.schema, ..gather(scope, &self.cluster, self.objects) }
+    /// What it means within a scope. What units wait for only Git says: it is listed now, and where it cannot be,
+    /// that is a reason to wait and no failure.
+    pub async fn within(mut self, cluster: &Cluster, scope: &Scope) -> Live {
+        let mut lists = cluster.lists(scope, |feed| feed.awaited);
+        let mut unreadable = Vec::new();
+        while let Some(list) = lists.join_next().await {
+            match list.expect(NEVER) {
+                (_, Ok(mut objects)) => self.objects.append(&mut objects),
+                (feed, Err(error)) => unreadable.push((feed, error.of_awaited())),
+            }
+        }
+        let mut live = gather(scope, &self.cluster, self.objects);
+        for key in &scope.awaited {
+            if let Some((_, why)) = unreadable.iter().find(|(feed, _)| *feed == Feed::awaiting(key)) {
+                live.awaited.insert(key.clone(), Seen::Unreadable(why.clone()));
+            }
+        }
+        Live { schema: self.schema, ..live }
     }
 }
 
+type Lists = JoinSet<(Feed, Result<Vec<LiveObject>, ClusterError>)>;
+
+const NEVER: &str = "a list neither panics nor is cancelled";
+
 /// Everything that was listed. The first failure ends the others.
-async fn all(
-    mut lists: JoinSet<Result<Vec<LiveObject>, ClusterError>>,
-) -> Result<Vec<LiveObject>, ClusterError> {
+async fn all(mut lists: Lists) -> Result<Vec<LiveObject>, ClusterError> {
     let mut objects = Vec::new();
     while let Some(list) = lists.join_next().await {
-        objects.append(&mut list.expect("a list neither panics nor is cancelled")?);
+        objects.append(&mut list.expect(NEVER).1?);
     }
     Ok(objects)
 }
@@ -131,7 +157,11 @@ pub fn gather(scope: &Scope, cluster: &str, objects: impl IntoIterator<Item = Li
     let mut store = Store::default();
     store.retain(&feeds);
     for object in objects {
-        store.hear(&Feed::of(&object.object_key()), Said::Listed(object), scope);
+        let key = object.object_key();
+        if scope.awaited.contains(&key) {
+            store.hear(&Feed::awaiting(&key), Said::Listed(object.clone()), scope);
+        }
+        store.hear(&Feed::of(&key), Said::Listed(object), scope);
     }
     for feed in &feeds {
         store.hear(feed, Said::End, scope);

@@ -21,6 +21,8 @@ pub struct Scope {
     pub companion_kinds: BTreeSet<(String, String)>,
     /// The companions in Git: these matter even where someone else owns them (S4).
     pub companions: BTreeSet<ObjectKey>,
+    /// Objects of any kind that units wait for: only their conditions matter.
+    pub awaited: BTreeSet<ObjectKey>,
 }
 
 impl Scope {
@@ -32,10 +34,17 @@ impl Scope {
             namespaces: desired.namespaces.clone(),
             companion_kinds: desired.companion_kinds.clone(),
             companions: desired.companions.keys().cloned().collect(),
+            awaited: desired
+                .units
+                .values()
+                .flat_map(|unit| &unit.awaits)
+                .map(|awaited| awaited.object.clone())
+                .collect(),
         }
     }
 
-    /// Everything that is listed or watched: one entry per kind and namespace.
+    /// Everything that is listed or watched: one entry per kind and namespace, and another where its objects are
+    /// waited for.
     pub(super) fn feeds(&self) -> BTreeSet<Feed> {
         let mut kinds: BTreeSet<(String, String)> = self.companion_kinds.clone();
         kinds.extend(Kind::ALL.map(|kind| (API_VERSION.to_owned(), kind.to_string())));
@@ -47,13 +56,18 @@ impl Scope {
                     api_version: api_version.clone(),
                     kind: kind.clone(),
                     namespace: namespace.clone(),
+                    awaited: false,
                 })
             })
+            .chain(self.awaited.iter().map(Feed::awaiting))
             .collect()
     }
 
     /// Restricts a feed to our own records where nothing else of its kind matters.
     pub(super) fn selector(&self, feed: &Feed) -> Option<String> {
+        if feed.awaited {
+            return None;
+        }
         let companions = self.companion_kinds.contains(&(feed.api_version.clone(), feed.kind.clone()));
         (feed.is_config_map() && !companions)
             .then(|| format!("{LABEL_MANAGED_BY}={MANAGER},{LABEL_REPOSITORY}={}", self.repository))
@@ -82,6 +96,8 @@ pub(super) struct Feed {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) namespace: String,
+    /// Whether units wait for objects of it: it tells of nothing else, and it may be impossible to read.
+    pub(super) awaited: bool,
 }
 
 impl Feed {
@@ -90,7 +106,13 @@ impl Feed {
             api_version: key.api_version.clone(),
             kind: key.kind.clone(),
             namespace: key.namespace.clone(),
+            awaited: false,
         }
+    }
+
+    /// The feed that tells of an object that is waited for.
+    pub(super) fn awaiting(key: &ObjectKey) -> Self {
+        Self { awaited: true, ..Self::of(key) }
     }
 
     pub(super) fn is_flink(&self) -> bool {

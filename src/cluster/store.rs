@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::scope::{Feed, Scope};
+use crate::flink::kind::ObjectKey;
 use crate::plan::Live;
 use crate::plan::ledger::{LABEL_RECORD, Ledger, Marker};
-use crate::plan::live::LiveObject;
+use crate::plan::live::{LiveObject, Seen};
 
 /// One thing a feed said.
 pub(super) enum Said {
@@ -21,6 +22,39 @@ pub(super) enum Said {
     Applied(LiveObject),
     /// An object is gone.
     Deleted(LiveObject),
+}
+
+impl Said {
+    /// The same of an object that is waited for, with no more of it than its metadata and its conditions; `None` for
+    /// another object of its kind.
+    fn only_conditions(self, scope: &Scope) -> Option<Self> {
+        let conditions = |object: LiveObject| {
+            let key = object.object_key();
+            scope.awaited.contains(&key).then(|| conditions(&object))
+        };
+        Some(match self {
+            Self::Listed(object) => Self::Listed(conditions(object)?),
+            Self::Applied(object) => Self::Applied(conditions(object)?),
+            Self::Deleted(object) => Self::Deleted(conditions(object)?),
+            Self::Begin | Self::End => self,
+        })
+    }
+}
+
+fn conditions(object: &LiveObject) -> LiveObject {
+    let all = object.value();
+    let kept = ["name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp"];
+    let metadata: serde_json::Map<String, Value> = kept
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), all["metadata"].get(key)?.clone())))
+        .collect();
+    let mut status = serde_json::Map::new();
+    for key in ["conditions", "observedGeneration"] {
+        status.extend(object.status().get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    LiveObject::new(json!({
+        "apiVersion": all["apiVersion"], "kind": all["kind"], "metadata": metadata, "status": status,
+    }))
 }
 
 /// Everything read so far.
@@ -39,6 +73,8 @@ struct Contents {
     coming: Option<BTreeMap<String, Entry>>,
     /// Names written by ourselves while a list comes in, which may not know of them.
     written: BTreeSet<String>,
+    /// Why it cannot be read, for what is only waited for.
+    unreadable: Option<String>,
 }
 
 #[derive(Clone)]
@@ -91,7 +127,9 @@ impl Store {
     /// Takes in what a feed says; answers whether it matters to the plan.
     pub(super) fn hear(&mut self, feed: &Feed, said: Said, scope: &Scope) -> bool {
         let Some(contents) = self.feeds.get_mut(feed) else { return false };
-        let matters = |object: &LiveObject| feed.is_flink() || scope.concerns(object);
+        let said = if feed.awaited { said.only_conditions(scope) } else { Some(said) };
+        let Some(said) = said else { return false };
+        let matters = |object: &LiveObject| feed.awaited || feed.is_flink() || scope.concerns(object);
         match said {
             Said::Begin => {
                 contents.coming = Some(BTreeMap::new());
@@ -107,6 +145,19 @@ impl Store {
             Said::Applied(object) => contents.applied(object).is_some_and(|object| matters(&object)),
             Said::Deleted(object) => contents.deleted(&object) && matters(&object),
         }
+    }
+
+    /// Notes why what is waited for cannot be read; answers whether that is news. What was listed once stands:
+    /// a watch that goes on after a failure does not list again.
+    pub(super) fn unreadable(&mut self, feed: &Feed, why: String) -> bool {
+        let Some(contents) = self.feeds.get_mut(feed) else { return false };
+        if contents.synced && contents.unreadable.is_none() {
+            return false;
+        }
+        let news = contents.unreadable.as_ref() != Some(&why) || !contents.synced;
+        contents.unreadable = Some(why);
+        contents.synced = true;
+        news
     }
 
     /// Takes in the API server's answer to a write of our own, unless the feed has told of it already.
@@ -135,6 +186,10 @@ impl Store {
         self.synced().then(|| {
             let mut live = Live { cluster: cluster.to_owned(), ..Live::default() };
             for (feed, contents) in &self.feeds {
+                if feed.awaited {
+                    live.awaited.extend(contents.seen_of(feed, scope));
+                    continue;
+                }
                 for entry in contents.objects.values() {
                     entry.add_to(&mut live, feed, scope);
                 }
@@ -145,6 +200,17 @@ impl Store {
 }
 
 impl Contents {
+    /// What is known of the objects that are waited for.
+    fn seen_of(&self, feed: &Feed, scope: &Scope) -> Vec<(ObjectKey, Seen)> {
+        let of_feed = scope.awaited.iter().filter(|key| Feed::awaiting(key) == *feed);
+        let seen = |key: &ObjectKey| match (&self.unreadable, self.objects.get(&key.name)) {
+            (Some(why), _) => Some((key.clone(), Seen::Unreadable(why.clone()))),
+            (None, Some(entry)) => Some((key.clone(), Seen::Found(entry.object.clone()))),
+            (None, None) => None,
+        };
+        of_feed.filter_map(seen).collect()
+    }
+
     fn finish_list(&mut self) -> bool {
         let mut list = self.coming.take().unwrap_or_default();
         self.seen = list.values().map(|entry| entry.version).max().unwrap_or_default();
@@ -156,6 +222,7 @@ impl Contents {
         }
         self.objects = list;
         self.synced = true;
+        self.unreadable = None;
         true
     }
 
@@ -213,8 +280,6 @@ pub(super) fn with_kind(mut object: Value, feed: &Feed) -> LiveObject {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::flink::kind::{API_VERSION, Kind, UnitKey};
     use crate::plan::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, MANAGER};
@@ -226,11 +291,12 @@ mod tests {
             namespaces: ["ns".to_owned()].into(),
             companion_kinds: [("v1".to_owned(), "ConfigMap".to_owned())].into(),
             companions: BTreeSet::new(),
+            awaited: BTreeSet::new(),
         }
     }
 
     fn feed(api_version: &str, kind: &str) -> Feed {
-        Feed { api_version: api_version.into(), kind: kind.into(), namespace: "ns".into() }
+        Feed { api_version: api_version.into(), kind: kind.into(), namespace: "ns".into(), awaited: false }
     }
 
     fn deployments() -> Feed {
@@ -346,6 +412,38 @@ mod tests {
         assert_eq!(names(&scope()), ["ours"]);
         let wanted = Scope { companions: [config_map("ha", 5, false).object_key()].into(), ..scope() };
         assert_eq!(names(&wanted), ["ha", "ours"]);
+    }
+
+    #[test]
+    fn what_is_waited_for_is_seen_by_its_conditions_and_holds_nothing_else_up() {
+        let topic = |name: &str, version: u64| {
+            LiveObject::new(json!({
+                "apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaTopic",
+                "metadata": {"name": name, "namespace": "ns", "resourceVersion": version.to_string(), "labels": {"a": "b"}},
+                "spec": {"secret": "canary"}, "status": {"conditions": [{"type": "Ready", "status": "True"}], "x": 1},
+            }))
+        };
+        let key = topic("orders", 1).object_key();
+        let scope = Scope { awaited: [key.clone()].into(), ..scope() };
+        let mut store = listed(&[]);
+        store.retain(&scope.feeds());
+        let feed = Feed::awaiting(&key);
+        assert!(store.live(&scope, "c").is_none(), "nothing is known of it yet");
+        assert!(store.unreadable(&feed, "why".into()) && !store.unreadable(&feed, "why".into()));
+        let seen = |store: &Store| store.live(&scope, "c").expect("synced").awaited.remove(&key);
+        assert_eq!(seen(&store), Some(Seen::Unreadable("why".into())));
+        store.hear(&feed, Said::Begin, &scope);
+        store.hear(&feed, Said::Listed(topic("other", 4)), &scope);
+        store.hear(&feed, Said::End, &scope);
+        assert_eq!(seen(&store), None, "it does not exist");
+        assert!(!store.unreadable(&feed, "the watch broke".into()) && seen(&store).is_none());
+        assert!(!store.hear(&feed, Said::Applied(topic("other", 5)), &scope));
+        assert!(store.hear(&feed, Said::Applied(topic("orders", 6)), &scope));
+        let Some(Seen::Found(object)) = seen(&store) else { panic!("it exists") };
+        assert!(!object.value().to_string().contains("canary"));
+        assert_eq!(object.status(), &json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        assert!(store.hear(&feed, Said::Deleted(topic("orders", 7)), &scope));
+        assert_eq!(seen(&store), None);
     }
 
     #[test]

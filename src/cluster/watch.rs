@@ -248,6 +248,20 @@ impl Shared {
 
     fn failed(&self, feed: &Feed, error: ClusterError) {
         let mut state = self.lock();
+        // What is only waited for keeps nothing else from being read.
+        if feed.awaited {
+            let news = state.store.unreadable(feed, error.of_awaited());
+            drop(state);
+            if news {
+                tracing::warn!(
+                    kind = feed.kind,
+                    namespace = feed.namespace,
+                    "failed to {error}; trying again"
+                );
+                self.wake();
+            }
+            return;
+        }
         // What several feeds have in common, or one has again, is said once.
         if state.failures.values().all(|(_, known)| *known != error) {
             tracing::warn!(kind = feed.kind, namespace = feed.namespace, "failed to {error}; trying again");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::compare::{self, own_labels};
 use super::ledger::{ANNOTATION_SOURCE, Applied, Ledger, Marker};
-use super::live::{Live, LiveObject};
+use super::live::{Live, LiveObject, Seen};
 use super::outcome::{Action, Effect, Plan, State, UnitPlan};
 use super::subject::World;
 use super::{companion, observe_once, patch};
@@ -20,6 +20,8 @@ pub fn before(desired: &Desired, base: &Desired, now: Timestamp) -> Live {
     for key in elsewhere(desired, base) {
         live.units.entry(key.clone()).or_insert_with(|| settled(key, json!({}), &Value::Null));
     }
+    let awaited = desired.units.values().flat_map(|unit| &unit.awaits);
+    live.awaited = awaited.map(|awaited| (awaited.object.clone(), Seen::Assumed)).collect();
     live.since = observe_once(&live);
     live
 }

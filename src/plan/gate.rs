@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
+use super::awaited;
 use super::failure;
 use super::fleet::Fleet;
 use super::outcome::{Action, Blocked, BlockedBy};
@@ -106,6 +107,14 @@ fn forward_gate(
             None => Some(absent(world, &on, why)),
         };
         gate.blocked = gate.blocked.or(reason.map(|(by, message)| Blocked::on(by, on.clone(), message)));
+    }
+    // What was stopped for its cluster's sake starts again whatever it awaits.
+    if !carried && subject.kept_down().is_none() {
+        let awaits = subject.unit.map_or(&[][..], |unit| &unit.awaits);
+        for message in awaits.iter().filter_map(|awaited| awaited::waits(world.live, &subject.key, awaited)) {
+            gate.open = false;
+            gate.blocked = gate.blocked.or_else(|| Some(Blocked::new(BlockedBy::Gate, message)));
+        }
     }
     gate
 }

@@ -161,6 +161,8 @@ pub struct Live {
     pub units: BTreeMap<UnitKey, LiveObject>,
     /// Objects of the watched companion kinds.
     pub companions: BTreeMap<ObjectKey, LiveObject>,
+    /// The objects that units wait for, as far as they were found; what is not here does not exist.
+    pub awaited: BTreeMap<ObjectKey, Seen>,
     /// What flinkops recorded about units of this repository and environment, units that are gone included.
     pub ledgers: BTreeMap<UnitKey, Ledger>,
     /// The marker of each namespace that has one for this repository's name (S2).
@@ -173,6 +175,17 @@ pub struct Live {
     pub schema: Schema,
     /// What else session clusters run, as far as Flink itself was asked (S14).
     pub strangers: BTreeMap<UnitKey, Strangers>,
+}
+
+/// What was seen of an object that a unit waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// It exists: its metadata and the conditions in its status, nothing else of it.
+    Found(LiveObject),
+    /// It could not be read; the words say why.
+    Unreadable(String),
+    /// There is no cluster to ask: it counts as ready.
+    Assumed,
 }
 
 /// What Flink says of the jobs on a session cluster that are no resource's.

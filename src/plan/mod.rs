@@ -8,6 +8,7 @@
 //! subject   one unit seen from both sides        compare, element, effect, cause, owner, ignored, schema
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, consent, guard
 //! gate      who waits for whom                   companion
+//! awaited   whether a live object of another kind is ready
 //! failure   an upgrade that does not work out
 //! astray    a stopped job that would start from something else
 //! rescue    a job that its session cluster has lost
@@ -26,6 +27,7 @@ use crate::flink::kind::UnitKey;
 use crate::spec::Desired;
 
 mod astray;
+mod awaited;
 pub mod base;
 mod bring_back;
 mod carry;
@@ -261,6 +263,7 @@ fn unit_plan(world: World<'_>, subject: &Subject<'_>, decision: &Decision, id: S
         state: decision.state,
         wave: None,
         depends_on: gate::edges(subject).into_iter().map(|(on, _)| on).collect(),
+        awaits: subject.unit.map(|unit| awaited::unready(world.live, unit)).unwrap_or_default(),
         blocked: decision.blocked.clone(),
         reasons: decision.reasons.clone(),
         steps: decision.steps.clone(),

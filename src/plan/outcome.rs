@@ -259,6 +259,9 @@ pub struct UnitPlan {
     pub wave: Option<usize>,
     /// What must be settled first.
     pub depends_on: Vec<UnitKey>,
+    /// The live objects of other kinds that are not ready, such as `KafkaTopic/orders`: before they are, it does not
+    /// change.
+    pub awaits: Vec<String>,
     /// What keeps it from starting.
     pub blocked: Option<Blocked>,
     /// Why there is something to do, strongest first.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::companion;
 use super::compare;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, Ledger};
-use super::live::{Live, LiveObject};
+use super::live::{Live, LiveObject, Seen};
 use super::operation::Operation;
 use super::patch;
 use super::subject::World;
@@ -56,6 +56,11 @@ impl Closing<'_> {
         let mut closed = live.clone();
         for object in closed.units.values_mut().chain(closed.companions.values_mut()) {
             *object = self.object(object);
+        }
+        for seen in closed.awaited.values_mut() {
+            if let Seen::Found(object) = seen {
+                *object = self.object(object);
+            }
         }
         for (key, ledger) in &mut closed.ledgers {
             let real = live.units.get(key).map(hashes).unwrap_or_default();

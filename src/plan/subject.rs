@@ -284,7 +284,7 @@ impl<'a> Subject<'a> {
 
     /// The operator's release, or the newest that it may be: by the schema it serves, and by the unit's status.
     pub fn release(&self, world: World<'_>) -> Release {
-        let served = world.live.schema.served().map(|served| served.release());
+        let served = world.live.schema.served().map(crate::spec::served::Served::release);
         served.unwrap_or_default().min(Release::of(&self.status))
     }
 

@@ -30,6 +30,7 @@ pub(super) fn unit(name: &str, action: Action, effect: Effect, state: State) -> 
         state,
         wave: None,
         depends_on: vec![],
+        awaits: vec![],
         blocked: None,
         reasons: vec![],
         steps: vec![],

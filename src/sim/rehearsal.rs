@@ -20,7 +20,7 @@ use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 use crate::flink::release::Release;
 use crate::plan::forecast::{Model, What};
 use crate::plan::ledger::{LABEL_RECORD, Ledger, MANAGER, Marker};
-use crate::plan::live::LiveObject;
+use crate::plan::live::{LiveObject, Seen};
 use crate::plan::write::Task;
 use crate::plan::{Live, Write};
 
@@ -73,6 +73,10 @@ impl Rehearsal {
 
     fn take_in(&mut self, key: &ObjectKey, after: Option<LiveObject>) -> bool {
         let unit = Kind::parse(&key.kind).map(|kind| UnitKey::new(&key.namespace, kind, &key.name));
+        // What is waited for and lies in Git comes with the plan; everything else stays as it is.
+        if let Some(after) = after.clone().filter(|_| self.live.companions.contains_key(key)) {
+            self.live.awaited.insert(key.clone(), Seen::Found(after));
+        }
         let before = match unit {
             Some(unit) => put(&mut self.live.units, unit, after.clone()),
             None if self.live.companions.contains_key(key) => {

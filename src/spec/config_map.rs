@@ -1,4 +1,5 @@
-//! `configMaps` of a `job.yaml`: files of its folder become immutable ConfigMaps, mounted into the pods.
+//! Files beside a `job.yaml`: those in `configMaps` become immutable ConfigMaps, mounted into the pods; those in
+//! `logConfiguration` become `spec.logConfiguration`.
 
 use sha2::{Digest, Sha256};
 
@@ -66,13 +67,56 @@ fn contents(tree: &SourceTree, folder: &str, listed: &Node) -> (Vec<File>, Vec<F
             }
         }
     }
-    if data.iter().map(|(name, _, text)| name.len() + text.len()).sum::<usize>() > MAX_BYTES {
-        let message = "these files are more than the 1 MiB that a ConfigMap holds";
-        let finding = Finding::error("config-map-too-large", listed.mark.place(), message);
-        findings.push(finding.hint("put them into the image, or split them over several entries"));
-    }
+    findings.extend(too_large(&data));
     data.sort();
     (data, findings)
+}
+
+/// More than a ConfigMap holds, told of the largest file.
+fn too_large(data: &[File]) -> Option<Finding> {
+    let bytes = |(name, _, text): &File| name.len() + text.len();
+    let total: usize = data.iter().map(bytes).sum();
+    let largest = data.iter().max_by_key(|file| bytes(file)).filter(|_| total > MAX_BYTES)?;
+    let (name, mark, _) = largest;
+    let others = match data.len() - 1 {
+        0 => String::new(),
+        others => format!(", and with {others} more files {total}"),
+    };
+    let message = format!(
+        "`{name}` is {} bytes{others}: a ConfigMap holds no more than {MAX_BYTES} (1 MiB)",
+        bytes(largest)
+    );
+    let finding = Finding::error("config-map-too-large", mark.place(), message);
+    Some(finding.hint("put it into the image, or split the files over several entries"))
+}
+
+/// Puts the text of the files in `logConfiguration` into `spec.logConfiguration`.
+pub fn logging(tree: &SourceTree, folder: &str, layers: &mut Node) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let files = layers.get("logConfiguration").and_then(Node::members).cloned().unwrap_or_default();
+    for (key, member) in files {
+        let (name, mark) = (member.value.text().unwrap_or_default(), &member.value.mark);
+        if let Some(inline) = layers.at(&["spec", "logConfiguration", &key]) {
+            let message = format!("`{key}` is written in spec.logConfiguration and in a file");
+            findings.push(
+                Finding::error("duplicate-key", inline.mark.place(), message).hint("remove one of them"),
+            );
+            continue;
+        }
+        match content(tree, folder, name) {
+            Ok(text) if text.len() > MAX_BYTES => {
+                findings.extend(too_large(&[(name.to_owned(), mark.clone(), text)]));
+            }
+            Ok(text) => {
+                let text = Node::text_at(mark.clone(), text);
+                layers::lay(layers, &text.wrap(&key).wrap("logConfiguration").wrap("spec"));
+            }
+            Err((message, hint)) => {
+                findings.push(Finding::error("config-map-file", mark.place(), message).hint(hint));
+            }
+        }
+    }
+    findings
 }
 
 fn content(tree: &SourceTree, folder: &str, name: &str) -> Result<String, (String, String)> {

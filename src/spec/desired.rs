@@ -46,6 +46,27 @@ pub struct Dependency {
     pub why: Why,
 }
 
+/// A live object of any kind that must be ready before a unit may change. It is only ever read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Awaited {
+    /// The object.
+    pub object: ObjectKey,
+    /// The condition that must be true; `None`: `Ready` or `Available`.
+    pub condition: Option<String>,
+}
+
+impl Awaited {
+    /// What people call it: `KafkaTopic/orders`, or `Service/orders in kafka` where it is elsewhere.
+    pub fn name(&self, from: &UnitKey) -> String {
+        let ObjectKey { kind, name, namespace, .. } = &self.object;
+        if *namespace == from.namespace {
+            format!("{kind}/{name}")
+        } else {
+            format!("{kind}/{name} in {namespace}")
+        }
+    }
+}
+
 /// One Flink resource as Git wants it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit {
@@ -64,6 +85,8 @@ pub struct Unit {
     pub written: Arc<Node>,
     /// What must be settled first, sorted.
     pub depends_on: Vec<Dependency>,
+    /// What else must be ready first, sorted.
+    pub awaits: Vec<Awaited>,
     /// What a person consented to in the unit's file.
     pub consents: Consents,
     /// The policy in force for this unit.

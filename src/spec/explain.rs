@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finding::Place;
 use super::layout::base_name;
-use super::load::{Loaded, start};
+use super::load::{Loaded, Loading, start};
 use super::node::{Content, Mark, Node};
 use super::object::Rendered;
 use super::repository::{FILE, root};
@@ -32,7 +32,7 @@ pub type Sources = BTreeMap<String, Source>;
 pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMap<ObjectKey, Sources> {
     let parts = root(tree, limits).map(|root| Parts::of(&root)).unwrap_or_default();
     let (loadings, _) = start(tree, limits, Some(environment), &mut Loaded::default());
-    let sound = loadings.values().flat_map(|loading| loading.sound());
+    let sound = loadings.values().flat_map(Loading::sound);
     sound.flat_map(|rendered| objects(rendered, &parts)).collect()
 }
 

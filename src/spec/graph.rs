@@ -252,6 +252,10 @@ pub fn graph(desired: &Desired) -> Graph {
             roles.entry(to.clone()).or_insert(NodeRole::Outside);
             edges.insert((from.clone(), to, why(edge.why)));
         }
+        for awaited in &unit.awaits {
+            roles.entry(awaited.object.clone()).or_insert(NodeRole::Outside);
+            edges.insert((from.clone(), awaited.object.clone(), EdgeWhy::Declared));
+        }
         for companion in by_folder.get(unit.folder.as_str()).into_iter().flatten() {
             edges.insert((from.clone(), (*companion).clone(), EdgeWhy::Companion));
         }

@@ -29,7 +29,7 @@ struct Image {
 }
 
 impl Images {
-    /// Reads one `images`; says which entry says nothing, or cannot be about an image.
+    /// Reads one `images`; says which entry cannot be about an image.
     pub fn read(declared: Option<&Node>) -> (Self, Vec<Finding>) {
         let (mut images, mut findings) = (Self::default(), Vec::new());
         for (name, member) in declared.and_then(Node::members).into_iter().flatten() {
@@ -39,16 +39,8 @@ impl Images {
                 findings.push(Finding::error("bad-name", member.key.place(), message).hint(hint));
                 continue;
             }
-            match Image::read(&member.key, &member.value) {
-                Some(image) => drop(images.0.insert(name.clone(), image)),
-                None => findings.push(
-                    Finding::error(
-                        "missing-field",
-                        member.key.place(),
-                        format!("nothing is said of `{name}`"),
-                    )
-                    .hint("write `tag: <tag>`, `digest: sha256:<digest>` or `name: <another image>`"),
-                ),
+            if let Some(image) = Image::read(&member.key, &member.value) {
+                images.0.insert(name.clone(), image);
             }
         }
         (images, findings)

@@ -427,7 +427,7 @@ impl LoadedFolder {
     }
 
     fn settle(mut self, desired: &mut Desired) {
-        for RenderedUnit { key, place, manifest, consents, policy, .. } in self.rendered.units {
+        for RenderedUnit { key, place, manifest, awaits, consents, policy, .. } in self.rendered.units {
             let written = Arc::new(manifest);
             let manifest = written.to_value();
             let role = Role::of(key.kind, &manifest["spec"]);
@@ -441,6 +441,7 @@ impl LoadedFolder {
                 manifest,
                 written,
                 depends_on,
+                awaits,
                 consents,
                 policy,
             };

@@ -5,6 +5,7 @@
 //! a value, whoever read it.
 
 mod annotations;
+mod awaited;
 pub mod check;
 pub mod companions;
 mod config_map;
@@ -36,7 +37,7 @@ mod unused;
 mod values;
 pub mod yaml;
 
-pub use desired::{Companion, Consents, Dependency, Desired, RemovalConsent, Unit};
+pub use desired::{Awaited, Companion, Consents, Dependency, Desired, RemovalConsent, Unit};
 pub use finding::{Finding, Severity};
 pub use load::{Loaded, load};
 pub use policy::Policy;

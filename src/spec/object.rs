@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::annotations;
+use super::awaited;
 use super::check::check_at;
 use super::companions::BUILT_IN;
 use super::config_map;
-use super::desired::Consents;
+use super::desired::{Awaited, Consents};
 use super::finding::{Finding, Place};
 use super::folder::{Folder, Job, bad_name, form};
 use super::layers;
@@ -29,6 +30,8 @@ pub struct RenderedUnit {
     pub manifest: Node,
     /// What it says it depends on, with the place.
     pub depends_on: Vec<(String, Mark)>,
+    /// The live objects it says it depends on.
+    pub awaits: Vec<Awaited>,
     /// Consents.
     pub consents: Consents,
     /// The policy in force.
@@ -98,7 +101,10 @@ impl Renderer<'_> {
         let said = node.at(&["metadata", "annotations"]);
         let (consents, mut findings) = said.map(annotations::consents).unwrap_or_default();
         self.out.findings.append(&mut findings);
-        let mut manifest = whole(kind, name, &namespace, node, node.get("metadata").unwrap_or(node));
+        let (objects, depends_on) = words(said.map(annotations::depends_on).unwrap_or_default());
+        let awaits = self.awaits(objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &namespace)));
+        let mut manifest =
+            whole(kind, name, &namespace, &node.mark, node, node.get("metadata").unwrap_or(node));
         if self.folder.placeholders {
             self.out.findings.append(&mut values::unresolved(&mut manifest));
         }
@@ -106,7 +112,8 @@ impl Renderer<'_> {
             key: UnitKey::new(&namespace, kind, name),
             place,
             manifest,
-            depends_on: said.map(annotations::depends_on).unwrap_or_default(),
+            depends_on,
+            awaits,
             consents,
             policy: self.environment.policy.clone(),
         });
@@ -132,20 +139,32 @@ impl Renderer<'_> {
         let mut layers = self.layers(job);
         self.put_values(job, &mut layers);
         let (made, mut findings) = if job.kind == Kind::FlinkSessionJob {
-            (Vec::new(), no_pod_template(&layers).into_iter().collect())
+            (Vec::new(), of_its_cluster(&layers).collect())
         } else {
             config_map::generate(self.tree, &self.folder.path, &job.name, &layers)
         };
+        if job.kind != Kind::FlinkSessionJob {
+            findings.append(&mut config_map::logging(self.tree, &self.folder.path, &mut layers));
+        }
         findings.append(&mut config_map::mount(&made, &mut layers));
         self.out.findings.append(&mut findings);
         for map in made {
             let key = ObjectKey::new(BUILT_IN[0].0, BUILT_IN[0].1, &self.environment.namespace, &map.name);
             let place = map.manifest.mark.place();
-            let manifest = in_namespace(&map.manifest, &self.environment.namespace);
+            let mut manifest = in_namespace(&map.manifest, &self.environment.namespace);
+            self.mark_namespace(&mut manifest);
             self.out.companions.push(RenderedCompanion { key, place, manifest });
         }
+        let items = layers.get("dependsOn").map_or(&[][..], Node::items);
+        let maps = items.iter().filter(|item| item.members().is_some());
+        let maps = maps.map(|item| awaited::of_map(item, &self.environment.namespace));
+        let (objects, depends_on) = words(list(&layers, "dependsOn"));
+        let words =
+            objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &self.environment.namespace));
+        let awaits = self.awaits(maps.chain(words));
         let namespace = &self.environment.namespace;
-        let manifest = whole(job.kind, &job.name, namespace, &layers, &layers);
+        let mut manifest = whole(job.kind, &job.name, namespace, &job.node.mark, &layers, &layers);
+        self.mark_namespace(&mut manifest);
         self.out.findings.append(&mut annotations::reserved(&manifest, false));
         let (policy, mut findings) = repository::policy(layers.get("policy"));
         // What flinkops.yaml adds to the policy is told of the environment.
@@ -155,10 +174,32 @@ impl Renderer<'_> {
             key: UnitKey::new(namespace, job.kind, &job.name),
             place: job.node.mark.place(),
             manifest,
-            depends_on: list(&layers, "dependsOn"),
+            depends_on,
+            awaits,
             consents: consents(&layers),
             policy,
         });
+    }
+
+    /// The live objects that a unit waits for, those that cannot be told of by a finding.
+    fn awaits<'n>(&mut self, objects: impl Iterator<Item = (Awaited, &'n Mark)>) -> Vec<Awaited> {
+        let mut awaits = Vec::new();
+        for (awaited, mark) in objects {
+            match awaited::refusal(&awaited, mark, self.environment) {
+                Some(finding) => self.out.findings.push(finding),
+                None => awaits.push(awaited),
+            }
+        }
+        awaits.sort();
+        awaits.dedup();
+        awaits
+    }
+
+    /// The namespace of what names none is written in flinkops.yaml.
+    fn mark_namespace(&self, manifest: &mut Node) {
+        if let Some(namespace) = manifest.at_mut(&["metadata", "namespace"]) {
+            namespace.mark = self.environment.namespace_mark.clone();
+        }
     }
 
     /// Puts values in where the layers refer to them, and judges what comes of it.
@@ -218,11 +259,21 @@ impl Renderer<'_> {
     }
 }
 
-fn no_pod_template(layers: &Node) -> Option<Finding> {
-    layers.get("configMaps")?;
-    let message = "`configMaps` needs a pod template, and a FlinkSessionJob has none";
-    let finding = Finding::error("config-map-mount", layers.key_mark("configMaps").place(), message);
-    Some(finding.hint("write it in the job.yaml of the session cluster"))
+/// Files that a FlinkSessionJob has no pods for.
+fn of_its_cluster(layers: &Node) -> impl Iterator<Item = Finding> {
+    let written = ["configMaps", "logConfiguration"].into_iter().filter(|field| layers.get(field).is_some());
+    written.map(|field| {
+        let message = format!("`{field}` needs pods, and a FlinkSessionJob has none of its own");
+        let finding = Finding::error("config-map-mount", layers.key_mark(field).place(), message);
+        finding.hint("write it in the job.yaml of the session cluster")
+    })
+}
+
+type Words = Vec<(String, Mark)>;
+
+/// The words of `dependsOn` that name live objects, and those that name units.
+fn words(all: Words) -> (Words, Words) {
+    all.into_iter().partition(|(word, _)| awaited::is_object(word))
 }
 
 fn list(layers: &Node, key: &str) -> Vec<(String, Mark)> {
@@ -243,8 +294,7 @@ fn consents(layers: &Node) -> Consents {
 }
 
 /// The whole manifest of a unit. `said` holds `spec`; `about` holds labels and annotations.
-fn whole(kind: Kind, name: &str, namespace: &str, said: &Node, about: &Node) -> Node {
-    let mark = &said.mark;
+fn whole(kind: Kind, name: &str, namespace: &str, mark: &Mark, said: &Node, about: &Node) -> Node {
     let text = |text: &str| Node::text_at(mark.clone(), text);
     let mut metadata = Node::map(mark.clone(), [("name", text(name)), ("namespace", text(namespace))]);
     copy(about, &mut metadata, &["labels", "annotations"]);

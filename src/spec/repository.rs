@@ -67,6 +67,8 @@ pub struct Environment {
     pub mark: Mark,
     /// The namespace of everything that names none.
     pub namespace: String,
+    /// Where that is written.
+    pub namespace_mark: Mark,
     /// Every namespace that may be used.
     pub namespaces: BTreeSet<String>,
     /// The kubeconfig context.
@@ -263,6 +265,7 @@ fn environment(
         findings.push(Finding::error("bad-name", mark.place(), message).hint(rule));
     }
     let namespace = node.get("namespace").and_then(Node::text).unwrap_or_default().to_owned();
+    let namespace_mark = node.get("namespace").map_or(mark, |namespace| &namespace.mark).clone();
     let mut namespaces = BTreeSet::from([namespace.clone()]);
     for item in node.get("namespaces").map_or(&[][..], Node::items) {
         let listed = item.text().unwrap_or_default();
@@ -283,6 +286,7 @@ fn environment(
         name: name.to_owned(),
         mark: mark.clone(),
         namespace,
+        namespace_mark,
         namespaces,
         context,
         policy,

@@ -94,14 +94,14 @@ impl Put {
 /// Puts the values into a job's merged layers.
 pub fn resolve(layers: &mut Node, environment: &str, values: &Values) -> Resolved {
     let mut walk = Walk { environment, values: Some(values), out: Resolved::default() };
-    walk.node(Somewhere::default(), layers);
+    walk.node(&Somewhere::default(), layers);
     walk.out
 }
 
 /// The placeholders of a plain manifest that the operator would take literally.
 pub fn unresolved(manifest: &mut Node) -> Vec<Finding> {
     let mut walk = Walk { environment: "", values: None, out: Resolved::default() };
-    walk.node(Somewhere::default(), manifest);
+    walk.node(&Somewhere::default(), manifest);
     walk.out.findings
 }
 
@@ -196,25 +196,25 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn node(&mut self, at: Somewhere, node: &mut Node) {
+    fn node(&mut self, at: &Somewhere, node: &mut Node) {
         match &mut node.content {
             Content::Text(text) if text.contains("${") => {
                 let text = std::mem::take(text);
-                node.content = self.text(&at, &text, &node.mark);
+                node.content = self.text(at, &text, &node.mark);
             }
             Content::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.node(at.below(&index.to_string()), item);
+                    self.node(&at.below(&index.to_string()), item);
                 }
             }
             Content::Map(members) => {
                 for (key, member) in members {
                     let below = at.below(key);
                     if key.contains("${") && !below.foreign {
-                        let open = pieces(key).into_iter().find(|piece| piece.is_open());
+                        let open = pieces(key).into_iter().find(Piece::is_open);
                         self.out.findings.extend(open.map(|open| refused(&open, &member.key, "a key")));
                     }
-                    self.node(below, &mut member.value);
+                    self.node(&below, &mut member.value);
                 }
             }
             _ => {}
@@ -343,14 +343,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let (begin, piece, length) = if found > 0 && rest.as_bytes()[found - 1] == b'$' {
             let own = rest[found..].starts_with(OPENING);
             (found - 1, Piece::Escaped(if own { "$${values." } else { "$${" }), 3)
+        } else if let Some((piece, length)) = placeholder(&rest[found..]) {
+            (found, piece, length)
         } else {
-            match placeholder(&rest[found..]) {
-                Some((piece, length)) => (found, piece, length),
-                None => {
-                    plain = found + 2;
-                    continue;
-                }
-            }
+            plain = found + 2;
+            continue;
         };
         if begin > 0 {
             pieces.push(Piece::Plain(&rest[..begin]));

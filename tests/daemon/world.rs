@@ -195,6 +195,7 @@ fn unit(key: &UnitKey, spec: &Value, depends_on: &[UnitKey], policy: &Policy) ->
         written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
         manifest,
         depends_on: declared.chain(cluster).collect(),
+        awaits: Vec::new(),
         consents: Consents::default(),
         policy: policy.clone(),
     }

@@ -4,7 +4,11 @@ mod failure;
 mod properties;
 pub mod world;
 
+use std::time::Duration;
+
+use flinkops::daemon::Outcome;
 use flinkops::flink::kind::Kind;
+use flinkops::plan::Plan;
 use flinkops::plan::ledger::Reason;
 use flinkops::plan::outcome::{Action, Cause};
 use flinkops::sim::OperatorMode;
@@ -43,6 +47,54 @@ async fn the_first_commit_goes_in_waves_and_the_second_run_writes_nothing() {
         assert_eq!(world.settle().await, [] as [String; 0], "{mode:?}");
         assert!(world.plan().await.units.iter().all(|unit| unit.action == Action::Keep));
     }
+}
+
+/// A job that waits for a Deployment nobody has in Git yet: it goes on its own once the Deployment is available.
+#[tokio::test(start_paused = true)]
+async fn a_job_starts_once_the_live_object_it_waits_for_is_ready() {
+    let mut world = World::new(OperatorMode::V1_15);
+    let awaits = "{apiVersion: apps/v1, kind: Deployment, name: schema-registry}";
+    world.edit("jobs/orders-sink/job.yaml", "[orders-enrich]", &format!("[orders-enrich, {awaits}]"));
+    let unserved =
+        "dependsOn: [{apiVersion: kafka.strimzi.io/v1beta2, kind: KafkaTopic, name: orders}]\nspec:";
+    world.edit("jobs/orders-ingest/job.yaml", "spec:", unserved);
+    let blocked = |plan: &Plan, name: &str| {
+        let unit = plan.units.iter().find(|unit| unit.key.name == name).unwrap();
+        unit.blocked.as_ref().map(|blocked| blocked.message.clone()).unwrap_or_default()
+    };
+    let plan = world.plan().await;
+    let message =
+        "waits for KafkaTopic/orders: the cluster does not serve KafkaTopic of kafka.strimzi.io/v1beta2";
+    assert_eq!(blocked(&plan, "orders-ingest"), message);
+    assert!(blocked(&plan, "orders-sink").starts_with("waits for"), "{}", blocked(&plan, "orders-sink"));
+    world.edit("jobs/orders-ingest/job.yaml", unserved, "spec:");
+
+    let outcome = world.apply_for(Duration::from_secs(600)).await;
+    assert!(matches!(outcome, Outcome::TimedOut(_)), "{outcome:#?}");
+    assert!(world.try_job("orders-sink").is_none() && world.job("orders-enrich").state == "RUNNING");
+    assert_eq!(
+        blocked(&world.plan().await, "orders-sink"),
+        "waits for Deployment/schema-registry: does not exist"
+    );
+
+    let (client, namespace) = (world.cluster().client().clone(), world::NAMESPACE);
+    let later = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let deployments: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
+            kube::Api::namespaced(client, namespace);
+        let object = json!({"metadata": {"name": "schema-registry"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}}});
+        deployments
+            .create(&kube::api::PostParams::default(), &serde_json::from_value(object).unwrap())
+            .await
+            .unwrap();
+    });
+    // One process, which waits: its watch tells it of the Deployment, and of its condition.
+    let outcome = world.apply().await;
+    later.await.unwrap();
+    assert!(outcome.is_settled(), "{outcome:#?}");
+    assert_eq!(world.job("orders-sink").state, "RUNNING");
 }
 
 #[tokio::test(start_paused = true)]

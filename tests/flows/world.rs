@@ -145,6 +145,12 @@ impl World {
         self.apply_revision(&desired).await
     }
 
+    /// The same, given up after a while.
+    pub async fn apply_for(&mut self, patience: Duration) -> Outcome {
+        let desired = self.desired();
+        apply(&self.cluster(), &desired, self.options(), Some(patience)).await.unwrap()
+    }
+
     async fn apply_revision(&self, desired: &Desired) -> Outcome {
         apply(&self.cluster(), desired, self.options(), Some(Duration::from_secs(3600))).await.unwrap()
     }

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result, ensure};
 use flinkops::cluster::Scope;
 use flinkops::flink::kind::{API_VERSION, Kind};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -244,4 +245,48 @@ async fn the_schema_is_sent_once_to_whoever_may_log_in() {
         .filter(|event| event["requestURI"].as_str().is_some_and(|path| path.starts_with("/openapi/")));
     let codes: Vec<_> = answers.map(|event| event["responseStatus"]["code"].as_u64()).collect();
     assert_eq!(codes, [Some(200), Some(304)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_object_that_a_job_waits_for_is_read_by_its_conditions_and_by_right() {
+    let Some(cluster) = cluster(Release::V1_10).await else { return };
+    awaited(cluster).await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn awaited(cluster: &super::Cluster) -> Result<()> {
+    let on = "dependsOn: [{apiVersion: apps/v1, kind: StatefulSet, name: registry}]\nspec:\n";
+    let ground = Ground::new(cluster, &JOB.replace("spec:\n", on)).await?;
+    let waits = |account: &str| -> Result<String> {
+        let plan = ground.document(account, &["plan"], 2)?;
+        Ok(plan["units"][0]["blocked"]["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let forbidden = waits(READER)?;
+    let rule = format!(
+        "waits for StatefulSet/registry: may not be read: add to the Role in namespace {}: {{apiGroups: [\"apps\"]",
+        ground.namespace
+    );
+    ensure!(forbidden.starts_with(&rule), "{forbidden}");
+    ensure!(waits(ADMIN)? == "waits for StatefulSet/registry: does not exist");
+
+    let sets: Api<StatefulSet> = Api::namespaced(ground.admin.clone(), &ground.namespace);
+    let set = serde_json::from_value(
+        json!({"metadata": {"name": "registry"}, "spec": {"serviceName": "registry",
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}}}),
+    )?;
+    sets.create(&PostParams::default(), &set).await?;
+    let told = waits(ADMIN)?;
+    ensure!(told == "waits for StatefulSet/registry: has no condition Ready or Available yet", "{told}");
+    let condition = async |status: &str| {
+        let condition =
+            json!({"type": "Available", "status": status, "reason": "Pods", "message": "none is ready"});
+        let status = json!({"status": {"replicas": 0, "observedGeneration": 1, "conditions": [condition]}});
+        sets.patch_status("registry", &PatchParams::default(), &Patch::Merge(status)).await
+    };
+    condition("False").await?;
+    let told = waits(ADMIN)?;
+    ensure!(told == "waits for StatefulSet/registry: Available is False: none is ready (Pods)", "{told}");
+    condition("True").await?;
+    ensure!(waits(ADMIN)?.is_empty());
+    Ok(())
 }

@@ -133,6 +133,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         let mut found = Vec::new();
         walk(&root, &root, &mut found);
+        // Patterns are repositories of their own.
+        found.retain(|path| !path.starts_with("patterns/"));
         found.sort();
         let carried: Vec<_> = FILES.iter().map(|(path, _)| *path).collect();
         assert_eq!(carried, found);

@@ -219,5 +219,10 @@ fn ending(unit: &UnitPlan, end: End) -> Ending {
 }
 
 fn message(unit: &UnitPlan) -> String {
-    unit.blocked.as_ref().map_or_else(|| unit.health_message.clone(), |blocked| blocked.message.clone())
+    match &unit.blocked {
+        // No model knows when a live object of another kind will be ready.
+        Some(blocked) if !unit.awaits.is_empty() => format!("{} (taken to stay as it is)", blocked.message),
+        Some(blocked) => blocked.message.clone(),
+        None => unit.health_message.clone(),
+    }
 }

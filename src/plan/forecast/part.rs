@@ -59,6 +59,7 @@ impl Part {
         Live {
             units: of(&live.units, &self.units),
             companions: of(&live.companions, &self.companions),
+            awaited: live.awaited.clone(),
             ledgers: of(&live.ledgers, &self.units),
             markers: live.markers.clone(),
             since: of(&live.since, &self.units),

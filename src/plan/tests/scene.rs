@@ -119,6 +119,7 @@ impl Scene {
             written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
             manifest,
             depends_on: edges,
+            awaits: Vec::new(),
             consents: Consents::default(),
             policy: self.desired.policy.clone(),
             key: key.clone(),

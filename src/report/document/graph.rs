@@ -95,6 +95,11 @@ fn external(desired: &Desired) -> BTreeSet<UnitKey> {
     wanted.filter(|key| !desired.units.contains_key(*key)).cloned().collect()
 }
 
+/// Live objects of other kinds that units wait for.
+fn awaited(desired: &Desired) -> impl Iterator<Item = &ObjectKey> {
+    desired.units.values().flat_map(|unit| &unit.awaits).map(|awaited| &awaited.object)
+}
+
 fn nodes(desired: &Desired, external: &BTreeSet<UnitKey>, names: &Names) -> Vec<NodeDocument> {
     let node = |key: ObjectKey, external: bool| NodeDocument {
         id: names.of(&key),
@@ -105,7 +110,9 @@ fn nodes(desired: &Desired, external: &BTreeSet<UnitKey>, names: &Names) -> Vec<
     };
     let units = desired.units.keys().map(|key| node(key.into(), false));
     let companions = desired.companions.keys().map(|key| node(key.clone(), false));
-    units.chain(companions).chain(external.iter().map(|key| node(key.into(), true))).collect()
+    let external = external.iter().map(|key| node(key.into(), true));
+    let awaited = names.awaited.iter().map(|key| node(key.clone(), true));
+    units.chain(companions).chain(external).chain(awaited).collect()
 }
 
 fn edges(desired: &Desired, names: &Names) -> Vec<EdgeDocument> {
@@ -118,9 +125,10 @@ fn edges(desired: &Desired, names: &Names) -> Vec<EdgeDocument> {
         let from = names.of(&(&unit.key).into());
         let edge = |to: String, why| EdgeDocument { from: from.clone(), to, why };
         let declared = unit.depends_on.iter().map(|to| edge(names.of(&(&to.on).into()), to.why.into()));
+        let awaited = unit.awaits.iter().map(|it| edge(names.of(&it.object), WhyDocument::Declared));
         let companions = by_folder.get(unit.folder.as_str()).into_iter().flatten();
         let companions = companions.map(|to| edge(to.clone(), WhyDocument::Companion));
-        edges.extend(declared.chain(companions));
+        edges.extend(declared.chain(awaited).chain(companions));
     }
     edges
 }
@@ -129,21 +137,27 @@ fn edges(desired: &Desired, names: &Names) -> Vec<EdgeDocument> {
 struct Names {
     units: BTreeMap<String, usize>,
     all: BTreeMap<String, usize>,
+    /// Live objects of other kinds, which are called by their kind, too.
+    awaited: BTreeSet<ObjectKey>,
 }
 
 impl Names {
     fn new(desired: &Desired, external: &BTreeSet<UnitKey>) -> Self {
         let units = count(desired.units.keys().chain(external).map(|key| &key.name));
-        let mut all = count(desired.companions.keys().map(|key| &key.name));
+        let others: BTreeSet<&ObjectKey> = desired.companions.keys().chain(awaited(desired)).collect();
+        let mut all = count(others.into_iter().map(|key| &key.name));
         for (name, times) in &units {
             *all.entry(name.clone()).or_default() += times;
         }
-        Self { units, all }
+        let awaited =
+            awaited(desired).filter(|key| !desired.companions.contains_key(*key)).cloned().collect();
+        Self { units, all, awaited }
     }
 
     fn of(&self, key: &ObjectKey) -> String {
         let count = if Kind::parse(&key.kind).is_some() { &self.units } else { &self.all };
         match count.get(&key.name) {
+            Some(1) if self.awaited.contains(key) => format!("{}/{}", key.kind, key.name),
             Some(1) => key.name.clone(),
             _ => format!("{}/{}/{}", key.namespace, key.kind, key.name),
         }

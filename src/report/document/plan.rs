@@ -134,6 +134,9 @@ pub struct UnitDocument {
     pub wave: Option<usize>,
     /// What must be settled first.
     pub depends_on: Vec<String>,
+    /// Live objects of other kinds that are not ready, such as `KafkaTopic/orders`: it does not change before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<String>,
     /// What keeps the action from starting now.
     pub blocked: Option<BlockedDocument>,
     /// Why there is something to do.
@@ -344,6 +347,7 @@ impl Writer<'_> {
             state: unit.state,
             wave: unit.wave,
             depends_on: self.names(&unit.depends_on),
+            awaits: unit.awaits.clone(),
             blocked: self.blocked(unit.blocked.as_ref()),
             reasons: unit.reasons.iter().map(|reason| self.text(reason)).collect(),
             steps: unit

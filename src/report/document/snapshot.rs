@@ -15,7 +15,7 @@ use super::schema;
 use crate::flink::kind::{Kind, ObjectKey};
 use crate::flink::secret::{Seal, Secrets};
 use crate::plan::ledger::Ledger;
-use crate::plan::live::{LiveObject, Schema};
+use crate::plan::live::{LiveObject, Schema, Seen};
 use crate::plan::{Live, sealed};
 use crate::spec::finding::Place;
 use crate::spec::served::Served;
@@ -93,7 +93,12 @@ pub fn objects(live: &Live, desired: &Desired) -> Vec<Value> {
     let markers = live.markers.iter().map(|(namespace, marker)| {
         versioned(marker.to_config_map(repository, namespace), &marker.resource_version)
     });
-    found.chain(ledgers).chain(markers).collect()
+    let awaited = live.awaited.iter().filter(|(key, _)| !live.companions.contains_key(key));
+    let awaited = awaited.filter_map(|(_, seen)| match seen {
+        Seen::Found(object) => Some(object.value().clone()),
+        Seen::Unreadable(_) | Seen::Assumed => None,
+    });
+    found.chain(awaited).chain(ledgers).chain(markers).collect()
 }
 
 fn versioned(mut object: Value, version: &str) -> Value {

@@ -54,7 +54,8 @@ impl Page<'_> {
                         self.value(&below, indent, &format!("{text} "), value);
                     } else {
                         self.lines.push((text, None));
-                        self.members(&below, indent + 2, "", value);
+                        let deeper = if value.is_array() { 0 } else { 2 };
+                        self.members(&below, indent + deeper, "", value);
                     }
                 }
             }

@@ -1,9 +1,10 @@
 //! What may stand in a `job.yaml`, in an `<environment>.yaml` beside it, and in a plain manifest.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde_json::Value;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use super::repository::PolicyLayer;
 use crate::flink::kind::Kind;
@@ -21,14 +22,18 @@ pub struct JobFile<Spec> {
     pub kind: Option<Kind>,
     /// Its name in the cluster; absent: the folder's name. Not in an environment's file.
     pub name: Option<String>,
-    /// Units that must be settled before this one may change: `name`, `Kind/name` or `namespace/Kind/name`.
-    /// The last form may also name a resource that is only in the cluster. The cluster of a session job need
-    /// not be named.
-    pub depends_on: Option<Vec<String>>,
+    /// What must be settled before this one may change: units as `name`, `Kind/name` or `namespace/Kind/name`,
+    /// the last also for a unit that is only in the cluster; and any other live object, which is only read, also as
+    /// `group/version/Kind/name`. The
+    /// cluster of a session job need not be named.
+    pub depends_on: Option<Vec<DependsOn>>,
     /// Files of this folder by a short name. Each entry becomes an immutable ConfigMap
     /// `<job>-<name>-<hash>`, mounted read-only at `/opt/flink/files/<name>/` in the JobManager and the
     /// TaskManagers, so that an edit of a file upgrades the job. Not for a FlinkSessionJob.
     pub config_maps: Option<BTreeMap<String, Vec<String>>>,
+    /// Files of this folder with Flink's logging configuration: their text becomes `spec.logConfiguration`, so that
+    /// an edit of a file upgrades the job. Not for a FlinkSessionJob.
+    pub log_configuration: Option<LogFiles>,
     /// Labels of the resource.
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations of the resource.
@@ -49,6 +54,54 @@ pub struct JobFile<Spec> {
     pub on_create: Option<OnCreate>,
     /// How flinkops may act on this unit.
     pub policy: Option<PolicyLayer>,
+}
+
+/// The file of each logging configuration that Flink's image reads.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogFiles {
+    /// The file for Log4j 2.
+    #[serde(rename = "log4j-console.properties")]
+    pub log4j: Option<String>,
+    /// The file for Logback.
+    #[serde(rename = "logback-console.xml")]
+    pub logback: Option<String>,
+}
+
+/// A unit by its name, or a live object.
+pub struct DependsOn;
+
+impl JsonSchema for DependsOn {
+    fn schema_name() -> Cow<'static, str> {
+        "DependsOn".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // What is said of a map does not concern a text: no alternatives, whose messages help nobody.
+        let mut schema = AwaitedObject::json_schema(generator);
+        schema.insert("type".to_owned(), json!(["string", "object"]));
+        schema
+    }
+}
+
+/// A unit by its name; or any live object that must be ready first, such as the topic a job reads. It is only read.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AwaitedObject {
+    /// API group and version, such as `kafka.strimzi.io/v1beta2`.
+    #[schemars(length(min = 1))]
+    pub api_version: String,
+    /// Its kind, such as `KafkaTopic`.
+    #[schemars(length(min = 1))]
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// Its namespace, one of the environment's; absent: that of the job.
+    pub namespace: Option<String>,
+    /// The condition in its status that must be true; absent: `Ready` or `Available`.
+    #[schemars(length(min = 1))]
+    pub condition: Option<String>,
 }
 
 /// Consent, each with its reason. It covers the change it is first used for; the next takes other words.

@@ -16,7 +16,7 @@ use repository::RepositoryFile;
 pub fn repository() -> Value {
     let mut generator = generator();
     let root = generator.root_schema_for::<RepositoryFile>();
-    tidy(root.to_value())
+    with_references(tidy(root.to_value()))
 }
 
 /// The schema of `job.yaml` and `<environment>.yaml`, as committed in `schema/job.schema.json`.
@@ -24,14 +24,14 @@ pub fn job() -> Value {
     let mut generator = generator();
     let deployment = generator.subschema_for::<JobFile<FlinkDeploymentSpec>>();
     let session_job = generator.subschema_for::<JobFile<FlinkSessionJobSpec>>();
-    tidy(json!({
+    with_references(tidy(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "job.yaml",
         "if": {"properties": {"kind": {"const": "FlinkSessionJob"}}, "required": ["kind"]},
         "then": session_job,
         "else": deployment,
         "$defs": generator.take_definitions(true),
-    }))
+    })))
 }
 
 /// A form that the checker knows.
@@ -82,6 +82,40 @@ fn tidy(mut schema: Value) -> Value {
     }
     each(&mut schema, &constants_to_enum);
     schema
+}
+
+/// For editors, which see `${values.replicas}` where a number goes. The checker judges what a reference stands for.
+fn with_references(mut schema: Value) -> Value {
+    let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
+    for (_, definition) in definitions.iter_mut().filter(|(name, _)| *name != "Kind") {
+        each(definition, &or_reference);
+    }
+    definitions.insert(
+        "Reference".to_owned(),
+        json!({
+            "description": "One of the `values` in flinkops.yaml, with its type.",
+            "type": "string",
+            "pattern": r"^\$\{values\.[A-Za-z][A-Za-z0-9_-]*\}$",
+        }),
+    );
+    schema
+}
+
+fn or_reference(schema: &mut Map<String, Value>) {
+    let types: Vec<&str> = match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+        _ => return,
+    };
+    let scalar = types.iter().all(|name| ["boolean", "integer", "number", "null"].contains(name));
+    if !scalar && !schema.contains_key("enum") {
+        return;
+    }
+    let about = |key: &String| ["description", "default"].contains(&key.as_str());
+    let (about, judged) = std::mem::take(schema).into_iter().partition(|(key, _)| about(key));
+    *schema = about;
+    let judged: Map<String, Value> = judged;
+    schema.insert("anyOf".into(), json!([judged, {"$ref": "#/$defs/Reference"}]));
 }
 
 /// Kubernetes' own definitions: no field is required, because a template is a part of a whole; no unknown

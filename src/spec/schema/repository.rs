@@ -76,7 +76,12 @@ pub struct EnvironmentFile {
 }
 
 /// A text, a number, `true` or `false`.
-pub struct Scalar;
+#[expect(missing_docs, reason = "a type says what it is")]
+pub enum Scalar {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+}
 
 impl JsonSchema for Scalar {
     fn schema_name() -> Cow<'static, str> {
@@ -94,7 +99,7 @@ impl JsonSchema for Scalar {
 
 /// Which version of an image is meant; what is left out stays as it is written.
 #[derive(JsonSchema)]
-#[schemars(rename = "Image")]
+#[schemars(rename = "Image", extend("minProperties" = 1))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageFile {
     /// The tag, such as `1.5.0`.
