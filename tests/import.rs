@@ -272,6 +272,71 @@ fn live_round_trip(object: &Value) -> Result<Import, String> {
     if known { Ok(import) } else { Err(said(&import)) }
 }
 
+/// A text of these words in any order.
+fn words(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    proptest::collection::vec(proptest::sample::select(words), 0..24).prop_map(|words| words.concat())
+}
+
+const YAML: &[&str] = &[
+    "apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nmetadata: {name: a}\nspec:\n  image: x\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+    "metadata:\n  name: é\n  namespace: b\n  labels:\n  - x\n",
+    "  flinkConfiguration:\n    a: ${B}\n    s3.secret-key: hunter22\n    # s3.secret-key: hunter22\n",
+    "  podTemplate: {spec: {containers: [{name: c, env: [{name: PASSWORD, value: hunter22}]}]}}\n",
+    "resources: [a.yaml, b, ., b/../a.yaml, 7]\nnamespace: n\n",
+    "patches:\n- patch: |\n    spec: {image: y}\n  target: {kind: FlinkDeployment}\n- path: a.yaml\n",
+    "images: [{name: x, newTag: '2'}, {}]\n",
+    "kind: List\napiVersion: v1\nitems: [{apiVersion: v1}, 7]\n",
+    "---\n",
+    "status: {}\n",
+    "&a ",
+    "*a",
+    "<<: *a\n",
+    "{",
+    "}",
+    "[",
+    "- ",
+    "#",
+    "|\n",
+    "\"",
+    "\t",
+    "\r\n",
+    "  ",
+    "é: ",
+];
+const HCL: &[&str] = &[
+    "resource \"kubernetes_manifest\" \"a\" {\n",
+    "resource \"kubectl_manifest\" \"é\" {\n  yaml_body = <<-EOT\n",
+    "  manifest = {\n",
+    "  manifest = yamldecode(file(\"${path.module}/a.yaml\"))\n",
+    "  kind = \"FlinkDeployment\"\n",
+    "  apiVersion = \"flink.apache.org/v1beta1\"\n  metadata = { name = \"a\" }\n",
+    "  spec = local.a\n",
+    "    apiVersion: v1\n    kind: é\n",
+    "  EOT\n",
+    "}\n",
+    "variable \"x\" { default = var.x }\n",
+    "locals {\n  a = [local.b, var.x, -1, 1.5]\n  b = \"s-${local.a}\"\n}\n",
+    "count = 2\n",
+    "[",
+    "\"",
+    "${",
+    "é",
+    "\n",
+];
+
+proptest! {
+    #[test]
+    fn s25_any_files_become_files_without_secrets_or_findings(
+        top in words(YAML), flat in words(YAML), below in words(YAML), terraform in words(HCL),
+    ) {
+        let files = [("kustomization.yaml", top), ("a.yaml", flat), ("b/kustomization.yaml", below), ("x.tf", terraform)];
+        let source = tree(files.into_iter().map(|(path, text)| (path.to_owned(), text.into_bytes())));
+        let import = imported(&source, &tree([]));
+        prop_assert!(!said(&import).contains("hunter22"), "{}", said(&import));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
