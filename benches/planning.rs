@@ -1,9 +1,12 @@
 //! What a plan costs, from a commit in Git to the writes to send, and how that grows with the number of units.
 //!
 //! `cargo bench --bench planning` prints each step at 10, 100, 1,000 and 10,000 units, and, measured side by
-//! side in the same run, how many times dearer 10,000 units are than 1,000: at most 12 times, or it fails.
+//! side in the same run, how many times dearer 10,000 units are than 1,000: at most 12 times, or it fails. So it
+//! does for `flinkops validate`, where reading has to be a third of the cost at least, and the memory for each unit
+//! the same in both sizes.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
@@ -13,7 +16,7 @@ use flinkops::plan::write::Write;
 use flinkops::plan::{self, Live, Plan};
 use flinkops::repo::Source;
 use flinkops::spec::source::Limits;
-use flinkops::spec::{Desired, load};
+use flinkops::spec::{Desired, load, yaml};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,13 +26,19 @@ const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const CHAIN: usize = 5;
 /// Cost may grow with the number of units, and a little for caches that are too small.
 const MOST: f64 = 12.0;
+/// The part of validating that is reading, at least.
+const READING: f64 = 0.33;
+/// What a process is told that is to say how much memory it takes to validate the folder that follows.
+const MEMORY: &str = "--memory-of";
+/// Memory for each unit may differ so much between sizes.
+const FLAT: f64 = 1.25;
 
 /// A committed repository and a cluster that holds all of it.
 struct Fixture {
     source: Source,
     desired: Desired,
     live: Live,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Fixture {
@@ -40,7 +49,7 @@ impl Fixture {
         let desired = read(&source);
         assert_eq!(desired.units.len(), units);
         let live = settled(&desired);
-        Self { source, desired, live, _folder: folder }
+        Self { source, desired, live, folder }
     }
 
     fn plan(&self, desired: &Desired) -> Plan {
@@ -168,6 +177,7 @@ fn measure(criterion: &mut Criterion, fixtures: &[Fixture]) {
     for fixture in fixtures {
         let units = fixture.desired.units.len();
         group.bench_function(BenchmarkId::new("read from Git", units), |b| b.iter(|| read(&fixture.source)));
+        group.bench_function(BenchmarkId::new("validate", units), |b| b.iter(|| validate(fixture)));
         for (name, count) in [("no change", 0), ("one change", 1), ("all changed", units)] {
             let desired = fixture.changed(count);
             group.bench_function(BenchmarkId::new(name, units), |b| {
@@ -178,26 +188,96 @@ fn measure(criterion: &mut Criterion, fixtures: &[Fixture]) {
     group.finish();
 }
 
-/// Reads and plans both sizes in turn, and compares the fastest of each.
-fn growth(small: &Fixture, large: &Fixture) -> f64 {
-    let once = |fixture: &Fixture| {
+fn read_and_plan(fixture: &Fixture) {
+    let desired = read(&fixture.source);
+    black_box(plan::step(&fixture.plan(&desired)));
+}
+
+/// What `flinkops validate` does: reads every file from Git, renders every environment, and lints it.
+fn validate(fixture: &Fixture) {
+    assert_eq!(validate_source(&fixture.source), fixture.desired.units.len());
+}
+
+fn validate_source(source: &Source) -> usize {
+    let limits = Limits::default();
+    let tree = source.read(Some("HEAD"), &limits).expect("a tree");
+    let loaded = load(&tree, &limits, None);
+    let units: usize = loaded.environments.values().map(|desired| desired.units.len()).sum();
+    assert_eq!(loaded.findings.len(), units, "each job has the one remark of savepoint-without-ha");
+    black_box(loaded);
+    units
+}
+
+/// As much of it as has to be done by whoever reads YAML with places from Git.
+fn read_files(fixture: &Fixture) {
+    let limits = Limits::default();
+    let tree = fixture.source.read(Some("HEAD"), &limits).expect("a tree");
+    for (path, bytes) in &tree.files {
+        black_box(yaml::read(path, bytes, &limits).expect("YAML"));
+    }
+}
+
+/// Does one thing to one fixture and another to another, in turn, and compares the fastest of each.
+fn ratio(below: (fn(&Fixture), &Fixture), above: (fn(&Fixture), &Fixture)) -> f64 {
+    let once = |(what, fixture): (fn(&Fixture), &Fixture)| {
         let begun = Instant::now();
-        let desired = read(&fixture.source);
-        black_box(plan::step(&fixture.plan(&desired)));
+        what(fixture);
         begun.elapsed()
     };
-    let pairs: Vec<(Duration, Duration)> = (0..5).map(|_| (once(small), once(large))).collect();
-    let small = pairs.iter().map(|pair| pair.0).min().expect("five pairs");
-    let large = pairs.iter().map(|pair| pair.1).min().expect("five pairs");
-    large.as_secs_f64() / small.as_secs_f64()
+    let pairs: Vec<(Duration, Duration)> = (0..5).map(|_| (once(below), once(above))).collect();
+    let below = pairs.iter().map(|pair| pair.0).min().expect("five pairs");
+    let above = pairs.iter().map(|pair| pair.1).min().expect("five pairs");
+    above.as_secs_f64() / below.as_secs_f64()
+}
+
+/// Kibibytes that a process of its own takes at its peak to validate; `None` where the system does not tell.
+fn memory(fixture: &Fixture) -> Option<f64> {
+    let this = std::env::current_exe().ok()?;
+    let told = Command::new(this).arg(MEMORY).arg(fixture.folder.path()).output().ok()?;
+    String::from_utf8(told.stdout).ok()?.trim().parse().ok()
+}
+
+/// What such a process does.
+fn tell_memory(folder: &str) {
+    validate_source(&Source::parse(folder).expect("a path"));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    println!("{}", peak.and_then(|peak| peak.split_whitespace().next()).unwrap_or_default());
+}
+
+/// Kibibytes for each further unit between two sizes.
+fn memory_of_one(below: &Fixture, above: &Fixture) -> Option<f64> {
+    let count = |fixture: &Fixture| u32::try_from(fixture.desired.units.len()).expect("few units");
+    Some((memory(above)? - memory(below)?) / f64::from(count(above) - count(below)))
 }
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, folder] = arguments.as_slice()
+        && flag == MEMORY
+    {
+        return tell_memory(folder);
+    }
     let fixtures: Vec<Fixture> = SIZES.iter().map(|&units| Fixture::new(units)).collect();
+    let (tiny, small, large) = (&fixtures[0], &fixtures[2], &fixtures[3]);
     let mut criterion = Criterion::default().configure_from_args();
     measure(&mut criterion, &fixtures);
     criterion.final_summary();
-    let ratio = growth(&fixtures[2], &fixtures[3]);
-    println!("10,000 units cost {ratio:.1} times 1,000 units, reading from Git included (at most {MOST})");
-    assert!(ratio <= MOST, "planning grows worse than linearly");
+    let growth = ratio((read_and_plan, small), (read_and_plan, large));
+    println!("10,000 units cost {growth:.1} times 1,000 units, reading from Git included (at most {MOST})");
+    assert!(growth <= MOST, "planning grows worse than linearly");
+    let growth = ratio((validate, small), (validate, large));
+    println!("validating 10,000 units costs {growth:.1} times 1,000 units (at most {MOST})");
+    assert!(growth <= MOST, "validating grows worse than linearly");
+    let share = ratio((validate, small), (read_files, small));
+    println!(
+        "reading is {:.0} % of validating 1,000 units (at least {:.0} %)",
+        share * 100.0,
+        READING * 100.0
+    );
+    assert!(share >= READING, "validating is not dominated by reading");
+    if let (Some(few), Some(many)) = (memory_of_one(tiny, small), memory_of_one(small, large)) {
+        println!("validating takes {few:.1} KiB for each of 1,000 units, {many:.1} KiB for each of 10,000");
+        assert!(many <= few * FLAT, "memory grows worse than linearly");
+    }
 }
