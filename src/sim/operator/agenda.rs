@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::effect::{Effect, MANAGER};
+use super::flink::Glance;
 use super::subject::unit_key;
 use super::{Operator, machine, snapshots};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
@@ -26,13 +27,36 @@ pub struct Agenda {
     met: Option<BTreeSet<UnitKey>>,
     /// Whether an object need not be looked at again until it, or its cluster, changes.
     rests: fn(&Arc<Value>) -> bool,
+    /// What a look led to nothing at, and after how long another is due: most looks find what the one before
+    /// them found.
+    idle: BTreeMap<ObjectKey, (Sight, SignedDuration)>,
+}
+
+/// All that a look at a resource depends on, beside what the operator has begun.
+struct Sight {
+    object: Arc<Value>,
+    cluster: Option<Arc<Value>>,
+    defaults: Arc<BTreeMap<String, String>>,
+    flink: Glance,
+}
+
+impl Sight {
+    fn is(&self, other: &Self) -> bool {
+        let cluster = match (&self.cluster, &other.cluster) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let defaults = Arc::ptr_eq(&self.defaults, &other.defaults);
+        cluster && defaults && Arc::ptr_eq(&self.object, &other.object) && self.flink == other.flink
+    }
 }
 
 impl Agenda {
     /// An agenda with nothing on it, for a store as it is now.
     pub fn new(store: Store, operator: Operator) -> Self {
         let seen = store.version();
-        Self { store, operator, due: BTreeMap::new(), seen, met: None, rests: |_| false }
+        let (due, idle) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, operator, due, seen, met: None, rests: |_| false, idle }
     }
 
     /// Has every resource taken up where its status says it stands, when it is first looked at.
@@ -112,6 +136,7 @@ impl Agenda {
         for change in changes.into_iter().filter(|change| change.key.api_version == API_VERSION) {
             if change.kind == ChangeKind::Deleted {
                 self.due.remove(&change.key);
+                self.idle.remove(&change.key);
                 self.operator.machine().memory.remove(&change.key);
                 self.wake_cluster(&change.object, soon);
             } else {
@@ -170,7 +195,7 @@ impl Agenda {
             self.due.remove(&key);
             let Some(object) = self.store.get(&key) else { continue };
             self.meet(&object);
-            let tick = self.tick(&object, now);
+            let tick = self.tick(&key, &object, now);
             tick.effects.into_iter().for_each(|effect| self.perform(effect));
             let rests = || self.store.get(&key).is_some_and(|object| (self.rests)(&object));
             if let Some(at) = tick.due.filter(|_| !rests()) {
@@ -211,15 +236,32 @@ impl Agenda {
         }
     }
 
-    fn tick(&self, object: &Value, now: Timestamp) -> machine::Tick {
+    fn tick(&mut self, key: &ObjectKey, object: &Arc<Value>, now: Timestamp) -> machine::Tick {
         let mut machine = self.operator.machine();
-        let Some(key) = unit_key(object) else {
+        let Some(unit) = unit_key(object) else {
             let target = snapshots::target(object).and_then(|unit| self.store.get(&(&unit).into()));
             return machine.tick_snapshot(object, target.is_some(), now);
         };
-        let cluster = key.cluster(&object["spec"]).and_then(|cluster| self.store.get(&(&cluster).into()));
-        let jobs = if key.kind == Kind::FlinkDeployment { self.jobs_on(&key) } else { Vec::new() };
-        machine.tick(object, cluster.as_deref(), &jobs, now)
+        let head = unit.cluster(&object["spec"]);
+        let sight = Sight {
+            object: object.clone(),
+            cluster: head.as_ref().and_then(|cluster| self.store.get(&cluster.into())),
+            defaults: machine.defaults.clone(),
+            flink: machine.flink.glance(&unit, head.as_ref().unwrap_or(&unit), now),
+        };
+        if let Some((idle, pace)) = self.idle.get(key)
+            && idle.is(&sight)
+        {
+            return machine::Tick { effects: Vec::new(), due: Some(now + *pace) };
+        }
+        let jobs = if unit.kind == Kind::FlinkDeployment { self.jobs_on(&unit) } else { Vec::new() };
+        let tick = machine.tick(object, sight.cluster.as_deref(), &jobs, now);
+        let leaving = object["metadata"].get("deletionTimestamp").is_some();
+        match tick.due.filter(|_| tick.effects.is_empty() && !leaving && !machine.is_busy(key)) {
+            Some(at) => drop(self.idle.insert(key.clone(), (sight, at.duration_since(now)))),
+            None => drop(self.idle.remove(key)),
+        }
+        tick
     }
 
     /// A write that meets a newer object is dropped: the change that came in between brings a new tick.

@@ -55,6 +55,11 @@ impl Machine {
         self.memory.clear();
     }
 
+    /// Whether something is under way for a resource.
+    pub fn is_busy(&self, key: &ObjectKey) -> bool {
+        self.memory.get(key).is_some_and(|memory| memory.work.is_some())
+    }
+
     /// Looks at one FlinkDeployment or FlinkSessionJob. `cluster` is the session job's, `jobs` the names
     /// of the session jobs of a cluster.
     pub fn tick(&mut self, object: &Value, cluster: Option<&Value>, jobs: &[String], now: Timestamp) -> Tick {

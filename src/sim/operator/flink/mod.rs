@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use job::{Job, JobView};
+pub use job::{Job, JobView, Told};
 pub use plan::{Behaviour, Fate, JobPlan, SAVEPOINT_KEY, is_highly_available, parallelism, slots};
 pub use rehearsal::Deed;
 
@@ -49,6 +49,14 @@ pub enum Phase {
     Ready,
     /// The node gave up on its pod for this reason and with these words.
     BackOff(&'static str, &'static str),
+}
+
+/// What the operator can see of a resource's job and cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    cluster: Phase,
+    /// Its id, state and parallelism, and what Flink tells of it.
+    job: Option<(String, &'static str, u32, Told)>,
 }
 
 #[derive(Clone, Debug)]
@@ -187,6 +195,14 @@ impl Flink {
             Fate::Crashes | Fate::Starts if age(self.timings.port) => Phase::Listening,
             _ => Phase::Starting,
         }
+    }
+
+    /// What there is to see of a unit, on its cluster, at this time.
+    pub fn glance(&self, unit: &UnitKey, cluster: &UnitKey, now: Timestamp) -> Glance {
+        let job = self.jobs.get(unit).map(|job| {
+            (job.plan.id.clone(), job.state(now), job.plan.parallelism, job.told(&unit.name))
+        });
+        Glance { cluster: self.phase(cluster, now), job }
     }
 
     /// Whether high availability keeps something of this unit's job.
