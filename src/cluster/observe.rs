@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
-use super::{Cluster, ClusterError, Resource};
+use super::{Cluster, ClusterError, Resource, patience};
 use crate::plan::Live;
 use crate::plan::live::{LiveObject, Schema, Seen};
 
@@ -85,7 +85,8 @@ impl Cluster {
         let mut parameters = ListParams { label_selector: selector, ..ListParams::default() }.limit(PAGE);
         let mut objects = Vec::new();
         loop {
-            let page = match self.page(feed, &resource, &parameters).await {
+            let page = patience::again(|| self.page(feed, &resource, &parameters)).await;
+            let page = match page {
                 // The list went on for longer than the API server remembers: begin again.
                 Err(kube::Error::Api(status))
                     if status.code == 410 && parameters.continue_token.is_some() =>

@@ -1,4 +1,5 @@
-//! No request lasts for ever, and how long the API server asks to be left alone is not lost.
+//! No request lasts for ever, and how long the API server asks to be left alone is not lost. What is read once is
+//! asked for again where the API server was only too busy.
 //!
 //! kube itself sets no limit, and reads `Retry-After` only where it sends a request again by itself.
 
@@ -15,6 +16,28 @@ use tower::BoxError;
 /// After this long without the first word of an answer a request is given up, be it a read, a write or the
 /// beginning of a watch. Whether a write was done is found out by the next plan.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many times more a question is asked that the API server could not answer just then.
+const AGAIN: u32 = 3;
+
+/// Asks, and again after one, two and four seconds, or as long as the API server wants to be left alone, while
+/// it answers that it is busy or in trouble. For what nobody else asks again: watches and writes have their own
+/// pauses.
+pub(super) async fn again<T, F>(ask: impl Fn() -> F) -> Result<T, kube::Error>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    for pause in (0..AGAIN).map(|time| Duration::from_secs(1 << time)) {
+        match ask().await {
+            Err(kube::Error::Api(status)) if matches!(status.code, 429 | 500..) => {
+                let wanted = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                tokio::time::sleep(pause.max(Duration::from_secs(wanted.into())).min(PATIENCE)).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
+}
 
 /// The same client with these limits.
 pub(super) fn patient(client: Client) -> Client {
@@ -67,6 +90,8 @@ async fn explained(answer: Response<Body>, seconds: u32) -> Result<Response<Body
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn answering(answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Client {
@@ -88,6 +113,30 @@ mod tests {
         let client = patient(Client::new(silent, "default"));
         let error = client.request::<Value>(question()).await.expect_err("no answer");
         assert_eq!(super::super::error::innermost(&error), "no answer within 30 s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_asked_again_while_the_server_is_in_trouble() {
+        async fn asked(answers: &'static [(u16, &'static str)]) -> (usize, u64, Option<u16>) {
+            let (begun, times) = (tokio::time::Instant::now(), std::sync::Arc::new(AtomicUsize::new(0)));
+            let count = times.clone();
+            let client = answering(move || {
+                let (code, pause) = answers[count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
+                let answer = Response::builder().status(code).header(RETRY_AFTER, pause);
+                let text = json!({"kind": "Status", "code": code, "message": "x"}).to_string();
+                answer.body(Body::from(text.into_bytes())).expect("an answer")
+            });
+            let answer = again(|| client.request::<Value>(question())).await;
+            let code = answer.err().map(|error| match error {
+                kube::Error::Api(status) => status.code,
+                other => panic!("{other}"),
+            });
+            (times.load(Ordering::SeqCst), begun.elapsed().as_secs(), code)
+        }
+        assert_eq!(asked(&[(429, "7"), (200, "")]).await, (2, 7, None));
+        assert_eq!(asked(&[(500, ""), (503, ""), (200, "")]).await, (3, 3, None));
+        assert_eq!(asked(&[(500, "")]).await, (4, 7, Some(500)), "it is no use");
+        assert_eq!(asked(&[(403, "")]).await, (1, 0, Some(403)), "it would be no use");
     }
 
     #[tokio::test]
