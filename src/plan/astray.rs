@@ -1,8 +1,6 @@
 //! A job that flinkops stopped, and that the operator would not start from the savepoint on record: somebody or
 //! something has moved on in between. The record is what was seen to count (S8).
 
-use serde_json::Value;
-
 use super::ledger::Ledger;
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::record::is_savepoint;
@@ -35,9 +33,7 @@ pub fn of<'a>(subject: &Subject<'a>) -> Option<(&'a str, Astray)> {
 /// Decides about one that is to start again.
 pub fn decide(subject: &Subject<'_>) -> Option<Decision> {
     let (path, astray) = of(subject)?;
-    let named = subject.unit.is_some_and(|unit| {
-        unit.spec().pointer("/job/initialSavepointPath").and_then(Value::as_str).is_some()
-    });
+    let named = subject.unit.is_some_and(|unit| unit.named_savepoint().is_some());
     let blocked = match &astray {
         Astray::Other(other) if !named => {
             let message = format!(

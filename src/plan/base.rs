@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::compare::{self, own_labels};
+use super::fields::{self, own_labels};
 use super::ledger::{ANNOTATION_SOURCE, Applied, Ledger, Marker};
 use super::live::{Live, LiveObject, Seen};
 use super::outcome::{Action, Effect, Plan, State, UnitPlan};
@@ -85,14 +85,14 @@ fn applied(base: &Desired, unit: &Unit) -> LiveObject {
 }
 
 fn ledger(base: &Desired, unit: &Unit, now: Timestamp) -> Ledger {
-    let wanted = compare::wanted(base, unit, unit.spec());
+    let wanted = fields::wanted(base, unit, unit.spec());
     let applied = Applied {
         settled: Some(now),
-        ..Applied::new(base.revision().clone(), &compare::hash(&wanted), 1, now)
+        ..Applied::new(base.revision().clone(), &fields::hash(&wanted), 1, now)
     };
     Ledger {
         applied: vec![applied],
-        fields: compare::field_hashes(&wanted),
+        fields: fields::field_hashes(&wanted),
         depends_on: unit.depends_on.iter().map(|edge| edge.on.to_string()).collect(),
         uid: "1".to_owned(),
         resource_version: "1".to_owned(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Return, Way};
 use super::ignored;
-use super::ledger::ANNOTATION_REVISION;
+use super::ledger::BackTo;
 use super::operation::{NONCE, Operation, PATH, Purpose};
 use super::outcome::{Action, Effect};
 use super::patch::{self, Patch};
@@ -14,7 +14,6 @@ use super::rescue::Rescue;
 use super::subject::{Decision, Subject};
 use super::tasks::{Board, delete, describe, finish, task};
 use super::write::{Task, Write};
-use crate::flink::canonical::escape;
 
 impl<'a> Board<'a> {
     /// The unit becomes what it was, one write at a time; each is found to be done by the next plan.
@@ -34,9 +33,7 @@ impl<'a> Board<'a> {
         }
         let change = Patch::of(live).changes(unit, live, &back.to.changes);
         let change = finish(change, subject, unit, Effect::Restore);
-        let change = change.provenance(self.world.desired, unit, &back.record.hash);
-        let revision = json!(back.record.revision.as_str());
-        let change = change.set(&format!("/metadata/annotations/{}", escape(ANNOTATION_REVISION)), revision);
+        let change = change.provenance(unit, &back.record.revision, &back.record.hash);
         let savepoint = match &back.way {
             Way::Redeploy(savepoint) => Some(savepoint),
             _ => None,
@@ -48,9 +45,8 @@ impl<'a> Board<'a> {
 
     fn create_as_it_was(&self, subject: &Subject<'a>, back: &Return<'a>) -> Option<Write> {
         let Way::Recreate(savepoint) = &back.way else { return None };
-        let mut object = patch::manifest(self.world.desired, back.to.unit?, &back.record.hash);
-        let revision = json!(back.record.revision.as_str());
-        patch::set(&mut object, &format!("/metadata/annotations/{}", escape(ANNOTATION_REVISION)), revision);
+        let BackTo { revision, hash, .. } = back.record;
+        let mut object = patch::manifest(self.world.desired, back.to.unit?, revision, hash);
         if let Some(savepoint) = savepoint {
             patch::set(&mut object, PATH, json!(savepoint));
         }
@@ -68,7 +64,7 @@ impl<'a> Board<'a> {
         }
         let change = Patch::of(live).changes(unit, live, &subject.changes);
         let change = finish(change, subject, unit, Effect::Restore);
-        let change = change.provenance(self.world.desired, unit, &subject.hash);
+        let change = change.provenance(unit, self.world.desired.revision(), &subject.hash);
         let mark = self.mark(Purpose::Rescue, &subject.hash, Some(savepoint));
         let change = self.restore(change, Some(savepoint)).mark(Some(&mark));
         Some(task(subject, change.write(), "Restoring", describe(decision)))

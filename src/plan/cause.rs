@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::compare::{Fields, field_hash};
+use super::fields::{Fields, field_hash};
 use super::ledger::{ANNOTATION_HASH, Ledger};
 use super::live::LiveObject;
 use super::operation::{Operation, Purpose};
@@ -184,7 +184,7 @@ mod tests {
                 fields.extend(self.applied.map(|value| (PATH.to_owned(), json!(value))));
                 let (revision, time) = (Revision::new("c0ffee"), jiff::Timestamp::MIN);
                 let applied = Applied::new(revision, hash, 1, time);
-                let fields = super::super::compare::field_hashes(&fields);
+                let fields = super::super::fields::field_hashes(&fields);
                 Ledger { fields, applied: vec![applied], ..Ledger::default() }
             });
             let wanted: Fields =
@@ -283,7 +283,7 @@ mod tests {
             (PATH.to_owned(), json!("1")),
         ]
         .into();
-        let noted = super::super::compare::field_hashes(&fields);
+        let noted = super::super::fields::field_hashes(&fields);
         let lengths: Vec<usize> = noted.values().map(String::len).collect();
         assert_eq!(lengths, [0, 8, 0]);
         let by = |manager: &str, hash: &str| {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::compare::{self, own_labels};
 use super::failure;
+use super::fields::{self, own_labels};
 use super::guard;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_SOURCE, LABEL_RECORD};
 use super::live::LiveObject;
@@ -91,7 +91,7 @@ pub fn applied(world: World<'_>, companion: &Companion) -> Value {
 }
 
 fn hash(intent: &Value) -> String {
-    compare::hash(&[(String::new(), intent.clone())].into())
+    fields::hash(&[(String::new(), intent.clone())].into())
 }
 
 fn hashed(mut intent: Value, hash: &str) -> Value {

@@ -1,7 +1,7 @@
 //! What to do about one unit, as if it were alone: the action, its effect, what becomes of its state.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::astray;
 use super::consent::Consent;
@@ -77,7 +77,7 @@ fn forbid(world: World<'_>, subject: &Subject<'_>, decision: Decision) -> Decisi
 }
 
 fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
-    let from_git = unit.spec().pointer("/job/initialSavepointPath").and_then(Value::as_str);
+    let from_git = unit.named_savepoint();
     let stopped = rename::origin(world, subject);
     let vanished = subject.live.is_none() && subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
     let decision = |state| Decision::new(Action::Create, Effect::Create, state);

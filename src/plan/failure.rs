@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::compare;
+use super::fields;
 use super::ledger::{ANNOTATION_HASH, Applied, BackTo, Held};
 use super::live::{Live, LiveObject};
 use super::operation::{NONCE, Operation, Purpose};
@@ -205,7 +205,7 @@ pub fn wanted(desired: &Desired, live: &Live) -> BTreeMap<UnitKey, Revision> {
         let held = live.ledgers.get(&unit.key)?.held.as_ref()?;
         let back_to = held.back_to.as_ref()?;
         let there = live.units.get(&unit.key).is_some_and(|live| is_back(live, back_to));
-        let stands = held.hash == compare::hash(&compare::wanted(desired, unit, unit.spec()));
+        let stands = held.hash == fields::hash(&fields::wanted(desired, unit, unit.spec()));
         (stands && !there).then(|| (unit.key.clone(), back_to.revision.clone()))
     });
     wanted.collect()

@@ -5,7 +5,7 @@
 //! cluster ([`ledger`]). The same functions serve `plan`, `drift`, `apply`, `run` and the demo.
 //!
 //! ```text
-//! subject   one unit seen from both sides        compare, element, effect, cause, owner, ignored, schema
+//! subject   one unit seen from both sides        fields, compare, element, effect, cause, owner, ignored, schema
 //! decide    what to do about it, as if alone     restart, remove, rename, carry, consent, guard
 //! gate      who waits for whom                   companion
 //! awaited   whether a live object of another kind is ready
@@ -39,6 +39,7 @@ mod decide;
 mod effect;
 mod element;
 mod failure;
+mod fields;
 mod fleet;
 mod gate;
 mod guard;

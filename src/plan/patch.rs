@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::compare::own_labels;
+use super::fields::own_labels;
 use super::ignored;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, ANNOTATION_REVISION, ANNOTATION_SOURCE};
 use super::live::LiveObject;
@@ -11,6 +11,7 @@ use super::outcome::Change;
 use super::write::Write;
 use crate::flink::canonical::{CONFIGURATION, escape, unescape};
 use crate::flink::config::spelling;
+use crate::spec::source::Revision;
 use crate::spec::{Desired, Unit};
 
 /// A merge patch under construction.
@@ -69,8 +70,8 @@ impl Patch {
 
     /// Says which commit made the change, and whose the object is.
     #[must_use]
-    pub fn provenance(mut self, desired: &Desired, unit: &Unit, hash: &str) -> Self {
-        for (key, value) in provenance(desired, unit, hash) {
+    pub fn provenance(mut self, unit: &Unit, revision: &Revision, hash: &str) -> Self {
+        for (key, value) in provenance(unit, revision, hash) {
             self = self.set(&format!("/metadata/annotations/{}", escape(key)), json!(value));
         }
         self
@@ -94,13 +95,13 @@ impl Patch {
     }
 }
 
-/// The object to create for a unit, with whose it is and where it came from.
-pub fn manifest(desired: &Desired, unit: &Unit, hash: &str) -> Value {
+/// The object to create for a unit, with whose it is and where it came from: of which revision it is.
+pub fn manifest(desired: &Desired, unit: &Unit, revision: &Revision, hash: &str) -> Value {
     let mut object = unit.manifest.clone();
     for (key, value) in own_labels(desired) {
         put(&mut object, &["metadata".into(), "labels".into(), key.into()], json!(value));
     }
-    for (key, value) in provenance(desired, unit, hash) {
+    for (key, value) in provenance(unit, revision, hash) {
         put(&mut object, &["metadata".into(), "annotations".into(), key.into()], json!(value));
     }
     object
@@ -121,12 +122,8 @@ pub fn set(object: &mut Value, path: &str, value: Value) {
     put(object, &segments, value);
 }
 
-fn provenance<'a>(desired: &'a Desired, unit: &'a Unit, hash: &'a str) -> [(&'static str, &'a str); 3] {
-    [
-        (ANNOTATION_SOURCE, &unit.folder),
-        (ANNOTATION_REVISION, desired.revision().as_str()),
-        (ANNOTATION_HASH, hash),
-    ]
+fn provenance<'a>(unit: &'a Unit, revision: &'a Revision, hash: &'a str) -> [(&'static str, &'a str); 3] {
+    [(ANNOTATION_SOURCE, &unit.folder), (ANNOTATION_REVISION, revision.as_str()), (ANNOTATION_HASH, hash)]
 }
 
 /// What Git has at a pointer, as it is spelt there; where a map on the way is gone in Git, that map is

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::field_hashes;
 use super::consent::{self, Consent};
 use super::failure::{self, Return};
+use super::fields::field_hashes;
 use super::gate;
 use super::ignored;
 use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};

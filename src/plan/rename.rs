@@ -149,8 +149,7 @@ pub fn unsaid(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decis
 fn arrives<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<&'a Unit> {
     let unit = subject.unit.filter(|unit| unit.role.has_job() && subject.live.is_none())?;
     let said = unit.consents.fresh || before(world, unit).is_some();
-    let from_git = unit.spec().pointer("/job/initialSavepointPath").is_some_and(|path| !path.is_null());
-    (!said && !from_git && origin(world, subject).is_none()).then_some(unit)
+    (!said && unit.named_savepoint().is_none() && origin(world, subject).is_none()).then_some(unit)
 }
 
 /// A unit with state to lose that left Git, before anything was done about it.

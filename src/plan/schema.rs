@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::compare;
+use super::fields;
 use super::fleet::Fleet;
 use super::live::Schema;
 use super::subject::{Subject, World};
@@ -15,16 +15,16 @@ impl Subject<'_> {
     /// would be written again and again. The hash is of all that Git wants.
     pub(super) fn want(&mut self, world: World<'_>) {
         let Some(unit) = self.unit else {
-            self.hash = compare::hash(&self.wanted);
+            self.hash = fields::hash(&self.wanted);
             return;
         };
-        let whole = compare::wanted(world.desired, unit, unit.spec());
-        self.hash = compare::hash(&whole);
+        let whole = fields::wanted(world.desired, unit, unit.spec());
+        self.hash = fields::hash(&whole);
         let kept = world.live.schema.served().map(|served| served.keep(unit));
         let (kept, findings) = kept.unwrap_or((Cow::Borrowed(unit.spec()), Vec::new()));
         self.wanted = match kept {
             Cow::Borrowed(_) => whole,
-            Cow::Owned(spec) => compare::wanted(world.desired, unit, &spec),
+            Cow::Owned(spec) => fields::wanted(world.desired, unit, &spec),
         };
         self.findings = findings;
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::companion;
-use super::compare;
+use super::fields;
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, Ledger};
 use super::live::{Live, LiveObject, Seen};
 use super::operation::Operation;
@@ -155,13 +155,13 @@ fn open_fields(ledger: &mut Ledger, closed: &Hashes, open: &Hashes) {
 
 /// Hashes of what Git wants stand for it again.
 fn open_hashes(ledger: &mut Ledger, desired: &Desired, unit: &Unit, seal: &Seal) {
-    let wanted = compare::wanted(desired, unit, unit.spec());
-    let rendered = compare::hash(&wanted);
+    let wanted = fields::wanted(desired, unit, unit.spec());
+    let rendered = fields::hash(&wanted);
     let closed = seal.hash(&rendered);
     for hash in rendered_hashes(ledger).filter(|hash| **hash == closed) {
         hash.clone_from(&rendered);
     }
-    for (path, wanted) in compare::field_hashes(&wanted) {
+    for (path, wanted) in fields::field_hashes(&wanted) {
         if let Some(hash) = ledger.fields.get_mut(&path).filter(|hash| **hash == seal.hash(&wanted)) {
             *hash = wanted;
         }
@@ -199,7 +199,7 @@ fn hashes(object: &LiveObject) -> Hashes {
             fields.insert(format!("/metadata/{kind}/{}", escape(key)), value.clone());
         }
     }
-    compare::field_hashes(&fields)
+    fields::field_hashes(&fields)
 }
 
 fn annotate(object: &mut Value, key: &str, text: &str) {

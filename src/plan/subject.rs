@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::cause;
-use super::compare::{Comparison, Fields};
+use super::compare::Comparison;
 use super::consent::Consent;
+use super::fields::Fields;
 use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledger, Savepoint};
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, Purpose, savepoint_of};

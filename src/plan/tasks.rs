@@ -111,9 +111,9 @@ impl<'a> Board<'a> {
     }
 
     fn create(&self, subject: &Subject<'a>, unit: &Unit) -> Task {
-        let mut object = patch::manifest(self.world.desired, unit, &subject.hash);
-        let from_git = unit.spec().pointer("/job/initialSavepointPath").is_some_and(|path| !path.is_null());
-        let restores = !from_git && !unit.consents.fresh;
+        let revision = self.world.desired.revision();
+        let mut object = patch::manifest(self.world.desired, unit, revision, &subject.hash);
+        let restores = unit.named_savepoint().is_none() && !unit.consents.fresh;
         let stopped = rename::origin(self.world, subject).filter(|_| restores);
         let mut message = "creates".to_owned();
         if let Some(savepoint) = stopped.filter(|_| subject.role.has_job()) {
@@ -121,7 +121,7 @@ impl<'a> Board<'a> {
                 restored_from: Some(savepoint.path.clone()),
                 ..Operation::new(Purpose::Restore, &subject.hash, self.world.now)
             };
-            patch::set(&mut object, "/spec/job/initialSavepointPath", json!(savepoint.path));
+            patch::set(&mut object, PATH, json!(savepoint.path));
             patch::mark(&mut object, &operation);
             message = format!("creates from savepoint {}", savepoint.path);
         }
@@ -140,7 +140,7 @@ impl<'a> Board<'a> {
         let patch = Patch::of(live).changes(unit, live, &subject.changes);
         let patch =
             if stop { patch.mark(operation.as_ref()) } else { finish(patch, subject, unit, decision.effect) };
-        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+        let patch = patch.provenance(unit, self.world.desired.revision(), &subject.hash);
         let reason = match (decision.action, decision.adopt) {
             (Action::Suspend, _) => "Suspending",
             (_, true) => "Adopting",
@@ -222,7 +222,7 @@ impl<'a> Board<'a> {
         if mark.is_none() {
             patch = patch.raw(unit, "/spec/job/upgradeMode");
         }
-        let patch = patch.provenance(self.world.desired, unit, &subject.hash);
+        let patch = patch.provenance(unit, self.world.desired.revision(), &subject.hash);
         Some(task(subject, patch.write(), "Resuming", "starts again from its savepoint"))
     }
 

@@ -98,6 +98,11 @@ impl Unit {
     pub fn spec(&self) -> &Value {
         self.manifest.get("spec").unwrap_or(&Value::Null)
     }
+
+    /// The restore point that Git names: `job.initialSavepointPath`.
+    pub fn named_savepoint(&self) -> Option<&str> {
+        self.spec().pointer("/job/initialSavepointPath")?.as_str()
+    }
 }
 
 /// Another object of a job folder, applied before the folder's units (S24).
