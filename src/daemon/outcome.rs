@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::flink::health::Health;
 use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::outcome::{BlockedBy, CompanionPlan};
-use crate::plan::{Action, Plan, UnitPlan};
+use crate::plan::{Action, Blocked, Plan, UnitPlan};
 
 use super::reconcile::Only;
 use super::refusal::Refusals;
@@ -206,7 +206,8 @@ impl Judge<'_> {
     /// Whether a unit waits for a person, or for something that does.
     fn is_stuck(&self, unit: &UnitPlan, stuck: &BTreeSet<UnitKey>) -> bool {
         if unit.action == Action::Keep || !unit.next.is_empty() {
-            return unit.blocked.is_some() && unit.next.is_empty();
+            let passes = |blocked: &Blocked| blocked.by == BlockedBy::Gate && blocked.on.is_empty();
+            return unit.next.is_empty() && unit.blocked.as_ref().is_some_and(|blocked| !passes(blocked));
         }
         match &unit.blocked {
             Some(blocked) if blocked.by == BlockedBy::Gate => {

@@ -287,6 +287,11 @@ pub fn keeps(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
     let name = &subject.key.name;
     let retry = format!("`flinkops retry {name}` tries it again");
     let Some(back_to) = &held.back_to else {
+        if subject.is_healthy() && !subject.held(world, 1) {
+            let message =
+                format!("held: {}; {}, not for long enough yet", held.reason, subject.describe(world.now));
+            return Some(Blocked::new(BlockedBy::Gate, message));
+        }
         return Some(Blocked::new(BlockedBy::Held, format!("held: {}; {retry}", held.reason)));
     };
     let to = back_to.revision.short();
@@ -324,8 +329,9 @@ pub fn is_well(world: World<'_>, subject: &Subject<'_>) -> bool {
     subject.is_healthy() && subject.held(world, 1)
 }
 
-/// When a unit that is going back may have got there by the mere passing of time.
+/// When a unit that is held may be well, or have got back, by the mere passing of time.
 pub fn there_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
+    let mends = held(subject).is_some() && subject.is_healthy();
     let at = [subject.holds_at(world, 1), failed_at(world, subject), never_settled_at(world, subject)];
-    at.into_iter().flatten().filter(|at| is_held_back(subject) && *at > world.now).min()
+    at.into_iter().flatten().filter(|at| (mends || is_held_back(subject)) && *at > world.now).min()
 }

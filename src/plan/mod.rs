@@ -315,7 +315,8 @@ fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Opti
     let times = fleet.subjects.iter().flat_map(|subject| {
         let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
         let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
-        let failure = failure::wake(world, subject).or_else(|| failure::there_at(world, subject));
+        let failure =
+            failure::wake(world, subject).into_iter().chain(failure::there_at(world, subject)).min();
         let lost = rescue::wake(world, subject).or_else(|| rescue::unhang_at(world, subject));
         [
             subject.stop_deadline(world),

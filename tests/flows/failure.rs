@@ -192,6 +192,32 @@ async fn s23_without_a_rollback_it_is_left_as_it_is_and_only_its_dependents_wait
     assert!(ledger.knows(&from));
 }
 
+#[tokio::test(start_paused = true)]
+async fn s23_a_job_held_as_it_is_that_gets_well_is_released_by_a_fresh_apply() {
+    let mut world = everything_runs(OperatorMode::V1_15).await;
+    world.edit(SINK, "spec:", "policy: {settle: 20s, timeout: 3m}\nspec:");
+    world.settle().await;
+    let sink = key(FlinkDeployment, "orders-sink");
+    let (sim, unit) = (world.sim.clone(), sink.clone());
+    tokio::spawn(async move {
+        while sim.operator().job(&unit, sim.now()).is_none_or(|job| job.starts < 2 || job.state != "RUNNING")
+        {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        sim.operator().set_restarting(&unit, true, sim.now());
+    });
+    world.edit(SINK, "parallelism: 2", "parallelism: 3");
+    let outcome = world.apply().await;
+    assert!(!outcome.is_settled(), "{outcome:#?}");
+    assert!(world.ledger(FlinkDeployment, "orders-sink").held.is_some(), "{outcome:#?}");
+    world.sim.operator().set_restarting(&sink, false, world.sim.now());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    world.log.take();
+    world.settle().await;
+    assert!(world.ledger(FlinkDeployment, "orders-sink").held.is_none());
+    assert_eq!(world.job("orders-sink").starts, 2);
+}
+
 /// Both session jobs have been stopped with a savepoint once, and then their cluster loses them.
 async fn lost(mode: OperatorMode) -> World {
     let mut world = everything_runs(mode).await;

@@ -179,6 +179,26 @@ fn s23_the_operators_own_rollback_is_named_and_the_unit_held_as_it_is() {
 }
 
 #[test]
+fn s23_what_is_held_as_it_is_and_gets_well_is_waited_for_and_then_held_no_longer() {
+    let stop = |scene: Scene| scene.unit(APP, "ingest", |unit| unit.policy.on_failure = OnFailure::Stop);
+    let scene = recorded(stop(upgraded(failed)));
+    assert_eq!(scene.of("ingest").blocked.expect("it is held").by, BlockedBy::Held);
+    let well = settled_status(&application("a:2"), 1);
+    let mut scene = scene.edit(APP, "ingest", |object| object["status"] = well);
+    // A process that has only begun: what it reads has held for no time yet.
+    scene.live.since = super::super::observe(&[].into(), &scene.live, scene.now);
+    let plan = scene.plan();
+    let unit = &plan.units[0];
+    let blocked = unit.blocked.as_ref().expect("not for long enough");
+    assert_eq!((unit.action, blocked.by, unit.settled), (Action::Keep, BlockedBy::Gate, false));
+    assert!(blocked.message.contains("not for long enough yet"), "{}", blocked.message);
+    let settle = scene.desired.policy.settle;
+    assert_eq!(plan.wake, scene.now.checked_add(settle).ok(), "and looked at again then");
+    let scene = recorded(scene.later(settle));
+    assert_eq!((held(&scene), scene.of("ingest").blocked), (None, None));
+}
+
+#[test]
 fn s22_s23_never_settled_counts_from_our_write_and_losing_the_memory_only_delays_it() {
     let restarts = |status: &mut Value| {
         status["lifecycleState"] = json!("DEPLOYED");

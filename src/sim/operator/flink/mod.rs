@@ -199,9 +199,10 @@ impl Flink {
 
     /// What there is to see of a unit, on its cluster, at this time.
     pub fn glance(&self, unit: &UnitKey, cluster: &UnitKey, now: Timestamp) -> Glance {
-        let job = self.jobs.get(unit).map(|job| {
-            (job.plan.id.clone(), job.state(now), job.plan.parallelism, job.told(&unit.name))
-        });
+        let job = self
+            .jobs
+            .get(unit)
+            .map(|job| (job.plan.id.clone(), job.state(now), job.plan.parallelism, job.told(&unit.name)));
         Glance { cluster: self.phase(cluster, now), job }
     }
 
