@@ -51,7 +51,7 @@ async fn settled_at(running: &Running, revision: &str) {
 
 /// Lives through a story by a daemon; the branch moves at a write. Answers with the number of writes and the end.
 async fn live_through(story: &Story, branch: Branch, write: Option<usize>) -> (usize, Value) {
-    let before = story.before.as_ref().expect("something was there");
+    let before = story.before.last().expect("something was there");
     let wanted = story.wanted.last().expect("something is wanted");
     let running = Running::start(Some(before.clone()), Mode::Enforce).await;
     settled_at(&running, before.revision().as_str()).await;

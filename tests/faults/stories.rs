@@ -1,18 +1,24 @@
 //! What goes on while something goes wrong: every flow that stops, starts, moves or removes a job.
 
-use flinkops::flink::kind::UnitKey;
+use flinkops::flink::kind::{Kind, UnitKey};
+use flinkops::sim::OperatorMode;
 use flinkops::spec::Desired;
 use serde_json::{Value, json};
 
 use crate::daemon::world::{
-    application_spec, cluster_spec, deployment, repository, session_job, session_job_spec, with_config_map,
+    World, application_spec, cluster_spec, deployment, repository, session_job, session_job_spec,
+    with_config_map,
 };
 
 /// A flow.
 pub struct Story {
     pub name: &'static str,
-    /// What is there, brought about without any trouble.
-    pub before: Option<Desired>,
+    /// The operator it goes on with.
+    pub operator: OperatorMode,
+    /// What is there, brought about without any trouble, one revision after the other.
+    pub before: Vec<Desired>,
+    /// What happens then, by nobody's hand.
+    pub happens: fn(&World),
     /// What is wanted then, one revision after the other.
     pub wanted: Vec<Desired>,
     /// Jobs that are one and the same under several names.
@@ -52,15 +58,26 @@ fn renamed(mut desired: Desired, to: &UnitKey, from: &str) -> Desired {
     desired
 }
 
-fn story(name: &'static str, before: Desired, wanted: Vec<Desired>) -> Story {
-    Story { name, before: Some(before), wanted, same: Vec::new() }
+fn story(name: &'static str, before: impl Into<Option<Desired>>, wanted: Vec<Desired>) -> Story {
+    let (operator, before) = (OperatorMode::default(), before.into().into_iter().collect());
+    Story { name, operator, before, happens: |_| {}, wanted, same: Vec::new() }
+}
+
+/// The same on operator 1.7.
+fn on_1_7(name: &'static str, mut story: Story) -> Story {
+    for unit in story.before.iter_mut().chain(&mut story.wanted).flat_map(|it| it.units.values_mut()) {
+        if unit.key.kind == Kind::FlinkDeployment {
+            unit.manifest["spec"]["flinkVersion"] = json!("v1_17");
+        }
+    }
+    Story { name, operator: OperatorMode::V1_7, ..story }
 }
 
 /// Everything is new, and comes in waves.
 pub fn create() -> Story {
     let units = [cluster("1024m"), job("one", 1), application("ingest", "ingest:1")];
     let wanted = with_config_map(at("r1", &units), "ingest", "queries", "select 1");
-    Story { name: "create", before: None, wanted: vec![wanted], same: Vec::new() }
+    story("create", None, vec![wanted])
 }
 
 /// A job and what depends on it, both changed; with a file that changes as well.
@@ -126,4 +143,25 @@ pub fn companions() -> Story {
     let plain = |revision: &str| at(revision, &[application("ingest", "ingest:1")]);
     let with = |revision: &str, text: &str| with_config_map(plain(revision), "ingest", "queries", text);
     story("companions", plain("r1"), vec![with("r2", "select 1"), with("r3", "select 2"), plain("r4")])
+}
+
+/// The same change on an operator that tells its savepoints elsewhere.
+pub fn cluster_change_1_7() -> Story {
+    on_1_7("session cluster change on 1.7", cluster_change())
+}
+
+/// A session cluster loses its job, and policy has it restored from the savepoint it was stopped with before: on an
+/// operator that restores nothing in place, and never lets go of a lost job by itself.
+pub fn rescue_1_7() -> Story {
+    let at = |revision: &str, parallelism: i64, repair: bool| {
+        let mut desired = at(revision, &[cluster("1024m"), job("one", parallelism)]);
+        desired.units.values_mut().for_each(|unit| unit.policy.repair = repair);
+        desired
+    };
+    let lose: fn(&World) = |world| {
+        world.sim.operator().crash_job_manager(&deployment("sessions"), world.sim.now());
+    };
+    let before = vec![at("r1", 1, false), at("r2", 2, false)];
+    let story = story("rescue", None, vec![at("r3", 2, true)]);
+    on_1_7("rescue on 1.7", Story { before, happens: lose, ..story })
 }

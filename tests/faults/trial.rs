@@ -34,6 +34,8 @@ pub enum Fault {
     Cut,
     /// It is never answered.
     Silence,
+    /// One of these in turn: 500, 429, silence, 503.
+    Any,
     /// Every watch breaks off.
     WatchesCut,
     /// The same, and what happened so far is forgotten: each begins with 410 Gone.
@@ -48,12 +50,12 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     Never,
-    /// At this call, counted from 0.
-    At(usize),
     /// At this write, counted from 0.
     AtWrite(usize),
     /// At every other call of each sort, beginning with the first or the second.
     EveryOther(usize),
+    /// At every so many calls, beginning with this one.
+    Every(usize, usize),
     /// At every write.
     EveryWrite,
 }
@@ -79,9 +81,9 @@ impl Trouble {
         fits && phase == self.phase
             && match self.when {
                 When::Never => false,
-                When::At(number) => call.number == number,
                 When::AtWrite(number) => call.write == Some(number),
                 When::EveryOther(first) => call.of_its_sort % 2 == first,
+                When::Every(calls, first) => call.number % calls == first,
                 When::EveryWrite => call.write.is_some(),
             }
     }
@@ -162,13 +164,19 @@ impl Between {
 
     async fn strike(&self, call: &Call, phase: Phase) -> Verdict {
         self.jobs.look();
-        let once = matches!(self.trouble.when, When::At(_) | When::AtWrite(_));
+        let once = matches!(self.trouble.when, When::AtWrite(_));
         let spent = once && self.struck.load(Ordering::SeqCst) > 0;
         if spent || !self.trouble.strikes(call, phase) {
             return Verdict::Pass;
         }
-        self.struck.fetch_add(1, Ordering::SeqCst);
-        match self.trouble.fault {
+        let before = self.struck.fetch_add(1, Ordering::SeqCst);
+        let fault = match self.trouble.fault {
+            Fault::Any => [Fault::Refused(500), Fault::Busy, Fault::Silence, Fault::Refused(503)]
+                [(before + call.number) % 4],
+            fault => fault,
+        };
+        match fault {
+            Fault::Any => unreachable!("one of them in turn"),
             Fault::Noted => {
                 self.killed.notify_one();
                 Verdict::Pass
@@ -238,11 +246,14 @@ impl Jobs {
 
 /// Lives through a story with one trouble in it.
 pub async fn live_through(story: &Story, trouble: Trouble) -> Trial {
-    let world = World::new();
-    if let Some(before) = &story.before {
+    let world = World::with(story.operator);
+    for before in &story.before {
         world.settle(before).await;
         world.progress.clear();
     }
+    (story.happens)(&world);
+    // The operator has seen it before anything else is wanted.
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let between = Between::of(&world, story, trouble);
     stand_between(&world, &between);
     for desired in &story.wanted {
@@ -370,6 +381,7 @@ fn unit(world: &World, story: &Story, key: &UnitKey) -> Value {
         "ledger": ledger.map(|ledger| json!({
             "applied": ledger.applied.iter().map(|it| json!([it.revision.as_str(), it.hash])).collect::<Vec<_>>(),
             "savepoints": ledger.savepoints.iter().map(|it| format!("{:?} {}", it.reason, it.last)).collect::<Vec<_>>(),
+            "held": ledger.held.map(|held| json!([held.hash, held.back_to.map(|to| to.hash)])),
             "fields": ledger.fields,
         })),
     })
@@ -380,6 +392,8 @@ fn without_paths(spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Some(job) = spec.get_mut("job").and_then(Value::as_object_mut) {
         let path = job.remove("initialSavepointPath");
+        let nonce = job.remove("savepointRedeployNonce");
+        job.insert("redeployed".into(), json!(nonce.is_some_and(|nonce| !nonce.is_null())));
         job.insert("restored".into(), json!(path.is_some_and(|path| !path.is_null())));
     }
     spec
