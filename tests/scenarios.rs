@@ -9,6 +9,8 @@
 //!   over that (merge patch; `status: null` is no status, `x-labels: none` takes the labels of flinkops off);
 //! - its ledger says that this spec and Git's labels and annotations were applied last; `x-applied` is laid over the spec for what was, where
 //!   that is something else, `x-ledger` over the ledger (`none`: there is no ledger);
+//! - `before/` beside `git/` is the repository at the revision before, where a unit goes back to it (`held` in its
+//!   `x-ledger`);
 //! - `x-written: true` marks the object with the hash that the ledger has, as each write of flinkops does;
 //! - an object that is not in Git names its `kind`, and stands there whole;
 //! - the namespace is marked as this repository's, unless a marker is among the objects;
@@ -44,6 +46,8 @@ use serde_json::{Value, json};
 
 const IDENTITY: &str = "git.example.com/orders";
 pub const NOW: &str = "2026-01-01T12:00:00Z";
+/// The revision before.
+const APPLIED: &str = "deca000000000000000000000000000000000000";
 const BEFORE: &str = "2025-12-31T12:00:00Z";
 
 /// The folders.
@@ -65,16 +69,20 @@ fn files(folder: &Path, below: &Path, found: &mut BTreeMap<String, Arc<[u8]>>) {
     }
 }
 
-/// What Git wants.
+/// What Git wants, and what it wanted before of what is to go back to that.
 pub fn desired(scenario: &Path) -> Desired {
-    let origin = Origin {
-        identity: IDENTITY.into(),
-        revision: Revision::new("c0ffee0000000000000000000000000000000000"),
-        committed: true,
-    };
+    let mut desired = read(&scenario.join("git"), "c0ffee0000000000000000000000000000000000");
+    let before = scenario.join("before");
+    if before.is_dir() {
+        desired.previous = read(&before, APPLIED).units;
+    }
+    desired
+}
+
+fn read(folder: &Path, revision: &str) -> Desired {
+    let origin = Origin { identity: IDENTITY.into(), revision: Revision::new(revision), committed: true };
     let mut tree = SourceTree { origin, files: BTreeMap::new(), refused: Vec::new() };
-    let folder = scenario.join("git");
-    files(&folder, &folder, &mut tree.files);
+    files(folder, folder, &mut tree.files);
     let mut loaded = load(&tree, &Limits::default(), Some("prod"));
     loaded
         .environments
@@ -192,7 +200,7 @@ impl<'a> Cluster<'a> {
         annotations.retain(|key, _| key == "flinkops.dev/source");
         let mut desired = self.desired.clone();
         desired.policy.mode = Mode::Enforce;
-        desired.origin.revision = Revision::new("deca000000000000000000000000000000000000");
+        desired.origin.revision = Revision::new(APPLIED);
         desired.units.retain(|other, _| *other == key);
         let unit = desired.units.remove(&key);
         let mut ledger = Ledger::default();
