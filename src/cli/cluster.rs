@@ -29,8 +29,8 @@ pub(super) struct Flags {
     /// The context in it, instead of the environment's or the current one.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// How to ask Flink what runs on a session cluster before it is changed: `proxy`, through the API server, or
-    /// a URL such as `http://{name}-rest.{namespace}:8081`. Without it nobody asks.
+    /// How to ask Flink what runs on a session cluster before it is changed, and `status` where a job's state is:
+    /// `proxy`, through the API server, or a URL such as `http://{name}-rest.{namespace}:8081`. Without it nobody asks.
     #[arg(long, value_name = "WAY", env = "FLINKOPS_FLINK_REST")]
     flink_rest: Option<FlinkRest>,
 }
@@ -151,6 +151,7 @@ impl Target {
         let mut look = compare(live)?;
         look.live.learn_jobs(cluster.ask_flink(plan::restarting(&look.plan).map(|unit| &unit.key)).await);
         if !look.live.strangers.is_empty() {
+            look.live.states = cluster.ask_state(plan::about_to_restart(&look.plan, &look.live)).await;
             look = compare(look.live)?;
         }
         Ok(Look { cluster: Some(cluster.clone()), ..look })

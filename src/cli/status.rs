@@ -26,12 +26,16 @@ pub(super) struct Flags {
 
 /// Prints the report.
 pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Exit> {
-    let Some((reading, desired, look)) = flags.target.look(redactor).await? else {
+    let Some((reading, desired, mut look)) = flags.target.look(redactor).await? else {
         return Ok(Exit::Failed);
     };
     let known = reading.loaded.environments[&desired.environment].findings.len();
     reading.say(&desired.findings[known..], redactor);
     flags.save.save(&look.live, &desired, redactor)?;
+    if let Some(cluster) = &look.cluster {
+        let jobs = look.plan.units.iter().filter_map(|unit| look.live.job_ref(&unit.key));
+        look.live.states = cluster.ask_state(jobs.collect::<Vec<_>>()).await;
+    }
     let document = StatusDocument::new(&look.plan, look.against, &look.live, &redactor.secrets());
     flags.output.write(&match flags.format {
         Format::Text => text::status(&document, flags.output.width()),

@@ -1,12 +1,14 @@
-//! Asks Flink itself what runs on a session cluster: through the API server's service proxy, or directly.
+//! Asks Flink itself what runs on a session cluster, and where a job's state is: through the API server's service
+//! proxy, or directly.
 //!
-//! The one reader here that leaves Kubernetes. It is used only where the user said how Flink can be reached,
-//! and only when a cluster is about to be changed (S14).
+//! The one reader here that leaves Kubernetes. It is used only where the user said how Flink can be reached: when
+//! a cluster is about to be changed (S14), and for a report on how everything is doing.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use http::Request;
 use kube::{Client, Config};
 use serde_json::Value;
@@ -15,9 +17,12 @@ use super::Cluster;
 use super::error::innermost;
 use crate::flink::kind::UnitKey;
 use crate::flink::rest;
+use crate::plan::live::{JobRef, JobStates};
 
 /// After this long without an answer, Flink counts as out of reach.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Jobs that are asked about at once.
+const AT_ONCE: usize = 16;
 /// What stands for a cluster's name, and for its namespace, in an address.
 const NAME: &str = "{name}";
 const NAMESPACE: &str = "{namespace}";
@@ -66,31 +71,49 @@ impl Cluster {
     pub async fn ask_flink(&self, clusters: impl Iterator<Item = &UnitKey>) -> Answers {
         let Some(way) = &self.flink else { return BTreeMap::new() };
         let answers = clusters.map(|cluster| async {
-            let answer = tokio::time::timeout(PATIENCE, self.jobs(way, cluster)).await;
-            let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
-            (cluster.clone(), answer.map_err(|why| self.masked(&why)))
+            (cluster.clone(), self.ask(way, cluster, rest::JOBS, rest::running).await)
         });
         futures::future::join_all(answers).await.into_iter().collect()
     }
 
-    async fn jobs(&self, way: &FlinkRest, cluster: &UnitKey) -> Result<Vec<rest::RunningJob>, String> {
+    /// What Flink tells of the state of jobs. Nothing where nobody said how to ask.
+    pub async fn ask_state(&self, jobs: impl IntoIterator<Item = JobRef>) -> JobStates {
+        let Some(way) = &self.flink else { return BTreeMap::new() };
+        let answers = stream::iter(jobs).map(|JobRef { unit, cluster, id }| async move {
+            (unit, self.ask(way, &cluster, &rest::checkpoints(&id), rest::job_state).await)
+        });
+        answers.buffer_unordered(AT_ONCE).collect().await
+    }
+
+    async fn ask<T>(
+        &self,
+        way: &FlinkRest,
+        cluster: &UnitKey,
+        path: &str,
+        read: fn(&Value) -> Option<T>,
+    ) -> Result<T, String> {
+        let answer = tokio::time::timeout(PATIENCE, self.get(way, cluster, path)).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        let unlike = || "the answer is not that of Flink's REST API".to_owned();
+        answer.and_then(|answer| read(&answer).ok_or_else(unlike)).map_err(|why| self.masked(&why))
+    }
+
+    async fn get(&self, way: &FlinkRest, cluster: &UnitKey, path: &str) -> Result<Value, String> {
         let (client, path) = match way {
             FlinkRest::Proxy => {
                 let (namespace, service) = (&cluster.namespace, rest::service(cluster));
-                let path =
-                    format!("/api/v1/namespaces/{namespace}/services/{service}:rest/proxy{}", rest::JOBS);
+                let path = format!("/api/v1/namespaces/{namespace}/services/{service}:rest/proxy{path}");
                 (self.client.clone(), path)
             }
             FlinkRest::At(address) => {
                 let address = address.replace(NAME, &cluster.name).replace(NAMESPACE, &cluster.namespace);
                 let url = address.parse().map_err(|error| format!("{address}: {error}"))?;
                 let client = Client::try_from(Config::new(url)).map_err(|error| innermost(&error))?;
-                (client, rest::JOBS.to_owned())
+                (client, path.to_owned())
             }
         };
         let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-        let answer: Value = client.request(request).await.map_err(|error| said(&error))?;
-        rest::running(&answer).ok_or_else(|| "the answer is not that of Flink's REST API".to_owned())
+        client.request(request).await.map_err(|error| said(&error))
     }
 }
 

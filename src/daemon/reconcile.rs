@@ -278,6 +278,9 @@ impl Reconciler {
         let plan = plan::plan(desired, &live, now);
         let about_to = plan::restarting(&plan).filter(|unit| self.options.writes && !unit.next.is_empty());
         live.learn_jobs(self.cluster.ask_flink(about_to.map(|unit| &unit.key)).await);
+        if !live.strangers.is_empty() {
+            live.states = self.cluster.ask_state(plan::about_to_restart(&plan, &live)).await;
+        }
         Some((if live.strangers.is_empty() { plan } else { plan::plan(desired, &live, now) }, live))
     }
 

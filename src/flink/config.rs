@@ -17,6 +17,13 @@ pub const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availa
 /// savepoint because it does not run.
 pub const LAST_STATE_FALLBACK: &str = "kubernetes.operator.job.upgrade.last-state-fallback.enabled";
 
+/// Whether a job that is cancelled leaves its last checkpoint behind, as the operator has it unless told otherwise.
+/// One that fails or loses its cluster leaves it too.
+pub fn retains_checkpoints(configuration: &BTreeMap<String, String>) -> bool {
+    const KEY: &str = "execution.checkpointing.externalized-checkpoint-retention";
+    configuration.get(KEY).is_none_or(|it| it.eq_ignore_ascii_case("RETAIN_ON_CANCELLATION"))
+}
+
 /// Flattens a configuration the way the operator's `ConfigObjectNode` does: nested maps joined by `.`,
 /// lists by `;`, scalars as text. Empty maps and lists contribute no key.
 ///

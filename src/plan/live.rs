@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
-use crate::flink::rest::RunningJob;
+use crate::flink::rest::{JobState, RunningJob};
 use crate::flink::status::Status;
 use crate::spec::served::Served;
 
@@ -175,6 +175,22 @@ pub struct Live {
     pub schema: Schema,
     /// What else session clusters run, as far as Flink itself was asked (S14).
     pub strangers: BTreeMap<UnitKey, Strangers>,
+    /// What Flink tells of the state of jobs, as far as it was asked.
+    pub states: JobStates,
+}
+
+/// What Flink tells of the state of jobs, or why it could not be asked.
+pub type JobStates = BTreeMap<UnitKey, Result<JobState, String>>;
+
+/// A job as Flink knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRef {
+    /// The unit.
+    pub unit: UnitKey,
+    /// The cluster it runs on: its own, for an application.
+    pub cluster: UnitKey,
+    /// Flink's id of the job.
+    pub id: String,
 }
 
 /// What was seen of an object that a unit waits for.
@@ -198,6 +214,20 @@ pub enum Strangers {
 }
 
 impl Live {
+    /// The job of a unit, as far as the operator tells which that is.
+    pub fn job_ref(&self, unit: &UnitKey) -> Option<JobRef> {
+        let live = self.units.get(unit)?;
+        let id = live.status().pointer("/jobStatus/jobId")?.as_str()?.to_owned();
+        let cluster = unit.cluster(live.spec()).unwrap_or_else(|| unit.clone());
+        Some(JobRef { unit: unit.clone(), cluster, id })
+    }
+
+    /// The session jobs on these clusters.
+    pub fn jobs_on<'a>(&'a self, clusters: &'a BTreeSet<UnitKey>) -> impl Iterator<Item = JobRef> + 'a {
+        let jobs = self.units.keys().filter_map(|unit| self.job_ref(unit));
+        jobs.filter(|job| job.cluster != job.unit && clusters.contains(&job.cluster))
+    }
+
     /// Takes in what Flink runs on session clusters, or why it could not be asked.
     pub fn learn_jobs(&mut self, answers: BTreeMap<UnitKey, Result<Vec<RunningJob>, String>>) {
         if answers.is_empty() {

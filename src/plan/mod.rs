@@ -118,6 +118,13 @@ pub fn restarting(plan: &Plan) -> impl Iterator<Item = &UnitPlan> {
     plan.units.iter().filter(|unit| unit.effect == Effect::RestartCluster && unit.blocked.is_none())
 }
 
+/// The jobs on those clusters: while they are there, Flink still tells of the state of each
+/// ([`Live::states`], S13).
+pub fn about_to_restart(plan: &Plan, live: &Live) -> Vec<live::JobRef> {
+    let clusters: BTreeSet<UnitKey> = restarting(plan).map(|unit| unit.key.clone()).collect();
+    live.jobs_on(&clusters).collect()
+}
+
 /// Whether a savepoint that Git names is restored only with a new `savepointRedeployNonce`; `None` where the
 /// operator of a job that is there restores none.
 pub fn restores(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<bool> {

@@ -14,6 +14,7 @@ use super::remove::{self, Stage};
 use super::rename;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
+use crate::flink::config::retains_checkpoints;
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::flink::savepoint::{LAST_STATE_DUMMY, is_checkpoint};
@@ -167,6 +168,20 @@ fn savepoint(world: World<'_>, subject: &Subject<'_>, path: &str, reason: Reason
         reason,
         last,
     }
+}
+
+/// Records the last checkpoint of a job that cannot be saved any more, before its cluster goes, which alone still
+/// tells of it (S9, S13).
+pub fn retained(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
+    let told = world.live.states.get(&subject.key)?.as_ref().ok()?;
+    let checkpoint = told.checkpoint.as_ref().filter(|_| retains_checkpoints(&subject.configuration()))?;
+    let mut ledger = subject.ledger.cloned().unwrap_or_default();
+    let newest = ledger.savepoints.first().is_none_or(|known| known.time < checkpoint.time);
+    if newest && !ledger.knows(&checkpoint.path) {
+        let point = savepoint(world, subject, &checkpoint.path, Reason::Checkpoint, false);
+        ledger.add_savepoint(Savepoint { time: checkpoint.time, ..point });
+    }
+    task(world, subject, &ledger, &format!("records its last checkpoint, {}", checkpoint.path))
 }
 
 /// Records the savepoint a job was stopped with, before anything that would lose it (S9).

@@ -50,7 +50,7 @@ fn named(subject: &Subject<'_>) -> Option<String> {
     change.after.as_ref()?.as_str().map(str::to_owned)
 }
 
-/// The youngest savepoint on record, unless the job claimed it as it started from it (S23).
+/// The youngest restore point on record, unless the job claimed it as it started from it (S23).
 fn known<'a>(subject: &Subject<'a>) -> Option<&'a Savepoint> {
     let started_from = subject.status.savepoint.as_deref().map(normalise);
     let claimed = |savepoint: &&Savepoint| {

@@ -169,6 +169,11 @@ impl<'a> Board<'a> {
                 .filter_map(|(job, passenger)| self.carry(cluster, job, passenger))
                 .collect();
         }
+        let dead = passengers.iter().filter(|(_, passenger)| *passenger == Passenger::Dead);
+        let last: Vec<Task> = dead.filter_map(|(job, _)| record::retained(self.world, job)).collect();
+        if !last.is_empty() {
+            return last;
+        }
         self.update(cluster, decision).into_iter().collect()
     }
 

@@ -1,6 +1,7 @@
 //! The loop, the daemon and what they hold to: against an embedded cluster.
 
 mod applying;
+mod checkpoints;
 mod failing;
 mod following;
 mod killing;

@@ -26,7 +26,7 @@ fn memory(world: &World) -> String {
     cluster.spec()["taskManager"]["resource"]["memory"].as_str().expect("a text").to_owned()
 }
 
-fn asking(way: &str) -> World {
+pub fn asking(way: &str) -> World {
     let world = World::new();
     let cluster: Cluster = world.cluster.with_flink(Some(way.parse::<FlinkRest>().expect("a way")));
     World { cluster, ..world }

@@ -66,6 +66,7 @@ impl Part {
             cluster: live.cluster.clone(),
             schema: live.schema.clone(),
             strangers: of(&live.strangers, &self.units),
+            states: of(&live.states, &self.units),
         }
     }
 }

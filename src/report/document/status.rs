@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::plan::{Against, AgainstKind};
 use super::schema;
 use crate::flink::health::Health;
+use crate::flink::rest::JobState;
 use crate::flink::secret::Secrets;
 use crate::plan::Live;
-use crate::plan::ledger::{Ledger, Reason, Savepoint};
+use crate::plan::ledger::{Reason, Savepoint};
 use crate::plan::outcome::{Action, Plan, UnitPlan};
 
 /// How every unit is doing.
@@ -78,6 +79,34 @@ pub struct UnitStatus {
     pub applied: Option<Timestamp>,
     /// The savepoints flinkops knows, newest first.
     pub savepoints: Vec<SavepointDocument>,
+    /// What Flink itself tells of the job's state; absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flink: Option<FlinkDocument>,
+}
+
+/// What Flink itself tells of a job's state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FlinkDocument {
+    /// What the job was restored from; null for an empty start, and where it is not known.
+    pub restored_from: Option<String>,
+    /// Its newest completed checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointDocument>,
+    /// Why nothing of this is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// A checkpoint that a job has completed.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckpointDocument {
+    /// Where it is.
+    pub path: String,
+    /// When it was begun.
+    #[schemars(with = "String")]
+    pub time: Timestamp,
 }
 
 /// A savepoint on record.
@@ -103,11 +132,8 @@ pub struct SavepointDocument {
 impl StatusDocument {
     /// The document of a plan and the records it was made from.
     pub fn new(plan: &Plan, against: AgainstKind, live: &Live, secrets: &Secrets) -> Self {
-        let units: Vec<UnitStatus> = plan
-            .units
-            .iter()
-            .map(|unit| UnitStatus::new(unit, live.ledgers.get(&unit.key), secrets))
-            .collect();
+        let units: Vec<UnitStatus> =
+            plan.units.iter().map(|unit| UnitStatus::new(unit, live, secrets)).collect();
         Self {
             schema: schema::STATUS,
             repository: plan.repository.clone(),
@@ -135,7 +161,8 @@ impl StatusSummary {
 }
 
 impl UnitStatus {
-    fn new(unit: &UnitPlan, ledger: Option<&Ledger>, secrets: &Secrets) -> Self {
+    fn new(unit: &UnitPlan, live: &Live, secrets: &Secrets) -> Self {
+        let ledger = live.ledgers.get(&unit.key);
         let applied = ledger.and_then(|ledger| ledger.applied.first());
         let savepoints = ledger.map_or(&[][..], |ledger| &ledger.savepoints);
         Self {
@@ -154,6 +181,23 @@ impl UnitStatus {
                 .iter()
                 .map(|savepoint| SavepointDocument::new(savepoint, secrets))
                 .collect(),
+            flink: live.states.get(&unit.key).map(|told| FlinkDocument::new(told, secrets)),
+        }
+    }
+}
+
+impl FlinkDocument {
+    fn new(told: &Result<JobState, String>, secrets: &Secrets) -> Self {
+        let scrub = |text: &String| secrets.scrub(text).into_owned();
+        match told {
+            Ok(JobState { checkpoint, restored }) => Self {
+                restored_from: restored.as_ref().map(scrub),
+                checkpoint: checkpoint
+                    .as_ref()
+                    .map(|it| CheckpointDocument { path: scrub(&it.path), time: it.time }),
+                unknown: None,
+            },
+            Err(why) => Self { unknown: Some(scrub(why)), ..Self::default() },
         }
     }
 }

@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{AgainstKind, FindingsDocument, PlanDocument, StatusDocument};
+use crate::flink::rest::{Checkpoint, JobState};
 use crate::flink::secret::Secrets;
 use crate::plan::Live;
 use crate::plan::ledger::{Applied, Ledger, Reason, Savepoint};
@@ -214,7 +215,12 @@ fn a_status_says_what_was_applied_and_what_is_on_record() {
         }],
         ..Ledger::default()
     };
-    let live = Live { ledgers: [(sample::key("night"), ledger)].into(), ..Live::default() };
+    let checkpoint = Checkpoint { path: "s3://user:canary-path@bucket/1/chk-7".into(), time };
+    let restored = Some("s3://user:canary-path@bucket/savepoint-0".into());
+    let state = JobState { checkpoint: Some(checkpoint), restored };
+    let states = [(sample::key("night"), Ok(state)), (sample::key("paused"), Err("no route".into()))];
+    let ledgers = [(sample::key("night"), ledger)].into();
+    let live = Live { ledgers, states: states.into(), ..Live::default() };
     let document = serde_json::to_value(StatusDocument::new(
         &sample::plan(),
         AgainstKind::Cluster,
@@ -227,6 +233,13 @@ fn a_status_says_what_was_applied_and_what_is_on_record() {
     {
       "action": "suspend",
       "applied": "2026-11-20T10:00:00Z",
+      "flink": {
+        "checkpoint": {
+          "path": "s3://(secret)@bucket/1/chk-7",
+          "time": "2026-11-20T10:00:00Z"
+        },
+        "restoredFrom": "s3://(secret)@bucket/savepoint-0"
+      },
       "health": "settled",
       "id": "night",
       "kind": "FlinkDeployment",
@@ -246,4 +259,7 @@ fn a_status_says_what_was_applied_and_what_is_on_record() {
       "settled": true
     }
     "#);
+    let paused = &unit(&document, "paused")["flink"];
+    assert_eq!(*paused, json!({"restoredFrom": null, "unknown": "no route"}));
+    assert!(unit(&document, "found").get("flink").is_none(), "it was not asked");
 }

@@ -54,6 +54,17 @@ fn unit_lines(text: &mut String, unit: &UnitStatus, longest: usize, width: usize
     if let Some(savepoint) = unit.savepoints.iter().find(|savepoint| savepoint.last) {
         remark("stopped with ", &savepoint.path);
     }
+    if let Some(flink) = &unit.flink {
+        match (&flink.unknown, &flink.restored_from) {
+            (Some(why), _) => remark("restored from: not known, ", why),
+            (None, Some(path)) => remark("restored from ", path),
+            (None, None) => remark("restored from nothing: ", "it started empty"),
+        }
+        if let Some(checkpoint) = &flink.checkpoint {
+            let time = checkpoint.time.strftime("%Y-%m-%dT%H:%M:%SZ");
+            remark("newest checkpoint ", &format!("{} of {time}", checkpoint.path));
+        }
+    }
 }
 
 fn style(health: Health) -> anstyle::Style {

@@ -1,6 +1,7 @@
 use anstream::adapter::strip_str;
 use insta::assert_snapshot;
 
+use crate::flink::rest::{Checkpoint, JobState};
 use crate::plan::outcome::{Action, Effect, Plan, State};
 use crate::plan::{Live, UnitPlan};
 use crate::report::document::{AgainstKind, PlanDocument, StatusDocument};
@@ -106,8 +107,16 @@ fn drift_says_who_and_since_when() {
 
 #[test]
 fn status_is_a_line_per_unit() {
-    let document =
-        StatusDocument::new(&sample::plan(), AgainstKind::Cluster, &Live::default(), &sample::secrets());
+    let time = sample::time("2026-11-20T10:00:00Z");
+    let checkpoint = Some(Checkpoint { path: "s3://b/cp/1/chk-7".into(), time });
+    let states = [
+        ("night", Ok(JobState { checkpoint, restored: Some("s3://b/sp/1".into()) })),
+        ("found", Ok(JobState::default())),
+        ("moved", Err("no answer within 10 s".to_owned())),
+    ];
+    let states = states.into_iter().map(|(name, state)| (sample::key(name), state)).collect();
+    let live = Live { states, ..Live::default() };
+    let document = StatusDocument::new(&sample::plan(), AgainstKind::Cluster, &live, &sample::secrets());
     assert_snapshot!(strip_str(&super::status(&document, 80)).to_string(), @r#"
     orders 3f1c8a2b9 → prod (cluster prod-eu)
     11 of 12 units settled, 2 blocked
@@ -119,7 +128,10 @@ fn status_is_a_line_per_unit() {
     = counts         settled
     = quiet          settled
     = moved          settled
+          restored from: not known, no answer within 10 s
     = night          settled
+          restored from s3://b/sp/1
+          newest checkpoint s3://b/cp/1/chk-7 of 2026-11-20T10:00:00Z
     = orders-enrich  settled
           blocked: waits for orders-ingest: RESTARTING since 2026-11-20T14:02:00Z
     = orders-ingest  settled
@@ -127,5 +139,6 @@ fn status_is_a_line_per_unit() {
     = sessions       settled
     = settlement     settled
     = found          settled
+          restored from nothing: it started empty
     "#);
 }

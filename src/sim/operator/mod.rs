@@ -109,6 +109,11 @@ impl Operator {
         self.machine().flink.set_restarting(unit, restarting, now);
     }
 
+    /// Has a job fail for good.
+    pub fn fail_job(&self, unit: &UnitKey, now: Timestamp) {
+        self.machine().flink.fail(unit, now);
+    }
+
     /// Kills a cluster's JobManager; Kubernetes starts it again at once.
     pub fn crash_job_manager(&self, cluster: &UnitKey, now: Timestamp) {
         self.machine().flink.crash_job_manager(cluster, now);

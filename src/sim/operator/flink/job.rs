@@ -170,20 +170,31 @@ impl Job {
         counted
     }
 
-    /// What the last checkpoint has counted; what the job was restored with before the first one.
-    pub fn checkpointed(&self, now: Timestamp) -> u64 {
+    /// The number of the last completed checkpoint, and when that was.
+    fn checkpoint(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
         let count = self.checkpoints(now);
-        let Some(interval) = self.interval.filter(|_| count > 0) else { return self.restored_records };
+        let interval = self.interval.filter(|_| count > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "a count of checkpoints")]
         let at = self.started + interval.mul_f64(count as f64);
+        Some((count, at))
+    }
+
+    /// The last completed checkpoint: its number, where it lies, and since when.
+    pub fn last_checkpoint(&self, now: Timestamp) -> Option<(u64, String, Timestamp)> {
+        let (number, at) = self.checkpoint(now)?;
+        Some((number, self.path_of(number)?, at))
+    }
+
+    /// What the last checkpoint has counted; what the job was restored with before the first one.
+    pub fn checkpointed(&self, now: Timestamp) -> u64 {
+        let Some((_, at)) = self.checkpoint(now) else { return self.restored_records };
         let running = Self { end: None, ..self.clone() };
         running.records(at).min(self.records(now))
     }
 
     /// Where the last completed checkpoint lies.
     pub fn last_checkpoint_path(&self, now: Timestamp) -> Option<String> {
-        let count = self.checkpoints(now);
-        (count > 0).then(|| self.path_of(count)).flatten()
+        self.last_checkpoint(now).map(|(_, path, _)| path)
     }
 
     /// Where a checkpoint taken now would lie.

@@ -315,6 +315,14 @@ impl Flink {
         Some(path)
     }
 
+    /// Has a job come to its end by itself, for good: its restarts are used up. Its last checkpoint stays.
+    pub fn fail(&mut self, unit: &UnitKey, now: Timestamp) {
+        if let Some(job) = self.jobs.get(unit).cloned() {
+            self.retain_checkpoint(unit, &job, now);
+        }
+        self.end(unit, "FAILED", now);
+    }
+
     /// Changes the parallelism of a running job in place.
     pub fn rescale(&mut self, unit: &UnitKey, parallelism: u32, now: Timestamp) {
         if let Some(job) = self.jobs.get_mut(unit) {

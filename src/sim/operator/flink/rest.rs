@@ -7,14 +7,22 @@ use serde_json::{Value, json};
 
 use super::{Flink, JobPlan, Phase};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
-use crate::flink::rest::{JOBS, service};
+use crate::flink::rest::{JOBS, checkpoints, service};
+use crate::flink::savepoint::is_checkpoint;
 
 impl Flink {
     /// What is answered behind a Service; `None` where no JobManager listens, or knows the path.
     pub fn rest(&self, at: &ObjectKey, path: &str, now: Timestamp) -> Option<Value> {
         let is_meant = |cluster: &&UnitKey| cluster.namespace == at.namespace && service(cluster) == at.name;
         let cluster = self.clusters.keys().find(is_meant)?;
-        (self.phase(cluster, now) == Phase::Ready && path == JOBS).then(|| self.overview(cluster, now))
+        if self.phase(cluster, now) != Phase::Ready {
+            return None;
+        }
+        if path == JOBS {
+            return Some(self.overview(cluster, now));
+        }
+        let asked = |job: &&super::Job| job.plan.cluster == *cluster && path == checkpoints(&job.plan.id);
+        self.jobs.values().find(asked).map(|job| state(job, now))
     }
 
     fn overview(&self, cluster: &UnitKey, now: Timestamp) -> Value {
@@ -36,4 +44,22 @@ impl Flink {
         let start = self.job_start(cluster, now);
         self.run(&nobody, plan, 0, None, start);
     }
+}
+
+fn state(job: &super::Job, now: Timestamp) -> Value {
+    let restored = job
+        .restored_from
+        .as_ref()
+        .map(|path| json!({"id": 1, "is_savepoint": !is_checkpoint(path), "external_path": path}));
+    let completed = job.last_checkpoint(now).map(|(number, path, at)| {
+        json!({
+            "id": number, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
+            "trigger_timestamp": at.as_millisecond(), "discarded": false, "external_path": path,
+        })
+    });
+    let count = completed.as_ref().map_or(json!(0), |it| it["id"].clone());
+    json!({
+        "counts": {"completed": count, "restored": usize::from(restored.is_some())},
+        "latest": {"completed": completed, "savepoint": null, "failed": null, "restored": restored},
+    })
 }
