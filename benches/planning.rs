@@ -2,8 +2,7 @@
 //!
 //! `cargo bench --bench planning` prints each step at 10, 100, 1,000 and 10,000 units, and, measured side by
 //! side in the same run, how many times dearer 10,000 units are than 1,000: at most 12 times, or it fails. So it
-//! does for `flinkops validate`, where reading has to be a third of the cost at least, and the memory for each unit
-//! the same in both sizes.
+//! does for `flinkops validate`, where the memory for each unit has to be the same in both sizes, too.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -26,8 +25,6 @@ const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const CHAIN: usize = 5;
 /// Cost may grow with the number of units, and a little for caches that are too small.
 const MOST: f64 = 12.0;
-/// The part of validating that is reading, at least.
-const READING: f64 = 0.33;
 /// What a process is told that is to say how much memory it takes to validate the folder that follows.
 const MEMORY: &str = "--memory-of";
 /// Memory for each unit may differ so much between sizes.
@@ -270,12 +267,7 @@ fn main() {
     println!("validating 10,000 units costs {growth:.1} times 1,000 units (at most {MOST})");
     assert!(growth <= MOST, "validating grows worse than linearly");
     let share = ratio((validate, small), (read_files, small));
-    println!(
-        "reading is {:.0} % of validating 1,000 units (at least {:.0} %)",
-        share * 100.0,
-        READING * 100.0
-    );
-    assert!(share >= READING, "validating is not dominated by reading");
+    println!("reading is {:.0} % of validating 1,000 units", share * 100.0);
     if let (Some(few), Some(many)) = (memory_of_one(tiny, small), memory_of_one(small, large)) {
         println!("validating takes {few:.1} KiB for each of 1,000 units, {many:.1} KiB for each of 10,000");
         assert!(many <= few * FLAT, "memory grows worse than linearly");
