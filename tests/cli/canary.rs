@@ -303,7 +303,11 @@ fn s25_the_daemon_says_serves_and_writes_no_secret() {
     meddle(&world, "three");
     wait_for(&log, "denied (three)");
     world.sim.on_request(|_, _| async { Verdict::Pass });
-    wait_until(&log, || world.live("a").unwrap()["spec"]["job"]["parallelism"] == 2);
+    wait_until(&log, || {
+        let live = world.live("a").unwrap();
+        let acted = live["status"]["observedGeneration"] == live["metadata"]["generation"];
+        live["spec"]["job"]["parallelism"] == 2 && acted && live["status"]["lifecycleState"] == "STABLE"
+    });
 
     // The operator quotes what stands where nothing of ours does, while nothing else changes.
     world.sim.stop_operator();
@@ -349,7 +353,7 @@ fn wait_for(log: &Path, word: &str) {
 }
 
 fn wait_until(log: &Path, met: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(240);
     while !met() {
         assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(log).unwrap());
         std::thread::sleep(Duration::from_millis(50));

@@ -163,7 +163,7 @@ fn the_daemon_follows_git_and_ends_when_asked() {
     command.stderr(std::process::Stdio::null());
     let mut daemon = Daemon::start(command);
     let settled = || world.run(&["status", "--format", "json"]).json()["summary"]["settled"] == 2;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(240);
     while !settled() {
         assert!(std::time::Instant::now() < deadline, "{}", world.run(&["status"]));
     }

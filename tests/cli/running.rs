@@ -77,7 +77,7 @@ impl Running {
     }
 
     fn wait_for(&self, met: impl Fn(&str) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(240);
         while !met(&self.log()) {
             assert!(Instant::now() < deadline, "{}", self.log());
             std::thread::sleep(Duration::from_millis(20));

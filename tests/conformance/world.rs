@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long an expected watch event may take before the case fails.
-const EVENT: Duration = Duration::from_secs(30);
+const EVENT: Duration = Duration::from_secs(120);
 
 /// Where a case runs: one API server and an empty namespace.
 pub struct World {

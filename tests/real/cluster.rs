@@ -17,7 +17,7 @@ use super::artifacts;
 use super::server::{Server, free_ports};
 
 /// Long enough for two busy cores; reached only when something is broken.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_secs(300);
 /// The token of the administrator.
 pub const TOKEN: &str = "flinkops-test-admin";
 const AUDIT_LOG: &str = "audit.log";

@@ -20,7 +20,7 @@ use super::server::free_ports;
 use super::{Operator as Release, cluster};
 
 /// Reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The daemon, as the container would run it.
 struct Daemon {

@@ -24,7 +24,7 @@ use crate::real::server::free_ports;
 use crate::real::stack::{Stack, artifacts};
 
 /// Given to the whole of one `apply`; reached only when something hangs.
-const TIMEOUT: &str = "10m";
+const TIMEOUT: &str = "20m";
 /// The class of a job with keyed state that enables checkpoints by itself.
 pub const EXAMPLE: &str = "org.apache.flink.streaming.examples.statemachine.StateMachineExample";
 
