@@ -161,8 +161,8 @@ fn round_trip(objects: &[Value], text: &str, namespace: &str) -> Result<Import, 
 }
 
 fn objects(desired: &Desired) -> Vec<Value> {
-    let units = desired.units.values().map(|unit| unit.manifest.clone());
-    units.chain(desired.companions.values().map(|companion| companion.manifest.clone())).collect()
+    let units = desired.units.values().map(|unit| Value::clone(&unit.manifest));
+    units.chain(desired.companions.values().map(|companion| Value::clone(&companion.manifest))).collect()
 }
 
 #[test]

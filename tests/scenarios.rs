@@ -351,8 +351,8 @@ fn writes(plan: &Plan) -> String {
 
 /// The secrets of both sides.
 fn known(desired: &Desired, live: &Live) -> Secrets {
-    let git = desired.units.values().map(|unit| &unit.manifest);
-    let git = git.chain(desired.companions.values().map(|companion| &companion.manifest));
+    let git = desired.units.values().map(|unit| &*unit.manifest);
+    let git = git.chain(desired.companions.values().map(|companion| &*companion.manifest));
     let objects = live.units.values().chain(live.companions.values()).map(LiveObject::value);
     Secrets::collect(git.chain(objects))
 }

@@ -90,7 +90,7 @@ impl Lines {
 impl Progress for Lines {
     fn tell(&self, event: &Event<'_>) {
         match event {
-            Event::Observed(live) => self.redactor.learn_live(live),
+            Event::Observed(live) => self.redactor.learn_live_now(live),
             Event::Changed(unit) => self.changed(unit),
             Event::Gone(unit) => {
                 self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&unit.name);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::flink::secret::Secrets;
+use crate::plan::live::LiveObject;
 use crate::plan::{Live, Plan};
 use crate::spec::{Desired, Finding, SourceTree};
 
@@ -37,16 +38,21 @@ impl Redactor {
         self.add(secrets);
     }
 
-    /// Learns what Git wants.
+    /// Learns what Git wants, when there is something to say.
     pub(super) fn learn_desired(&self, desired: &Desired) {
-        let units = desired.units.values().map(|unit| &unit.manifest);
-        self.add(Secrets::collect(
-            units.chain(desired.companions.values().map(|companion| &companion.manifest)),
+        let units = desired.units.values().map(|unit| unit.manifest.shared());
+        self.add(Secrets::of(
+            units.chain(desired.companions.values().map(|companion| companion.manifest.shared())),
         ));
     }
 
-    /// Learns what the cluster holds, on several cores: nothing may be said before all of it is known.
+    /// Learns what the cluster holds, when there is something to say.
     pub(super) fn learn_live(&self, live: &Live) {
+        self.add(Secrets::of(live.units.values().chain(live.companions.values()).map(LiveObject::shared)));
+    }
+
+    /// Learns what the cluster holds at once, on several cores: a daemon sees it change, and keeps none of it.
+    pub(super) fn learn_live_now(&self, live: &Live) {
         let objects: Vec<_> = live.units.values().chain(live.companions.values()).collect();
         std::thread::scope(|threads| {
             for share in objects.chunks(SHARE) {

@@ -91,11 +91,11 @@ fn mask(desired: &mut Desired) {
     let units = desired.units.values_mut().map(|unit| &mut unit.manifest);
     let companions = desired.companions.values_mut().map(|companion| &mut companion.manifest);
     for manifest in units.chain(companions) {
-        *manifest = secret::mask("", manifest);
+        *manifest = secret::mask("", manifest).into();
     }
 }
 
 fn items(desired: &Desired) -> Vec<&Value> {
     let companions = desired.companions.values().map(|companion| &companion.manifest);
-    companions.chain(desired.units.values().map(|unit| &unit.manifest)).collect()
+    companions.chain(desired.units.values().map(|unit| &unit.manifest)).map(|manifest| &**manifest).collect()
 }

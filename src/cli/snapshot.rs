@@ -82,7 +82,7 @@ pub(super) fn read(
 ) -> anyhow::Result<(Live, Option<Timestamp>)> {
     let (file, bytes) = bytes(path)?;
     let snapshot = Snapshot::read(&file, &bytes).map_err(Unusable)?;
-    redactor.add(Secrets::collect(snapshot.objects.iter().map(LiveObject::value)));
+    redactor.add(Secrets::of(snapshot.objects.iter().map(LiveObject::shared)));
     check(&snapshot, desired)?;
     let remarks = snapshot.remarks(desired).map_err(Unusable)?;
     desired.findings.extend(remarks);

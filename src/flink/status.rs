@@ -1,5 +1,6 @@
 //! What the operator says about a resource, read once from wherever its version keeps it.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The spec the operator acted upon last, from the JSON string it keeps in the status.
@@ -79,17 +80,32 @@ impl Status {
 
 impl LastReconciled {
     fn parse(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        // Very old operators store the bare spec.
-        let spec = value.get("spec").unwrap_or(&value);
-        let job =
-            |field: &str| spec.pointer(&format!("/job/{field}")).and_then(Value::as_str).map(str::to_owned);
+        let stored: Stored = serde_json::from_str(text).ok()?;
+        let job = stored.spec.map_or(stored.job, |spec| spec.job);
+        let text = |field: &str| job.get(field).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
-            job_state: job("state"),
-            upgrade_mode: job("upgradeMode"),
-            generation: value.pointer("/resource_metadata/metadata/generation").and_then(Value::as_i64),
+            job_state: text("state"),
+            upgrade_mode: text("upgradeMode"),
+            generation: stored.resource_metadata.pointer("/metadata/generation").and_then(Value::as_i64),
         })
     }
+}
+
+/// As much of the stored spec as is needed: it is read for every resource, and most of it is not looked at.
+#[derive(Deserialize)]
+struct Stored {
+    spec: Option<StoredSpec>,
+    /// Very old operators store the bare spec.
+    #[serde(default)]
+    job: Value,
+    #[serde(default)]
+    resource_metadata: Value,
+}
+
+#[derive(Deserialize)]
+struct StoredSpec {
+    #[serde(default)]
+    job: Value,
 }
 
 /// The operator writes errors as a JSON string, and a lost job's as plain text. Some have no message: a Pod that

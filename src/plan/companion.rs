@@ -71,7 +71,7 @@ fn one(world: World<'_>, companion: &Companion) -> CompanionPlan {
 
 /// The whole object to apply, without the hash of itself.
 fn intent(world: World<'_>, companion: &Companion) -> Value {
-    let mut object = companion.manifest.clone();
+    let mut object = Value::clone(&companion.manifest);
     for (key, value) in own_labels(world.desired) {
         patch::set(&mut object, &format!("/metadata/labels/{}", escape(key)), json!(value));
     }

@@ -97,7 +97,7 @@ impl Patch {
 
 /// The object to create for a unit, with whose it is and where it came from: of which revision it is.
 pub fn manifest(desired: &Desired, unit: &Unit, revision: &Revision, hash: &str) -> Value {
-    let mut object = unit.manifest.clone();
+    let mut object = Value::clone(&unit.manifest);
     for (key, value) in own_labels(desired) {
         put(&mut object, &["metadata".into(), "labels".into(), key.into()], json!(value));
     }

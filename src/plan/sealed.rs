@@ -122,8 +122,8 @@ impl Closing<'_> {
 /// What was closed, with all the secrets that Git knows.
 #[must_use]
 pub fn open(mut live: Live, desired: &Desired, seal: &Seal) -> Live {
-    let manifests = desired.units.values().map(|unit| &unit.manifest);
-    let manifests = manifests.chain(desired.companions.values().map(|companion| &companion.manifest));
+    let manifests = desired.units.values().map(|unit| &*unit.manifest);
+    let manifests = manifests.chain(desired.companions.values().map(|companion| &*companion.manifest));
     let known = Secrets::collect(manifests.clone());
     let mut opener = Opener::new(seal);
     manifests.for_each(|manifest| opener.learn(manifest, &known));

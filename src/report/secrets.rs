@@ -96,7 +96,7 @@ fn plan(said: &str) -> Plan {
         next: vec![],
     };
     Plan {
-        against: said.to_owned(),
+        against: "https://user:canary-jar-1@example.com".to_owned(),
         waves: vec![vec![unit.key.clone()]],
         units: vec![unit],
         companions: vec![companion],

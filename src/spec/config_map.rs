@@ -1,6 +1,8 @@
 //! Files beside a `job.yaml`: those in `configMaps` become immutable ConfigMaps, mounted into the pods; those in
 //! `logConfiguration` become `spec.logConfiguration`.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use super::finding::Finding;
@@ -174,7 +176,7 @@ pub fn mount(made: &[ConfigMap], layers: &mut Node) -> Vec<Finding> {
         let mark = map.manifest.mark.clone();
         let text = |text: String| Node::text_at(mark.clone(), text);
         let name = format!("files-{}", map.short);
-        let list = |node| Node { mark: mark.clone(), content: Content::List(vec![node]) };
+        let list = |node| Node { mark: mark.clone(), content: Content::List(Arc::new(vec![node])) };
         let source = Node::map(mark.clone(), [("name", text(map.name.clone()))]);
         let volume = Node::map(mark.clone(), [("name", text(name.clone())), ("configMap", source)]);
         let read_only = Node { mark: mark.clone(), content: Content::Bool(true) };

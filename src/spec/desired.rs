@@ -1,6 +1,7 @@
 //! All that one environment should hold, at one revision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -67,6 +68,37 @@ impl Awaited {
     }
 }
 
+/// A rendered manifest. Clones share it until one of them is changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenderedManifest(Arc<Value>);
+
+impl RenderedManifest {
+    /// The same manifest, shared.
+    pub fn shared(&self) -> Arc<Value> {
+        self.0.clone()
+    }
+}
+
+impl From<Value> for RenderedManifest {
+    fn from(manifest: Value) -> Self {
+        Self(Arc::new(manifest))
+    }
+}
+
+impl Deref for RenderedManifest {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl DerefMut for RenderedManifest {
+    fn deref_mut(&mut self) -> &mut Value {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 /// One Flink resource as Git wants it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit {
@@ -80,7 +112,7 @@ pub struct Unit {
     pub place: Place,
     /// The rendered manifest: `apiVersion`, `kind`, `metadata` with name, namespace, labels and
     /// annotations, and `spec`. Labels and annotations of flinkops' own are not in it: the plan adds them.
-    pub manifest: Value,
+    pub manifest: RenderedManifest,
     /// The same, each value with the place in Git it comes from.
     pub written: Arc<Node>,
     /// What must be settled first, sorted.
@@ -115,7 +147,7 @@ pub struct Companion {
     /// Where it begins in Git.
     pub place: Place,
     /// The rendered manifest, namespace included.
-    pub manifest: Value,
+    pub manifest: RenderedManifest,
 }
 
 /// A part of the repository that could not be read: what is in the cluster because of it stays as it is (S1).

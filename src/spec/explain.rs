@@ -37,7 +37,7 @@ pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMa
 }
 
 fn objects(rendered: &Rendered, parts: &Parts) -> Vec<(ObjectKey, Sources)> {
-    let units = rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), &unit.manifest));
+    let units = rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), &unit.written));
     let companions = rendered.companions.iter().map(|one| (one.key.clone(), &one.manifest));
     let sources = |(key, manifest): (ObjectKey, &Node)| {
         let mut sources = Sources::new();
@@ -54,7 +54,7 @@ fn objects(rendered: &Rendered, parts: &Parts) -> Vec<(ObjectKey, Sources)> {
 fn collect(pointer: &str, node: &Node, visit: &mut impl FnMut(&str, &Mark)) {
     match &node.content {
         Content::Map(members) if !members.is_empty() => {
-            for (key, member) in members {
+            for (key, member) in members.iter() {
                 collect(&format!("{pointer}/{}", escape(key)), &member.value, visit);
             }
         }

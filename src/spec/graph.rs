@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::nearest;
 use super::desired::{Dependency, Desired, Why};
 use super::finding::Finding;
-use super::node::{Mark, Node};
+use super::node::Mark;
 use super::object::RenderedUnit;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 
@@ -38,8 +38,7 @@ impl Names {
                 Err(finding) => findings.push(finding.unit(&unit.key.name)),
             }
         }
-        let spec = unit.manifest.get("spec").map(Node::to_value).unwrap_or_default();
-        let cluster = unit.key.cluster(&spec).filter(|on| edges.iter().all(|edge| edge.on != *on));
+        let cluster = unit.key.cluster(unit.spec()).filter(|on| edges.iter().all(|edge| edge.on != *on));
         edges.extend(cluster.map(|on| Dependency { on, why: Why::SessionCluster }));
         (edges.into_iter().collect(), findings)
     }

@@ -2,6 +2,7 @@
 //! names it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::finding::Finding;
 use super::node::{Content, Mark, Node};
@@ -69,7 +70,7 @@ impl Images {
                 else {
                     continue;
                 };
-                for container in containers {
+                for container in Arc::make_mut(containers) {
                     if let Some(image) = container.at_mut(&["image"]) {
                         self.change(image, used);
                     }

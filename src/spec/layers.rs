@@ -1,6 +1,8 @@
 //! Lays one value over another, as the layers of a job are: maps merge by key, lists are replaced except
 //! where Kubernetes keys them, null removes.
 
+use std::sync::Arc;
+
 use super::finding::Finding;
 use super::node::{Content, Member, Members, Node};
 use crate::flink::list;
@@ -29,11 +31,11 @@ impl<'a> Layer<'a> {
     fn lay(self, weak: &mut Node, strong: &Node) {
         match (&mut weak.content, &strong.content) {
             (Content::Map(under), Content::Map(over)) => {
-                self.members(under, over);
+                self.members(Arc::make_mut(under), over);
                 weak.mark = strong.mark.clone();
             }
             (Content::List(under), Content::List(over)) => match self.key() {
-                Some(key) => self.items(under, over, key),
+                Some(key) => self.items(Arc::make_mut(under), over, key),
                 None => *weak = without_null(strong),
             },
             _ => *weak = without_null(strong),
@@ -88,18 +90,31 @@ impl<'a> Layer<'a> {
 }
 
 fn without_null(node: &Node) -> Node {
+    if !has_null(node) {
+        return node.clone();
+    }
     let content = match &node.content {
-        Content::List(items) => Content::List(items.iter().map(without_null).collect()),
+        Content::List(items) => Content::List(Arc::new(items.iter().map(without_null).collect())),
         Content::Map(members) => {
             let kept = members.iter().filter(|(_, member)| !member.value.is_null());
             let copy = |(key, member): (&String, &Member)| {
                 (key.clone(), Member { key: member.key.clone(), value: without_null(&member.value) })
             };
-            Content::Map(kept.map(copy).collect())
+            Content::Map(Arc::new(kept.map(copy).collect()))
         }
         other => other.clone(),
     };
     Node { mark: node.mark.clone(), content }
+}
+
+/// Whether any map in it has a member that is null.
+fn has_null(node: &Node) -> bool {
+    let null = |member: &Member| member.value.is_null() || has_null(&member.value);
+    match &node.content {
+        Content::List(items) => items.iter().any(has_null),
+        Content::Map(members) => members.values().any(null),
+        _ => false,
+    }
 }
 
 /// Makes `flinkConfiguration` of a layer's `spec` flat, because to Flink flat and nested are one and only
@@ -122,7 +137,7 @@ fn collect(prefix: &str, members: Members, flat: &mut Members, twice: &mut Vec<F
     for (key, member) in members {
         let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match member.value.content {
-            Content::Map(inner) => collect(&path, inner, flat, twice),
+            Content::Map(inner) => collect(&path, Arc::unwrap_or_clone(inner), flat, twice),
             content => {
                 let value = Node { mark: member.value.mark, content };
                 let place = member.key.place();

@@ -265,13 +265,13 @@ impl<'a> Loading<'a> {
     /// already is not judged: it is not what was meant.
     fn judge(&mut self, levels: &Levels, comments: &Comments) {
         let sound = self.folders.iter().filter(|folder| !folder.broken);
-        let specs: BTreeMap<UnitKey, Value> = sound.flat_map(LoadedFolder::specs).collect();
+        let units = sound.flat_map(|folder| &folder.rendered.units);
+        let specs: BTreeMap<&UnitKey, &Value> = units.map(|unit| (&unit.key, unit.spec())).collect();
         let (mut refused, mut remarks) = (Vec::new(), Vec::new());
         for (index, folder) in self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken) {
             for unit in &folder.rendered.units {
-                let Some(spec) = specs.get(&unit.key) else { continue };
-                let (operator, written) = (&self.bare.operator, &unit.manifest);
-                let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key));
+                let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.spec());
+                let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key).copied());
                 let found =
                     refusal::findings(&self.bare, &unit.key, written, spec, (cluster, Release::default()));
                 let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
@@ -400,11 +400,6 @@ impl LoadedFolder {
         units.chain(self.rendered.companions.iter().map(|one| (one.key.clone(), one.place.clone())))
     }
 
-    fn specs(&self) -> impl Iterator<Item = (UnitKey, Value)> {
-        let spec = |unit: &RenderedUnit| unit.manifest.get("spec").map_or(Value::Null, Node::to_value);
-        self.rendered.units.iter().map(move |unit| (unit.key.clone(), spec(unit)))
-    }
-
     fn resolve(&mut self, names: &Names) {
         let mut findings = Vec::new();
         for unit in &self.rendered.units {
@@ -427,9 +422,10 @@ impl LoadedFolder {
     }
 
     fn settle(mut self, desired: &mut Desired) {
-        for RenderedUnit { key, place, manifest, awaits, consents, policy, .. } in self.rendered.units {
-            let written = Arc::new(manifest);
-            let manifest = written.to_value();
+        for RenderedUnit { key, place, manifest, written, awaits, consents, policy, .. } in
+            self.rendered.units
+        {
+            let written = Arc::new(written);
             let role = Role::of(key.kind, &manifest["spec"]);
             let depends_on = self.depends_on.remove(&key).unwrap_or_default();
             let folder = self.path.clone();
@@ -449,17 +445,23 @@ impl LoadedFolder {
         }
         for RenderedCompanion { key, place, manifest } in self.rendered.companions {
             let folder = self.path.clone();
-            let companion = Companion { key: key.clone(), folder, place, manifest: manifest.to_value() };
+            let companion =
+                Companion { key: key.clone(), folder, place, manifest: manifest.to_value().into() };
             desired.companions.insert(key, companion);
         }
     }
 }
 
 impl RenderedUnit {
+    /// The rendered `spec`; null where there is none.
+    pub(super) fn spec(&self) -> &Value {
+        self.manifest.get("spec").unwrap_or(&Value::Null)
+    }
+
     /// Where this unit says that it depends on another: the word in `dependsOn`, else `deploymentName`.
     fn place_of(&self, on: &UnitKey) -> Place {
         let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));
-        let cluster = || self.manifest.at(&["spec", "deploymentName"]).map(|cluster| &cluster.mark);
+        let cluster = || self.written.at(&["spec", "deploymentName"]).map(|cluster| &cluster.mark);
         said.map(|(_, mark)| mark).or_else(cluster).map_or_else(|| self.place.clone(), Mark::place)
     }
 }

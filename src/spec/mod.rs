@@ -37,7 +37,9 @@ mod unused;
 mod values;
 pub mod yaml;
 
-pub use desired::{Awaited, Companion, Consents, Dependency, Desired, RemovalConsent, Unit};
+pub use desired::{
+    Awaited, Companion, Consents, Dependency, Desired, RemovalConsent, RenderedManifest, Unit,
+};
 pub use finding::{Finding, Severity};
 pub use load::{Loaded, load};
 pub use policy::Policy;

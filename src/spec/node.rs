@@ -50,7 +50,7 @@ pub struct Member {
 /// The members of a map by key.
 pub type Members = BTreeMap<String, Member>;
 
-/// What a [`Node`] holds.
+/// What a [`Node`] holds. Clones share maps and lists until they are changed: layers and environments have most in common.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// Nothing; in a layer it removes what weaker layers say.
@@ -62,9 +62,9 @@ pub enum Content {
     /// Text.
     Text(String),
     /// A list.
-    List(Vec<Node>),
+    List(Arc<Vec<Node>>),
     /// A map.
-    Map(Members),
+    Map(Arc<Members>),
 }
 
 /// A value and where it is written.
@@ -79,7 +79,7 @@ pub struct Node {
 impl Node {
     /// An empty map at a place.
     pub fn empty(mark: Mark) -> Self {
-        Self { mark, content: Content::Map(Members::new()) }
+        Self { mark, content: Content::Map(Arc::default()) }
     }
 
     /// Text at a place.
@@ -92,7 +92,7 @@ impl Node {
     pub fn wrap(self, key: &str) -> Self {
         let mark = self.mark.clone();
         let member = Member { key: mark.clone(), value: self };
-        Self { mark, content: Content::Map(Members::from([(key.to_owned(), member)])) }
+        Self { mark, content: Content::Map(Arc::new(Members::from([(key.to_owned(), member)]))) }
     }
 
     /// The members, where this is a map.
@@ -106,7 +106,7 @@ impl Node {
     /// The members to change, where this is a map.
     pub fn members_mut(&mut self) -> Option<&mut Members> {
         match &mut self.content {
-            Content::Map(members) => Some(members),
+            Content::Map(members) => Some(Arc::make_mut(members)),
             _ => None,
         }
     }
@@ -245,10 +245,12 @@ impl Node {
             Value::Bool(value) => Content::Bool(*value),
             Value::Number(value) => Content::Number(value.clone()),
             Value::String(value) => Content::Text(value.clone()),
-            Value::Array(items) => Content::List(items.iter().map(|item| Self::of(item, mark)).collect()),
+            Value::Array(items) => {
+                Content::List(Arc::new(items.iter().map(|item| Self::of(item, mark)).collect()))
+            }
             Value::Object(map) => {
                 let member = |value| Member { key: mark.clone(), value: Self::of(value, mark) };
-                Content::Map(map.iter().map(|(key, value)| (key.clone(), member(value))).collect())
+                Content::Map(Arc::new(map.iter().map(|(key, value)| (key.clone(), member(value))).collect()))
             }
         };
         Self { mark: mark.clone(), content }
@@ -257,7 +259,7 @@ impl Node {
     /// A map of the members given, each key standing where its value does.
     pub fn map<'a>(mark: Mark, members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let member = |(key, value): (&str, Self)| (key.to_owned(), Member { key: value.mark.clone(), value });
-        Self { mark, content: Content::Map(members.into_iter().map(member).collect()) }
+        Self { mark, content: Content::Map(Arc::new(members.into_iter().map(member).collect())) }
     }
 }
 

@@ -7,7 +7,7 @@ use super::awaited;
 use super::check::check_at;
 use super::companions::BUILT_IN;
 use super::config_map;
-use super::desired::{Awaited, Consents};
+use super::desired::{Awaited, Consents, RenderedManifest};
 use super::finding::{Finding, Place};
 use super::folder::{Folder, Job, bad_name, form};
 use super::layers;
@@ -26,8 +26,10 @@ pub struct RenderedUnit {
     pub key: UnitKey,
     /// Where it begins.
     pub place: Place,
-    /// The manifest, each value with the place it comes from.
-    pub manifest: Node,
+    /// The manifest.
+    pub manifest: RenderedManifest,
+    /// The same, each value with the place it comes from.
+    pub written: Node,
     /// What it says it depends on, with the place.
     pub depends_on: Vec<(String, Mark)>,
     /// The live objects it says it depends on.
@@ -103,15 +105,17 @@ impl Renderer<'_> {
         self.out.findings.append(&mut findings);
         let (objects, depends_on) = words(said.map(annotations::depends_on).unwrap_or_default());
         let awaits = self.awaits(objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &namespace)));
-        let mut manifest =
+        let mut written =
             whole(kind, name, &namespace, &node.mark, node, node.get("metadata").unwrap_or(node));
         if self.folder.placeholders {
-            self.out.findings.append(&mut values::unresolved(&mut manifest));
+            self.out.findings.append(&mut values::unresolved(&mut written));
         }
+        let (manifest, written) = self.finish(written);
         self.unit(RenderedUnit {
             key: UnitKey::new(&namespace, kind, name),
             place,
             manifest,
+            written,
             depends_on,
             awaits,
             consents,
@@ -163,17 +167,19 @@ impl Renderer<'_> {
             objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &self.environment.namespace));
         let awaits = self.awaits(maps.chain(words));
         let namespace = &self.environment.namespace;
-        let mut manifest = whole(job.kind, &job.name, namespace, &job.node.mark, &layers, &layers);
-        self.mark_namespace(&mut manifest);
-        self.out.findings.append(&mut annotations::reserved(&manifest, false));
+        let mut written = whole(job.kind, &job.name, namespace, &job.node.mark, &layers, &layers);
+        self.mark_namespace(&mut written);
+        self.out.findings.append(&mut annotations::reserved(&written, false));
         let (policy, mut findings) = repository::policy(layers.get("policy"));
         // What flinkops.yaml adds to the policy is told of the environment.
         findings.retain(|finding| finding.place.file != repository::FILE);
         self.out.findings.append(&mut findings);
+        let (manifest, written) = self.finish(written);
         self.unit(RenderedUnit {
             key: UnitKey::new(namespace, job.kind, &job.name),
             place: job.node.mark.place(),
             manifest,
+            written,
             depends_on,
             awaits,
             consents: consents(&layers),
@@ -234,11 +240,16 @@ impl Renderer<'_> {
         layers
     }
 
-    /// The checks every unit passes, whatever it was written as.
-    fn unit(&mut self, mut unit: RenderedUnit) {
-        sizes_as_the_operator_types_them(&mut unit.manifest);
-        self.environment.images.apply(&mut unit.manifest, &mut self.out.images);
-        let spec = unit.manifest.get("spec");
+    /// What is the same for every unit, whatever it was written as.
+    fn finish(&mut self, mut written: Node) -> (RenderedManifest, Node) {
+        sizes_as_the_operator_types_them(&mut written);
+        self.environment.images.apply(&mut written, &mut self.out.images);
+        (written.to_value().into(), written)
+    }
+
+    /// The checks every unit passes.
+    fn unit(&mut self, unit: RenderedUnit) {
+        let spec = unit.written.get("spec");
         if unit.key.kind == Kind::FlinkSessionJob {
             for field in ["deploymentName", "job"] {
                 if spec.and_then(|spec| spec.get(field)).is_none() {

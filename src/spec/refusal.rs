@@ -91,7 +91,7 @@ pub fn two_rollbacks(
         && unit.key.kind == Kind::FlinkDeployment
         && flat.get(KEY).is_some_and(|it| it.eq_ignore_ascii_case("true"));
     both.then(|| {
-        let place = unit.manifest.place_of(&format!("/spec/flinkConfiguration/{}", escape(KEY)));
+        let place = unit.written.place_of(&format!("/spec/flinkConfiguration/{}", escape(KEY)));
         let message = format!("{KEY} and onFailure: rollback would undo each other's work");
         let hint = format!("turn {KEY} off, or say onFailure: stop in the job's policy");
         Finding::error("two-rollbacks", place, message).hint(hint).unit(&unit.key.name)

@@ -5,6 +5,7 @@
 //! with its type; `$${` stands for `${`. Plain manifests are what `kubectl` would take: nothing is replaced in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -203,12 +204,12 @@ impl Walk<'_> {
                 node.content = self.text(at, &text, &node.mark);
             }
             Content::List(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
+                for (index, item) in Arc::make_mut(items).iter_mut().enumerate() {
                     self.node(&at.below(&index.to_string()), item);
                 }
             }
             Content::Map(members) => {
-                for (key, member) in members {
+                for (key, member) in Arc::make_mut(members) {
                     let below = at.below(key);
                     if key.contains("${") && !below.foreign {
                         let open = pieces(key).into_iter().find(Piece::is_open);

@@ -149,8 +149,10 @@ fn place(raw: Spanned<Raw>, file: &Arc<str>) -> Node {
         Raw::Bool(value) => Content::Bool(value),
         Raw::Number(value) => Content::Number(value),
         Raw::Text(value) => Content::Text(value),
-        Raw::List(items) => Content::List(items.into_iter().map(|item| place(item, file)).collect()),
-        Raw::Map(members) => Content::Map(place_members(members, file)),
+        Raw::List(items) => {
+            Content::List(Arc::new(items.into_iter().map(|item| place(item, file)).collect()))
+        }
+        Raw::Map(members) => Content::Map(Arc::new(place_members(members, file))),
     };
     if matches!(content, Content::List(_) | Content::Map(_) | Content::Null) {
         mark.width = 1;

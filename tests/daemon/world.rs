@@ -193,7 +193,7 @@ fn unit(key: &UnitKey, spec: &Value, depends_on: &[UnitKey], policy: &Policy) ->
         place: Place::file(&file),
         folder,
         written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
-        manifest,
+        manifest: manifest.into(),
         depends_on: declared.chain(cluster).collect(),
         awaits: Vec::new(),
         consents: Consents::default(),
@@ -245,7 +245,8 @@ pub fn with_config_map(mut desired: Desired, unit: &str, name: &str, text: &str)
         manifest: json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name, "namespace": NAMESPACE}, "data": {"text": text},
-        }),
+        })
+        .into(),
     };
     desired.companions.insert(key, companion);
     desired

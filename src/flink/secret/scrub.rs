@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
@@ -25,11 +25,21 @@ const DIGITS: usize = 6;
 /// The secret strings found in manifests. Printing it shows how many there are.
 ///
 /// Collecting takes time linear in the manifests; so does scrubbing in the text. The search machine
-/// is built when the first text comes by.
+/// is built when the first text comes by, from all that is known then.
 #[derive(Clone, Default)]
 pub struct Secrets {
     values: BTreeSet<String>,
-    machine: OnceLock<Option<AhoCorasick>>,
+    /// Manifests whose secrets are collected when they are needed.
+    unread: Vec<Arc<Value>>,
+    machine: OnceLock<Arc<Machine>>,
+}
+
+/// Finds every secret in a text.
+struct Machine {
+    /// All that it finds.
+    values: BTreeSet<String>,
+    /// None where there is nothing to find.
+    search: Option<AhoCorasick>,
 }
 
 impl Secrets {
@@ -42,6 +52,11 @@ impl Secrets {
             finder.walk(&Area::Typed, manifest);
         }
         secrets
+    }
+
+    /// The secrets of whole manifests and live objects, collected only if there is ever a text to scrub.
+    pub fn of(manifests: impl IntoIterator<Item = Arc<Value>>) -> Self {
+        Self { unread: manifests.into_iter().collect(), ..Self::default() }
     }
 
     /// Adds the secrets of a YAML file that need not parse, for diagnostics that quote it.
@@ -59,13 +74,14 @@ impl Secrets {
 
     /// Adds what another set knows.
     pub fn extend(&mut self, other: Self) {
+        self.stop();
         self.values.extend(other.values);
-        self.machine = OnceLock::new();
+        self.unread.extend(other.unread);
     }
 
-    /// Whether another set knows all of it.
+    /// Whether another set knows all of it, as far as that can be told without reading either.
     pub fn is_part_of(&self, other: &Self) -> bool {
-        self.values.is_subset(&other.values)
+        self.unread.is_empty() && self.values.is_subset(&other.values)
     }
 
     /// Adds a secret from elsewhere, such as a Git token.
@@ -79,6 +95,9 @@ impl Secrets {
 
     /// The text with every known secret, every URL's credentials and every `password=…` masked.
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !is_telling(text) {
+            return Cow::Borrowed(text);
+        }
         let mut parts = text::parts(text, Reading::Prose);
         parts.extend(self.occurrences(text));
         if parts.is_empty() {
@@ -102,19 +121,29 @@ impl Secrets {
     }
 
     pub(super) fn occurrences(&self, text: &str) -> Vec<Range<usize>> {
-        let Some(machine) = self.machine.get_or_init(|| self.build()) else { return Vec::new() };
-        machine
+        let Some(search) = &self.machine.get_or_init(|| self.build()).search else { return Vec::new() };
+        search
             .find_overlapping_iter(text)
             .map(|found| found.range())
             .filter(|range| range.len() >= LONG || stands_alone(text, range))
             .collect()
     }
 
-    fn build(&self) -> Option<AhoCorasick> {
-        if self.values.is_empty() {
-            return None;
+    fn build(&self) -> Arc<Machine> {
+        let mut values = Self::collect(self.unread.iter().map(|manifest| &**manifest)).values;
+        values.extend(self.values.iter().cloned());
+        let search = (!values.is_empty())
+            .then(|| AhoCorasick::new(&values).expect("the secrets of a repository fit a search machine"));
+        Arc::new(Machine { values, search })
+    }
+
+    /// Ends the machine before something is added; what it has read is not read again.
+    fn stop(&mut self) {
+        if let Some(machine) = self.machine.take() {
+            self.values = Arc::try_unwrap(machine)
+                .map_or_else(|shared| shared.values.clone(), |machine| machine.values);
+            self.unread.clear();
         }
-        Some(AhoCorasick::new(&self.values).expect("the secrets of a repository fit a search machine"))
     }
 
     fn keep(&mut self, leaf: &Leaf<'_>) {
@@ -156,23 +185,25 @@ impl Secrets {
         if !is_telling(secret) || self.values.contains(secret) {
             return;
         }
+        self.stop();
         let escaped = Value::from(secret).to_string();
         self.values.insert(escaped[1..escaped.len() - 1].to_owned());
         self.values.insert(secret.to_owned());
-        self.machine = OnceLock::new();
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets({})", self.values.len())
+        write!(f, "Secrets({}, {} manifests unread)", self.values.len(), self.unread.len())
     }
 }
 
-/// Whether a value is rare enough that taking it out of every text does no harm.
+/// Whether a value is rare enough that taking it out of every text does no harm. What Flink and the operator call
+/// the state of a job or a cluster is not.
 fn is_telling(secret: &str) -> bool {
     let number = secret.bytes().all(|letter| letter.is_ascii_digit());
-    let word = matches!(secret, "true" | "false" | "null" | "none" | "yes" | "no" | "default" | "(secret)");
+    let word = matches!(secret, "true" | "false" | "null" | "none" | "yes" | "no" | "default" | "(secret)")
+        || matches!(secret, "RUNNING" | "FINISHED" | "READY" | "STABLE" | "SUSPENDED" | "suspended");
     secret.len() >= if number { DIGITS } else { SHORTEST } && !word
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{MASK, Secrets, is_secret_key, is_secret_path, mask, scrub_credentials};
@@ -267,6 +269,28 @@ fn a_secret_is_found_as_an_api_server_would_quote_it() {
     secrets.add("-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n");
     assert_eq!(secrets.scrub(r#"invalid value: "pass\"word\\one""#), r#"invalid value: "(secret)""#);
     assert_eq!(secrets.scrub("line MIIEvQIBADANBg is odd"), "line (secret) is odd");
+}
+
+#[test]
+fn s25_a_manifest_that_is_read_when_needed_is_as_secret_and_is_not_forgotten() {
+    let other = json!({"spec": {"flinkConfiguration": {"s3.secret-key": "the-other-one"}}});
+    let text = "refused: hunter2hunter2, the-other-one, named-by-hand";
+    let later = json!({"spec": {"flinkConfiguration": {"s3.secret-key": "hunter2hunter2"}}});
+    let mut secrets = Secrets::of([Arc::new(later)]);
+    assert_eq!(secrets.scrub(text), "refused: (secret), the-other-one, named-by-hand");
+    secrets.extend(Secrets::of([Arc::new(other)]));
+    assert_eq!(secrets.scrub(text), "refused: (secret), (secret), named-by-hand");
+    secrets.add("named-by-hand");
+    assert_eq!(secrets.clone().scrub(text), "refused: (secret), (secret), (secret)");
+    assert!(!Secrets::of([Arc::new(json!({}))]).is_part_of(&secrets), "nobody has read it");
+}
+
+#[test]
+fn the_states_of_jobs_are_nobodys_secret() {
+    let mut secrets = Secrets::default();
+    secrets.add("RUNNING");
+    assert_eq!(secrets.scrub("RUNNING"), "RUNNING");
+    assert_eq!(secrets.scrub("is RUNNING again"), "is RUNNING again");
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Scene {
             folder: format!("jobs/{name}"),
             place: Place::file(&file),
             written: Arc::new(Node::of(&manifest, &Mark::of_file(&file))),
-            manifest,
+            manifest: manifest.into(),
             depends_on: edges,
             awaits: Vec::new(),
             consents: Consents::default(),

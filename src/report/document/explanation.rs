@@ -79,9 +79,9 @@ impl ExplanationDocument {
     /// Says of everything in `desired` where it was written.
     pub fn new(desired: &Desired, sources: &BTreeMap<ObjectKey, Sources>) -> Self {
         let units = desired.units.values();
-        let units = units.map(|unit| (&unit.folder, 1, ObjectKey::from(&unit.key), &unit.manifest));
+        let units = units.map(|unit| (&unit.folder, 1, ObjectKey::from(&unit.key), &*unit.manifest));
         let companions = desired.companions.values();
-        let companions = companions.map(|one| (&one.folder, 0, one.key.clone(), &one.manifest));
+        let companions = companions.map(|one| (&one.folder, 0, one.key.clone(), &*one.manifest));
         let mut all: Vec<_> = companions.chain(units).collect();
         all.sort_by_key(|(folder, unit, key, _)| ((*folder).clone(), *unit, key.to_string()));
         let none = Sources::new();

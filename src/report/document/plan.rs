@@ -12,7 +12,7 @@ use super::forecast::ForecastDocument;
 use super::schema;
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
-use crate::flink::secret::Secrets;
+use crate::flink::secret::{Secrets, scrub_credentials};
 use crate::plan::forecast::Forecast;
 use crate::plan::outcome::{
     Action, Blocked, BlockedBy, Cause, CompanionPlan, Effect, Plan, State, StepKind, UnitPlan,
@@ -216,7 +216,7 @@ impl PlanDocument {
             repository: plan.repository.clone(),
             revision: plan.revision.to_string(),
             environment: plan.environment.clone(),
-            against: Against { kind: against, name: secrets.scrub(&plan.against).into_owned() },
+            against: Against { kind: against, name: scrub_credentials(&plan.against) },
             summary: PlanSummary::of(&plan.units),
             waves: plan.waves.iter().map(|wave| writer.names(wave)).collect(),
             units: plan.units.iter().map(|unit| writer.unit(unit)).collect(),

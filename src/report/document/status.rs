@@ -8,7 +8,7 @@ use super::plan::{Against, AgainstKind};
 use super::schema;
 use crate::flink::health::Health;
 use crate::flink::rest::JobState;
-use crate::flink::secret::Secrets;
+use crate::flink::secret::{Secrets, scrub_credentials};
 use crate::plan::Live;
 use crate::plan::ledger::{Reason, Savepoint};
 use crate::plan::outcome::{Action, Plan, UnitPlan};
@@ -139,7 +139,7 @@ impl StatusDocument {
             repository: plan.repository.clone(),
             revision: plan.revision.to_string(),
             environment: plan.environment.clone(),
-            against: Against { kind: against, name: secrets.scrub(&plan.against).into_owned() },
+            against: Against { kind: against, name: scrub_credentials(&plan.against) },
             summary: StatusSummary::of(&units),
             units,
         }
