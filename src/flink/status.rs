@@ -10,6 +10,8 @@ pub struct LastReconciled {
     pub job_state: Option<String>,
     /// The upgrade mode that was really used, which need not be the one in the resource.
     pub upgrade_mode: Option<String>,
+    /// `job.savepointRedeployNonce` of that spec: the last restore that the operator was told and has begun.
+    pub redeploy_nonce: Option<i64>,
     /// The generation of that spec, on operators that keep it here (before 1.8).
     pub generation: Option<i64>,
 }
@@ -86,6 +88,7 @@ impl LastReconciled {
         Some(Self {
             job_state: text("state"),
             upgrade_mode: text("upgradeMode"),
+            redeploy_nonce: job.get("savepointRedeployNonce").and_then(Value::as_i64),
             generation: stored.resource_metadata.pointer("/metadata/generation").and_then(Value::as_i64),
         })
     }

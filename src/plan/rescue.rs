@@ -2,19 +2,19 @@
 //! it: the operator waits for a job that is gone, and would start it only from nothing.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::consent::Consent;
 use super::failure::takes_nonce;
 use super::ledger::Savepoint;
 use super::live::LiveObject;
-use super::operation::{PATH, Purpose};
+use super::operation::{NONCE, PATH, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::patch::Patch;
 use super::subject::{Decision, Subject, World, clock_time};
 use super::write::Write;
 use crate::flink::config::{self, CHECKPOINT_DIR};
-use crate::flink::health::{self, Health};
+use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, finalizer};
 use crate::flink::savepoint::normalise;
 use crate::spec::Unit;
@@ -28,19 +28,27 @@ pub struct Rescue {
     pub in_place: bool,
 }
 
-/// What is to be done about a lost job; `None` where there is none, or it is being brought back already.
+/// What is to be done about a lost job; `None` where there is none, or the operator was told already.
 pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
     let (unit, live) = (subject.unit?, subject.live?);
     let lost = subject.verdict.health == Health::Lost && !subject.is_stateless_by_words();
     if !lost || live.deleting_since().is_some() || subject.kept_down().is_some() {
         return None;
     }
-    let marked = subject.operation.as_ref().is_some_and(|mark| mark.purpose == Purpose::Rescue);
-    if marked && !subject.has_acted() && subject.changes.is_empty() {
-        return None;
-    }
     let from = named(subject).or_else(|| Some(known(subject)?.path.clone()));
     Some(Rescue { from, in_place: takes_nonce(world, subject, unit) })
+}
+
+/// The verdict on a lost job that the operator was told to restore and has not begun with, as long as it is away:
+/// its status still says lost. The nonce tells: a mark stays after a rescue, and the job may be lost once more.
+pub fn under_way(subject: &Subject<'_>) -> Option<Verdict> {
+    let live = subject.live.filter(|_| subject.verdict.health == Health::Lost)?;
+    let mark = subject.operation.as_ref().filter(|_| subject.changes.is_empty())?;
+    let told = live.value().pointer(NONCE).and_then(Value::as_i64);
+    let begun = subject.status.last_reconciled.as_ref().and_then(|last| last.redeploy_nonce);
+    let waits = mark.purpose == Purpose::Rescue && told.is_some() && told != begun;
+    let message = format!("the operator has not acted on generation {} yet", live.generation());
+    waits.then_some(Verdict { health: Health::Progressing, message })
 }
 
 /// A restore point that a person wrote down for it: `initialSavepointPath` in Git, which the live job does not

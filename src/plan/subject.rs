@@ -13,6 +13,7 @@ use super::ledger::{ANNOTATION_FREEZE, LABEL_ENVIRONMENT, LABEL_REPOSITORY, Ledg
 use super::live::{Live, LiveObject};
 use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step, StepKind};
+use super::rescue;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
@@ -189,6 +190,9 @@ impl<'a> Subject<'a> {
         subject.findings.extend(findings);
         subject.findings.extend(unit.and_then(|unit| cause::scaled(unit, &subject.changes)));
         subject.refuse(world);
+        if let Some(verdict) = rescue::under_way(&subject) {
+            subject.verdict = verdict;
+        }
         subject
     }
 

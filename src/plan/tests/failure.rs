@@ -10,6 +10,7 @@ use super::super::write::Write;
 use super::super::{previous_wanted, retry, step};
 use super::scene::{Scene, application, key, patch_of, session, session_job, settled_status};
 use super::{APP, JOB, session_scene, stop_with};
+use crate::flink::health::Health;
 use crate::spec::policy::OnFailure;
 use crate::spec::source::Revision;
 
@@ -315,6 +316,31 @@ fn s13_a_lost_job_is_restored_once_and_never_by_stateless() {
     let unit = scene.of("clicks");
     assert_eq!((unit.action, unit.changes.len()), (Action::Keep, 0), "S19: our own fields are no drift");
     assert!(unit.next.iter().all(|task| !task.event), "the operator has not acted on it yet");
+    assert_eq!(unit.health, Health::Progressing, "{}: it waits for the operator alone", unit.health_message);
+    assert_eq!(unit.health_message, "the operator has not acted on generation 2 yet");
+}
+
+#[test]
+fn s13_a_job_that_is_lost_once_more_after_its_rescue_is_rescued_once_more() {
+    // The last one was changed since by somebody who may, which the operator does not look at.
+    for generation in [2, 3] {
+        let scene = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
+        let first = patch_of(&scene.of("clicks")).clone();
+        let mut scene = scene.edit(JOB, "clicks", |object| {
+            super::merge(object, &first);
+            let mut status = settled_status(&object["spec"], 2);
+            status["jobStatus"] = object["status"]["jobStatus"].clone();
+            status["error"] = object["status"]["error"].clone();
+            object["status"] = status;
+            object["metadata"]["generation"] = json!(generation);
+        });
+        scene.now += SignedDuration::from_hours(1);
+        let unit = scene.of("clicks");
+        assert_eq!((unit.action, unit.effect, unit.health), (Action::Update, Effect::Restore, Health::Lost));
+        let second = patch_of(&unit);
+        assert_eq!(second.pointer(PATH).or(first.pointer(PATH)), Some(&json!("s3://b/sp/5")));
+        assert!(second.pointer(NONCE).is_some_and(|nonce| Some(nonce) != first.pointer(NONCE)), "{second}");
+    }
 }
 
 #[test]
