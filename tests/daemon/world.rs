@@ -85,14 +85,19 @@ impl World {
     }
 
     pub fn ledger(&self, key: &UnitKey) -> Option<Ledger> {
-        let name = Ledger::name("orders", "prod", key);
-        let object = self.sim.store().get(&ObjectKey::new("v1", "ConfigMap", NAMESPACE, name))?;
-        Ledger::from_config_map(&LiveObject::new((*object).clone())).map(|(_, ledger)| ledger)
+        ledger(&self.sim, key)
     }
 
     pub fn writes(&self) -> Vec<LoggedRequest> {
         self.sim.requests().into_iter().filter(LoggedRequest::is_write).collect()
     }
+}
+
+/// What is on record of a unit.
+pub fn ledger(sim: &Sim, key: &UnitKey) -> Option<Ledger> {
+    let name = Ledger::name("orders", "prod", key);
+    let object = sim.store().get(&ObjectKey::new("v1", "ConfigMap", NAMESPACE, name))?;
+    Ledger::from_config_map(&LiveObject::new((*object).clone())).map(|(_, ledger)| ledger)
 }
 
 /// Remembers what was told, a line each.

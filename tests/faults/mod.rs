@@ -3,7 +3,7 @@
 //! Each story is lived through once undisturbed, and then once for each trouble. The troubles are made where
 //! the embedded API server is asked, so that kube and our own errors are under test; time is tokio's, so
 //! that pauses cost nothing. After each: specs, records and companions are equal, every savepoint is on disk
-//! and on record, no job was started once more, none ever counted less than before.
+//! and on record, no job was started once more, none ever counted less than before but by going back.
 
 mod git;
 mod pace;
@@ -155,6 +155,8 @@ ordeals! {
     s9_s18_a_move_to_a_session_cluster_comes_about_whatever_goes_wrong: move_to_cluster;
     s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend;
     s24_companions_come_about_whatever_goes_wrong: companions;
+    s9_s23_a_rollback_comes_about_whatever_goes_wrong: rollback;
+    s9_s13_a_rescue_comes_about_whatever_goes_wrong: rescue;
     s9_s13_a_rescue_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_1_7;
     s9_s12_a_change_on_operator_1_7_comes_about_whatever_goes_wrong: cluster_change_1_7;
 }

@@ -3,6 +3,8 @@
 use flinkops::flink::kind::{Kind, UnitKey};
 use flinkops::sim::OperatorMode;
 use flinkops::spec::Desired;
+use flinkops::spec::policy::OnFailure;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::daemon::world::{
@@ -21,6 +23,8 @@ pub struct Story {
     pub happens: fn(&World),
     /// What is wanted then, one revision after the other.
     pub wanted: Vec<Desired>,
+    /// The revisions among those that do not work out.
+    pub fails: &'static [&'static str],
     /// Jobs that are one and the same under several names.
     pub same: Vec<Vec<UnitKey>>,
 }
@@ -60,7 +64,7 @@ fn renamed(mut desired: Desired, to: &UnitKey, from: &str) -> Desired {
 
 fn story(name: &'static str, before: impl Into<Option<Desired>>, wanted: Vec<Desired>) -> Story {
     let (operator, before) = (OperatorMode::default(), before.into().into_iter().collect());
-    Story { name, operator, before, happens: |_| {}, wanted, same: Vec::new() }
+    Story { name, operator, before, happens: |_| {}, wanted, fails: &[], same: Vec::new() }
 }
 
 /// The same on operator 1.7.
@@ -150,9 +154,23 @@ pub fn cluster_change_1_7() -> Story {
     on_1_7("session cluster change on 1.7", cluster_change())
 }
 
-/// A session cluster loses its job, and policy has it restored from the savepoint it was stopped with before: on an
-/// operator that restores nothing in place, and never lets go of a lost job by itself.
-pub fn rescue_1_7() -> Story {
+/// A session job whose new version starts and breaks goes back to what it was.
+pub fn rollback() -> Story {
+    let at = |revision: &str, breaks: &str| {
+        let mut job = job("one", 1);
+        job.1["job"]["entryClass"] = json!(breaks);
+        let mut desired = at(revision, &[cluster("1024m"), job]);
+        for unit in desired.units.values_mut() {
+            unit.policy.on_failure = OnFailure::Rollback;
+            unit.policy.settle = SignedDuration::from_secs(20);
+        }
+        desired
+    };
+    Story { fails: &["r2"], ..story("rollback", at("r1", "One"), vec![at("r2", "OneBreaks")]) }
+}
+
+/// A session cluster loses its job, and policy has it restored from the savepoint it was stopped with before.
+pub fn rescue() -> Story {
     let at = |revision: &str, parallelism: i64, repair: bool| {
         let mut desired = at(revision, &[cluster("1024m"), job("one", parallelism)]);
         desired.units.values_mut().for_each(|unit| unit.policy.repair = repair);
@@ -162,6 +180,10 @@ pub fn rescue_1_7() -> Story {
         world.sim.operator().crash_job_manager(&deployment("sessions"), world.sim.now());
     };
     let before = vec![at("r1", 1, false), at("r2", 2, false)];
-    let story = story("rescue", None, vec![at("r3", 2, true)]);
-    on_1_7("rescue on 1.7", Story { before, happens: lose, ..story })
+    Story { before, happens: lose, ..story("rescue", None, vec![at("r3", 2, true)]) }
+}
+
+/// The same on an operator that restores nothing in place, and never lets go of a lost job by itself.
+pub fn rescue_1_7() -> Story {
+    on_1_7("rescue on 1.7", rescue())
 }
