@@ -75,10 +75,15 @@ defaults:
 policy: {settle: 5s, prune: {maxDeletes: 100}}
 ";
 
-fn files(jobs: &[Job], mode: OperatorMode) -> BTreeMap<String, String> {
+/// What Git says, with a consent to the end of these.
+fn files(jobs: &[Job], mode: OperatorMode, given_up: &BTreeSet<usize>) -> BTreeMap<String, String> {
     let version = if mode == OperatorMode::V1_7 { "v1_17" } else { "v1_20" };
     let present = |index: &usize| jobs[*index].present;
-    let mut files = BTreeMap::from([("flinkops.yaml".to_owned(), FLINKOPS.to_owned())]);
+    let consent =
+        |index: &usize| format!("{{name: {}, allow: {{stateLoss: stopped for good}}}}", name(*index));
+    let removed: Vec<String> = given_up.iter().filter(|index| !present(index)).map(consent).collect();
+    let flinkops = format!("{FLINKOPS}removed: [{}]\n", removed.join(", "));
+    let mut files = BTreeMap::from([("flinkops.yaml".to_owned(), flinkops)]);
     for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.present) {
         let depends: Vec<String> =
             job.depends_on.iter().filter(|on| present(on)).map(|on| name(*on)).collect();
@@ -166,8 +171,17 @@ async fn history(mode: OperatorMode, commits: Vec<(Vec<Job>, Option<usize>, usiz
     let mut world = World::with(BTreeMap::new(), mode);
     let mut before = BTreeMap::new();
     let mut kept: BTreeSet<String> = BTreeSet::new();
+    let mut given_up = BTreeSet::new();
     for (jobs, dies_after, edited) in commits {
-        world.files = files(&jobs, mode);
+        // A job that went down by its last state has no savepoint: it leaves Git with a consent only.
+        for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.present) {
+            if !job.suspended {
+                given_up.remove(&index);
+            } else if job.mode == "last-state" {
+                given_up.insert(index);
+            }
+        }
+        world.files = files(&jobs, mode, &given_up);
         run(&mut world, dies_after).await;
         let after = counts(&world, &jobs);
         for (name, count) in before.iter().filter(|(name, _)| kept.contains(*name)) {
