@@ -31,11 +31,7 @@ impl Redactor {
         let mut files: Vec<&str> = findings.iter().map(|finding| finding.place.file.as_str()).collect();
         files.sort_unstable();
         files.dedup();
-        let mut secrets = Secrets::default();
-        for source in files.into_iter().filter_map(|file| tree.files.get(file)) {
-            secrets.read_source(&String::from_utf8_lossy(source));
-        }
-        self.add(secrets);
+        self.add(Secrets::of_sources(files.into_iter().filter_map(|file| tree.files.get(file).cloned())));
     }
 
     /// Learns what Git wants, when there is something to say.

@@ -29,9 +29,16 @@ const DIGITS: usize = 6;
 #[derive(Clone, Default)]
 pub struct Secrets {
     values: BTreeSet<String>,
-    /// Manifests whose secrets are collected when they are needed.
-    unread: Vec<Arc<Value>>,
+    /// What secrets are collected from when they are needed.
+    unread: Vec<Unread>,
     machine: OnceLock<Arc<Machine>>,
+}
+
+/// What nobody has looked for secrets in yet.
+#[derive(Clone)]
+enum Unread {
+    Manifest(Arc<Value>),
+    Source(Arc<[u8]>),
 }
 
 /// Finds every secret in a text.
@@ -56,7 +63,12 @@ impl Secrets {
 
     /// The secrets of whole manifests and live objects, collected only if there is ever a text to scrub.
     pub fn of(manifests: impl IntoIterator<Item = Arc<Value>>) -> Self {
-        Self { unread: manifests.into_iter().collect(), ..Self::default() }
+        Self { unread: manifests.into_iter().map(Unread::Manifest).collect(), ..Self::default() }
+    }
+
+    /// The secrets of YAML files that need not parse, for diagnostics that quote them; collected when needed, too.
+    pub fn of_sources(sources: impl IntoIterator<Item = Arc<[u8]>>) -> Self {
+        Self { unread: sources.into_iter().map(Unread::Source).collect(), ..Self::default() }
     }
 
     /// Adds the secrets of a YAML file that need not parse, for diagnostics that quote it.
@@ -130,7 +142,17 @@ impl Secrets {
     }
 
     fn build(&self) -> Arc<Machine> {
-        let mut values = Self::collect(self.unread.iter().map(|manifest| &**manifest)).values;
+        let manifests = self.unread.iter().filter_map(|unread| match unread {
+            Unread::Manifest(manifest) => Some(&**manifest),
+            Unread::Source(_) => None,
+        });
+        let mut all = Self::collect(manifests);
+        for unread in &self.unread {
+            if let Unread::Source(source) = unread {
+                all.read_source(&String::from_utf8_lossy(source));
+            }
+        }
+        let mut values = all.values;
         values.extend(self.values.iter().cloned());
         let search = (!values.is_empty())
             .then(|| AhoCorasick::new(&values).expect("the secrets of a repository fit a search machine"));
@@ -194,7 +216,7 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets({}, {} manifests unread)", self.values.len(), self.unread.len())
+        write!(f, "Secrets({}, {} unread)", self.values.len(), self.unread.len())
     }
 }
 
