@@ -1,8 +1,8 @@
 //! One repository, one namespace with real Flink in it, and what Flink itself says about the jobs there.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -130,16 +130,23 @@ impl World {
 
     /// Begins to apply HEAD and kills it without warning as soon as it has come to a moment.
     pub async fn kill_when(&self, moment: &str, reached: impl AsyncFn(&Self) -> Result<bool>) -> Result<()> {
-        let mut child = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut said = tempfile::tempfile()?;
+        let mut child = self.command().stdout(said.try_clone()?).stderr(said.try_clone()?).spawn()?;
+        // What cannot be told right now, by a server that is busy, may be told the next time.
+        let mut trouble = None;
         let ended = loop {
             if let Some(status) = child.try_wait()? {
-                break Err(anyhow::anyhow!("ended with {status} before {moment}"));
+                let mut text = String::new();
+                said.rewind()?;
+                said.read_to_string(&mut text)?;
+                break Err(anyhow::anyhow!("ended with {status} before {moment} ({trouble:?}):\n{text}"));
             }
             match reached(self).await {
                 Ok(true) => break Ok(()),
-                Ok(false) => tokio::time::sleep(Duration::from_millis(5)).await,
-                Err(error) => break Err(error),
+                Ok(false) => {}
+                Err(error) => trouble = Some(error),
             }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         };
         child.kill()?;
         child.wait()?;
