@@ -6,41 +6,18 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::{Action, Live, observe_once, plan};
 use flinkops::spec::finding::Place;
 use flinkops::spec::import::{self, Import, Target};
-use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
+use flinkops::spec::source::{Limits, SourceTree};
 use flinkops::spec::{Desired, Severity, load};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::loader::{files, tree};
 use super::scenarios;
-
-fn tree(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> SourceTree {
-    let origin =
-        Origin { identity: "host/repository".to_owned(), revision: Revision::new("c0ffee"), committed: true };
-    let files = files.into_iter().map(|(path, bytes)| (path, Arc::from(bytes))).collect();
-    SourceTree { origin, files, refused: Vec::new() }
-}
-
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(&next).into_iter().flatten().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                open.push(entry.path());
-            } else {
-                let path = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.push((path, fs::read(entry.path()).unwrap()));
-            }
-        }
-    }
-    found
-}
 
 /// Imports a folder into a repository.
 fn imported(source: &SourceTree, repository: &SourceTree) -> Import {
@@ -93,8 +70,9 @@ fn every_source_becomes_what_its_folder_says() {
     assert!(!all.is_empty());
     let mut wrong = Vec::new();
     for scenario in all {
-        let (source, repository) =
-            (tree(files(&scenario.join("in"))), tree(files(&scenario.join("repository"))));
+        let repository = Some(scenario.join("repository")).filter(|folder| folder.is_dir());
+        let repository = tree(repository.map(|folder| files(&folder)).unwrap_or_default());
+        let source = tree(files(&scenario.join("in")));
         let first = imported(&source, &repository);
         let (text, file) = (said(&first), scenario.join("out.txt"));
         if std::env::var_os("UPDATE_SCENARIOS").is_some() {

@@ -73,6 +73,11 @@ impl Awaited {
 pub struct RenderedManifest(Arc<Value>);
 
 impl RenderedManifest {
+    /// The rendered `spec`; null where there is none.
+    pub fn spec(&self) -> &Value {
+        self.get("spec").unwrap_or(&Value::Null)
+    }
+
     /// The same manifest, shared.
     pub fn shared(&self) -> Arc<Value> {
         self.0.clone()
@@ -128,7 +133,7 @@ pub struct Unit {
 impl Unit {
     /// The rendered `spec`; an empty object where there is none.
     pub fn spec(&self) -> &Value {
-        self.manifest.get("spec").unwrap_or(&Value::Null)
+        self.manifest.spec()
     }
 
     /// The restore point that Git names: `job.initialSavepointPath`.

@@ -38,7 +38,8 @@ impl Names {
                 Err(finding) => findings.push(finding.unit(&unit.key.name)),
             }
         }
-        let cluster = unit.key.cluster(unit.spec()).filter(|on| edges.iter().all(|edge| edge.on != *on));
+        let cluster =
+            unit.key.cluster(unit.manifest.spec()).filter(|on| edges.iter().all(|edge| edge.on != *on));
         edges.extend(cluster.map(|on| Dependency { on, why: Why::SessionCluster }));
         (edges.into_iter().collect(), findings)
     }

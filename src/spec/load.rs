@@ -266,11 +266,11 @@ impl<'a> Loading<'a> {
     fn judge(&mut self, levels: &Levels, comments: &Comments) {
         let sound = self.folders.iter().filter(|folder| !folder.broken);
         let units = sound.flat_map(|folder| &folder.rendered.units);
-        let specs: BTreeMap<&UnitKey, &Value> = units.map(|unit| (&unit.key, unit.spec())).collect();
+        let specs: BTreeMap<&UnitKey, &Value> = units.map(|unit| (&unit.key, unit.manifest.spec())).collect();
         let (mut refused, mut remarks) = (Vec::new(), Vec::new());
         for (index, folder) in self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken) {
             for unit in &folder.rendered.units {
-                let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.spec());
+                let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.manifest.spec());
                 let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key).copied());
                 let found =
                     refusal::findings(&self.bare, &unit.key, written, spec, (cluster, Release::default()));
@@ -453,11 +453,6 @@ impl LoadedFolder {
 }
 
 impl RenderedUnit {
-    /// The rendered `spec`; null where there is none.
-    pub(super) fn spec(&self) -> &Value {
-        self.manifest.get("spec").unwrap_or(&Value::Null)
-    }
-
     /// Where this unit says that it depends on another: the word in `dependsOn`, else `deploymentName`.
     fn place_of(&self, on: &UnitKey) -> Place {
         let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));

@@ -28,7 +28,7 @@ pub mod node;
 mod object;
 pub mod policy;
 pub mod refusal;
-mod render;
+pub(crate) mod render;
 mod repository;
 pub mod schema;
 pub mod served;

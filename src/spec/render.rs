@@ -34,7 +34,7 @@ pub(super) fn yaml(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -47,7 +47,8 @@ mod tests {
         assert_eq!(text, "---\na: \"yes\"\nb: \"0644\"\nc: \"1_000\"\nd: true\ne: 420\n");
     }
 
-    fn value() -> impl Strategy<Value = Value> {
+    /// Any value that YAML may make something else of.
+    pub(crate) fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),

@@ -142,18 +142,14 @@ impl Secrets {
     }
 
     fn build(&self) -> Arc<Machine> {
-        let manifests = self.unread.iter().filter_map(|unread| match unread {
-            Unread::Manifest(manifest) => Some(&**manifest),
-            Unread::Source(_) => None,
-        });
-        let mut all = Self::collect(manifests);
+        let mut all = Self { values: self.values.clone(), ..Self::default() };
         for unread in &self.unread {
-            if let Unread::Source(source) = unread {
-                all.read_source(&String::from_utf8_lossy(source));
+            match unread {
+                Unread::Manifest(manifest) => all.read_value("", manifest),
+                Unread::Source(source) => all.read_source(&String::from_utf8_lossy(source)),
             }
         }
-        let mut values = all.values;
-        values.extend(self.values.iter().cloned());
+        let values = all.values;
         let search = (!values.is_empty())
             .then(|| AhoCorasick::new(&values).expect("the secrets of a repository fit a search machine"));
         Arc::new(Machine { values, search })
@@ -224,9 +220,9 @@ impl fmt::Debug for Secrets {
 /// the state of a job or a cluster is not.
 fn is_telling(secret: &str) -> bool {
     let number = secret.bytes().all(|letter| letter.is_ascii_digit());
-    let word = matches!(secret, "true" | "false" | "null" | "none" | "yes" | "no" | "default" | "(secret)")
-        || matches!(secret, "RUNNING" | "FINISHED" | "READY" | "STABLE" | "SUSPENDED" | "suspended");
-    secret.len() >= if number { DIGITS } else { SHORTEST } && !word
+    let common = matches!(secret, "true" | "false" | "null" | "none" | "yes" | "no" | "default" | "(secret)");
+    let state = matches!(secret, "RUNNING" | "FINISHED" | "READY" | "STABLE" | "SUSPENDED" | "suspended");
+    secret.len() >= if number { DIGITS } else { SHORTEST } && !common && !state
 }
 
 fn stands_alone(text: &str, range: &Range<usize>) -> bool {

@@ -117,6 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::spec::render::tests::value;
     use crate::spec::source::Limits;
     use crate::spec::yaml;
 
@@ -136,19 +137,6 @@ mod tests {
             name: String::new(),
             values: ["/x", "/x/a", "/x/a/0", "/x/0"].map(path).into(),
             manifest,
-        })
-    }
-
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            any::<i64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-            "[-yn0-9_.:#' \n|~]{0,8}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 24, 4, |inner| {
-            let list = proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from);
-            let map = proptest::collection::btree_map("[-a-z0-9.: ]{0,6}", inner, 0..4);
-            prop_oneof![list, map.prop_map(|map| map.into_iter().collect())]
         })
     }
 
