@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use super::version::FlinkVersion;
 
-/// The older release that the table speaks of.
-const OLDER: FlinkVersion = FlinkVersion::new(1, 20);
-/// The newer one.
-const NEWER: FlinkVersion = FlinkVersion::new(2, 1);
+/// The oldest release that the table speaks of.
+const OLDEST: FlinkVersion = FlinkVersion::new(1, 15);
+/// The newest one.
+const NEWEST: FlinkVersion = FlinkVersion::new(2, 2);
 
 /// Below these, some part of a key is chosen by people or by other products: whatever stands there is no mistake.
 const OPEN: [&str; 17] = [
@@ -71,10 +71,10 @@ pub enum Standing {
     Known,
     /// It is read as the old name of this one.
     Replaced(&'static str),
-    /// Read by Flink 1.20, and not by Flink 2.1 any more.
-    Removed,
-    /// Read by Flink 2.1, and not by Flink 1.20 yet.
-    Later,
+    /// It is not read any more; this release was the last that did.
+    Removed(FlinkVersion),
+    /// It is not read yet; this release is the first that does.
+    Later(FlinkVersion),
     /// Nobody reads it; the key that was meant, where it can be told.
     Mistaken(Option<&'static str>),
 }
@@ -82,22 +82,18 @@ pub enum Standing {
 /// What Flink, the operator and its autoscaler make of a key; without a version, as far as all versions agree.
 pub fn standing(key: &str, version: Option<FlinkVersion>) -> Standing {
     let rows = rows(key);
-    if rows.is_empty() {
-        return unknown(key, version);
-    }
-    let Some(version) = version.filter(|version| *version >= OLDER) else { return Standing::Known };
-    // Of the release between the two, only what both agree on is known.
-    let reads = |row: &&Row| match row.readers {
-        b'1' => version == OLDER,
-        b'2' => version >= NEWER,
-        _ => true,
-    };
-    match rows.iter().find(reads) {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return unknown(key, version) };
+    let Some(version) = version.filter(|version| is_listed(*version)) else { return Standing::Known };
+    match rows.iter().find(|row| row.is_read_by(version)) {
         Some(row) => row.now.map_or(Standing::Known, Standing::Replaced),
-        None if version >= NEWER => Standing::Removed,
-        None if version == OLDER => Standing::Later,
-        None => Standing::Known,
+        None if version > last.last => Standing::Removed(last.last),
+        None => Standing::Later(first.first),
     }
+}
+
+/// Whether the table speaks of a release.
+fn is_listed(version: FlinkVersion) -> bool {
+    (OLDEST..=NEWEST).contains(&version)
 }
 
 fn unknown(key: &str, version: Option<FlinkVersion>) -> Standing {
@@ -108,15 +104,14 @@ fn unknown(key: &str, version: Option<FlinkVersion>) -> Standing {
         return Standing::Mistaken(Some(meant));
     }
     // Newer releases know keys that the table does not.
-    if version.is_some_and(|version| version > NEWER) {
+    if version.is_some_and(|version| version > NEWEST) {
         return Standing::Known;
     }
-    if let Some(meant) = similar(key) {
+    if let Some(meant) = similar(key, version) {
         return Standing::Mistaken(Some(meant));
     }
     let mut parents = key.match_indices('.').map(|(dot, _)| &key[..dot]);
-    let listed = version.is_some_and(|version| version >= OLDER);
-    let closed = listed && CLOSED.iter().any(|prefix| key.starts_with(prefix));
+    let closed = version.is_some_and(is_listed) && CLOSED.iter().any(|prefix| key.starts_with(prefix));
     // A map may be written as keys below its own.
     if closed && !parents.any(|parent| !rows(parent).is_empty()) {
         Standing::Mistaken(None)
@@ -126,13 +121,14 @@ fn unknown(key: &str, version: Option<FlinkVersion>) -> Standing {
 }
 
 /// The known key that differs in a slip of the fingers.
-fn similar(key: &str) -> Option<&'static str> {
+fn similar(key: &str, version: Option<FlinkVersion>) -> Option<&'static str> {
     if key.len() < LONG {
         return None;
     }
     let letters = letters(key);
     let near = TABLE.iter().filter(|row| {
         row.now.is_none()
+            && version.filter(|version| is_listed(*version)).is_none_or(|version| row.is_read_by(version))
             && row.key.len() >= LONG
             && row.key.len().abs_diff(key.len()) <= SLIPS
             && (row.letters ^ letters).count_ones() as usize <= 2 * SLIPS
@@ -149,9 +145,17 @@ fn letters(key: &str) -> u32 {
 
 struct Row {
     key: &'static str,
-    readers: u8,
+    /// The releases that read it: the operator's own keys are read whatever the release.
+    first: FlinkVersion,
+    last: FlinkVersion,
     now: Option<&'static str>,
     letters: u32,
+}
+
+impl Row {
+    fn is_read_by(&self, version: FlinkVersion) -> bool {
+        (self.first..=self.last).contains(&version)
+    }
 }
 
 fn rows(key: &str) -> &'static [Row] {
@@ -167,25 +171,36 @@ static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
 
 fn row(line: &'static str) -> Option<Row> {
     let mut columns = line.split('\t');
-    let (key, readers) = (columns.next()?, columns.next()?);
-    Some(Row { key, readers: *readers.as_bytes().first()?, now: columns.next(), letters: letters(key) })
+    let (key, readers, now) = (columns.next()?, columns.next()?, columns.next());
+    let (first, last) = if readers == "o" { ("", "") } else { readers.split_once('-')? };
+    let (first, last) = (FlinkVersion::of_tag(first), FlinkVersion::of_tag(last));
+    let (first, last) = (first.unwrap_or(OLDEST), last.unwrap_or(NEWEST));
+    Some(Row { key, first, last, now, letters: letters(key) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const V1_15: FlinkVersion = FlinkVersion::new(1, 15);
     const V1_19: FlinkVersion = FlinkVersion::new(1, 19);
+    const V1_20: FlinkVersion = FlinkVersion::new(1, 20);
     const V2_0: FlinkVersion = FlinkVersion::new(2, 0);
-    const V2_2: FlinkVersion = FlinkVersion::new(2, 2);
+    const V2_1: FlinkVersion = FlinkVersion::new(2, 1);
+    const V2_3: FlinkVersion = FlinkVersion::new(2, 3);
 
     #[test]
     fn the_table_is_sorted_and_its_new_names_are_known() {
         let lines = include_str!("options/keys.tsv").lines().filter(|line| !line.starts_with('#'));
         assert_eq!(TABLE.len(), lines.count(), "every line is a row");
-        assert!(TABLE.is_sorted_by(|one, next| (one.key, one.readers) < (next.key, next.readers)));
-        assert!(TABLE.iter().all(|row| b"12bo".contains(&row.readers)));
-        let lost = TABLE.iter().filter(|row| row.now.is_some_and(|now| rows(now).is_empty()));
+        assert!(TABLE.iter().all(|row| OLDEST <= row.first && row.first <= row.last && row.last <= NEWEST));
+        for pair in TABLE.windows(2) {
+            let after = pair[0].key == pair[1].key && pair[0].last < pair[1].first;
+            assert!(pair[0].key < pair[1].key || after, "{} is out of order", pair[1].key);
+        }
+        let read =
+            |row: &Row, now| rows(now).iter().any(|other| other.first <= row.first && row.last <= other.last);
+        let lost = TABLE.iter().filter(|row| row.now.is_some_and(|now| !read(row, now)));
         assert_eq!(lost.map(|row| row.key).collect::<Vec<_>>(), [""; 0]);
         assert!(MEANT.iter().all(|(mistake, meant)| rows(mistake).is_empty() && !rows(meant).is_empty()));
     }
@@ -193,25 +208,35 @@ mod tests {
     #[test]
     fn an_old_name_is_told_where_the_new_one_is_known_to_be_read() {
         let dir = Standing::Replaced("execution.checkpointing.dir");
-        for (version, expected) in
-            [(None, Standing::Known), (Some(V1_19), Standing::Known), (Some(OLDER), dir), (Some(V2_2), dir)]
-        {
+        for (version, expected) in [
+            (None, Standing::Known),
+            (Some(V1_19), Standing::Known),
+            (Some(V1_20), dir),
+            (Some(NEWEST), dir),
+            (Some(V2_3), Standing::Known),
+        ] {
             assert_eq!(standing("state.checkpoints.dir", version), expected, "{version:?}");
         }
         let savepoint = "execution.savepoint.path";
-        assert_eq!(standing(savepoint, Some(OLDER)), Standing::Known);
-        assert_eq!(standing(savepoint, Some(V2_0)), Standing::Known);
-        assert_eq!(standing(savepoint, Some(NEWER)), Standing::Replaced("execution.state-recovery.path"));
-        assert_eq!(standing("execution.checkpointing.dir", Some(NEWER)), Standing::Known);
+        assert_eq!(standing(savepoint, Some(V1_20)), Standing::Known);
+        let path = Standing::Replaced("execution.state-recovery.path");
+        assert_eq!((standing(savepoint, Some(V2_0)), standing(savepoint, Some(V2_1))), (path, path));
+        assert_eq!(standing("execution.checkpointing.dir", Some(V2_1)), Standing::Known);
+        let ask = Standing::Replaced("pekko.ask.timeout");
+        assert_eq!(standing("akka.ask.timeout", Some(FlinkVersion::new(1, 17))), Standing::Known);
+        assert_eq!(standing("akka.ask.timeout", Some(FlinkVersion::new(1, 18))), ask);
     }
 
     #[test]
-    fn a_key_is_known_to_one_release_only() {
-        assert_eq!(standing("state.backend.async", Some(NEWER)), Standing::Removed);
-        assert_eq!(standing("state.backend.async", Some(V2_0)), Standing::Known);
-        assert_eq!(standing("state.backend.async", Some(V2_2)), Standing::Removed);
-        assert_eq!(standing("state.backend.forst.local-dir", Some(OLDER)), Standing::Later);
-        assert_eq!(standing("state.backend.forst.local-dir", Some(V2_2)), Standing::Known);
+    fn a_key_is_known_to_some_releases_only() {
+        let async_backend = "state.backend.async";
+        assert_eq!(standing(async_backend, Some(V2_0)), Standing::Removed(V1_20));
+        assert_eq!(standing(async_backend, Some(V1_20)), Standing::Known);
+        assert_eq!(standing(async_backend, Some(V2_3)), Standing::Known);
+        assert_eq!(standing("state.backend.forst.local-dir", Some(V1_20)), Standing::Later(V2_0));
+        assert_eq!(standing("state.backend.forst.local-dir", Some(V2_1)), Standing::Known);
+        assert_eq!(standing("execution.checkpointing.dir", Some(V1_19)), Standing::Later(V1_20));
+        assert_eq!(standing("job.autoscaler.enabled", Some(V1_15)), Standing::Known);
     }
 
     #[test]
@@ -224,10 +249,10 @@ mod tests {
             ("classloader.parent-first-patterns.defaults", Some("classloader.parent-first-patterns.default")),
             ("execution.checkpointing.every", None),
         ] {
-            assert_eq!(standing(mistake, Some(OLDER)), Standing::Mistaken(meant), "{mistake}");
+            assert_eq!(standing(mistake, Some(V1_20)), Standing::Mistaken(meant), "{mistake}");
         }
-        assert_eq!(standing("execution.checkpointing.every", Some(V1_19)), Standing::Known);
-        assert_eq!(standing("execution.checkpointing.intervals", Some(V2_2)), Standing::Known);
+        assert_eq!(standing("execution.checkpointing.every", None), Standing::Known);
+        assert_eq!(standing("execution.checkpointing.intervals", Some(V2_3)), Standing::Known);
     }
 
     #[test]
@@ -252,7 +277,7 @@ mod tests {
             "",
             ".",
         ] {
-            assert_eq!(standing(key, Some(OLDER)), Standing::Known, "{key}");
+            assert_eq!(standing(key, Some(V1_20)), Standing::Known, "{key}");
         }
     }
 }

@@ -25,14 +25,16 @@ pub(super) fn deprecated(subject: &Subject<'_>) -> Vec<Remark> {
 }
 
 pub(super) fn unknown(subject: &Subject<'_>) -> Vec<Remark> {
+    let flink = subject.version().map_or_else(|| "Flink".to_owned(), |version| format!("Flink {version}"));
     let remark = |(key, standing): (&str, Standing)| {
         let (message, hint) = match standing {
             Standing::Known | Standing::Replaced(_) => return None,
-            Standing::Removed => {
-                (format!("Flink 2.1 does not read `{key}` any more"), "remove it".to_owned())
-            }
-            Standing::Later => (
-                format!("Flink 1.20 does not read `{key}`, which came later"),
+            Standing::Removed(last) => (
+                format!("{flink} does not read `{key}` any more: {last} was the last"),
+                "remove it".to_owned(),
+            ),
+            Standing::Later(first) => (
+                format!("{flink} does not read `{key}`, which came with {first}"),
                 "remove it, or upgrade Flink".into(),
             ),
             Standing::Mistaken(meant) => {
