@@ -146,8 +146,11 @@ fn objects(desired: &Desired) -> Vec<Value> {
 #[test]
 fn every_example_and_every_scenario_is_imported_as_no_change() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let loaded = load(&tree(files(&root.join("examples"))), &Limits::default(), None);
-    let examples = loaded.environments.into_values().map(|desired| ("examples".to_owned(), desired));
+    let patterns = fs::read_dir(root.join("examples/patterns")).unwrap().map(|entry| entry.unwrap().path());
+    let examples = patterns.chain([root.join("examples")]).flat_map(|folder| {
+        let loaded = load(&tree(files(&folder)), &Limits::default(), None);
+        loaded.environments.into_values().map(move |desired| (folder.display().to_string(), desired))
+    });
     let scenarios = scenarios::scenarios().into_iter();
     let scenarios = scenarios.map(|folder| (folder.display().to_string(), scenarios::desired(&folder)));
     let mut tried = 0;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::key::{FURTHER_KEYS, is_secret_field, is_secret_key};
+use super::key::{FURTHER_KEYS, is_object_name, is_reference, is_secret_field, is_secret_key};
 use super::text::{self, Reading};
 
 /// The annotation in which kubectl keeps a copy of all it applied.
@@ -23,6 +23,8 @@ pub(super) enum Area {
     Variables,
     /// One variable of this name, or index.
     Variable(String),
+    /// The name of a Secret is no secret; whatever else stands in its place is one.
+    Reference,
     /// Everything here is secret.
     Secret,
     /// The same, in base64.
@@ -42,14 +44,14 @@ impl Area {
     }
 
     pub(super) fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret | Self::Encoded)
+        matches!(self, Self::Secret | Self::Encoded | Self::Reference)
     }
 
     /// The area of a field, or of a list entry by its name or index. Typed fields are secret only
     /// where they hold a text; `value` is what is there, `None` if that is not known.
     fn enter(&self, key: &str, value: Option<&Value>) -> Self {
         match self {
-            Self::Secret => Self::Secret,
+            Self::Secret | Self::Reference => Self::Secret,
             Self::Encoded => Self::Encoded,
             Self::Keys(_) if key == LAST_APPLIED => Self::Secret,
             Self::Keys(prefix) => Self::keys(prefix, key),
@@ -61,7 +63,13 @@ impl Area {
 
     fn keys(prefix: &str, key: &str) -> Self {
         let whole = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
-        if is_secret_key(&whole) { Self::Secret } else { Self::Keys(whole) }
+        if is_reference(&whole) {
+            Self::Reference
+        } else if is_secret_key(&whole) {
+            Self::Secret
+        } else {
+            Self::Keys(whole)
+        }
     }
 
     fn typed(key: &str, value: Option<&Value>) -> Self {
@@ -127,8 +135,9 @@ impl<'f> Finder<'f> {
             (Value::Null, _) => {}
             (Value::Object(fields), _) => self.object(area, fields),
             (Value::Array(entries), _) => self.list(area, entries),
+            (Value::String(text), Area::Reference) if is_object_name(text) => {}
             (_, Area::Encoded) => self.report(Leaf::Encoded(value)),
-            (_, Area::Secret) => {
+            (_, Area::Secret | Area::Reference) => {
                 self.document(value.as_str().unwrap_or_default());
                 self.report(Leaf::Whole(value));
             }

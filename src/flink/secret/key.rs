@@ -91,6 +91,34 @@ fn machine(words: &[&str]) -> AhoCorasick {
     builder.ascii_case_insensitive(true).build(words).expect("a few words fit a search machine")
 }
 
+/// Annotations of ingress controllers whose value is the name of a Secret (`name` or `namespace/name`), or says how it
+/// is laid out. Nothing else is known to be one by its key alone.
+const REFERENCES: [&str; 6] = [
+    "haproxy-ingress.github.io/auth-secret",
+    "haproxy.org/auth-secret",
+    "nginx.ingress.kubernetes.io/auth-secret",
+    "nginx.ingress.kubernetes.io/auth-secret-type",
+    "nginx.ingress.kubernetes.io/auth-tls-secret",
+    "nginx.ingress.kubernetes.io/proxy-ssl-secret",
+];
+
+/// Whether a key names a Secret rather than holding one.
+pub(super) fn is_reference(key: &str) -> bool {
+    REFERENCES.contains(&key)
+}
+
+/// Whether a text can be the name of an object of Kubernetes, with its namespace or without.
+pub(super) fn is_object_name(text: &str) -> bool {
+    let inner =
+        |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-.".contains(&letter);
+    let outer = |letter: Option<u8>| letter.is_some_and(|letter| inner(letter) && !b"-.".contains(&letter));
+    let name = |name: &str| {
+        let letters = || name.bytes();
+        name.len() <= 253 && letters().all(inner) && outer(letters().next()) && outer(letters().next_back())
+    };
+    text.split('/').count() <= 2 && text.split('/').all(name)
+}
+
 /// Whether a field of a typed Kubernetes object, with a string in it, is secret by its name.
 ///
 /// Kubernetes names many references after the secret they lead to; those are not.

@@ -134,6 +134,23 @@ fn a_masked_manifest_keeps_everything_else() {
 }
 
 #[test]
+fn s25_the_name_of_a_secret_is_none_and_what_is_no_name_stays_hidden() {
+    let annotated = |value: &str| json!({"spec": {"ingress": {"annotations": {"nginx.ingress.kubernetes.io/auth-secret": value}}}});
+    for name in ["basic-auth", "flink/basic-auth", "a.b-1"] {
+        assert_eq!(mask("", &annotated(name)), annotated(name));
+        assert_eq!(Secrets::collect([&annotated(name)]).scrub(name), name);
+    }
+    for value in ["hunter22!", "Hunter22", "user:$apr1$x", "a/b/c", "-a", "", "a b"] {
+        assert_eq!(mask("", &annotated(value)), annotated(MASK), "{value}");
+    }
+    let others = json!({"metadata": {"annotations": {"example.com/auth-secret": "basic-auth"}}});
+    assert_eq!(mask("", &others)["metadata"]["annotations"]["example.com/auth-secret"], MASK);
+    let pointer = "/spec/ingress/annotations/nginx.ingress.kubernetes.io~1auth-secret";
+    assert!(is_secret_path(pointer), "by its place alone it may be anything");
+    assert_eq!(mask(pointer, &json!("basic-auth")), "basic-auth");
+}
+
+#[test]
 fn a_value_is_masked_by_where_it_stands() {
     assert_eq!(mask("/spec/flinkConfiguration/s3.secret-key", &json!(7)), json!(MASK));
     assert_eq!(mask("/spec/flinkConfiguration/rest.port", &json!(7)), json!(7));
