@@ -19,6 +19,7 @@ pub mod rest;
 pub mod savepoint;
 pub mod scale;
 pub mod secret;
+pub mod since;
 pub mod status;
 pub mod validate;
 pub mod version;

@@ -1,6 +1,37 @@
-//! The releases of the operator that differ in what they make of a spec.
+//! The versions of the operator, and the releases that differ in what they make of a spec.
+
+use std::fmt;
 
 use super::status::Status;
+
+/// A version of the operator by its first two numbers: no further one changes what a spec means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperatorVersion {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
+
+impl OperatorVersion {
+    /// A version from its numbers.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    /// Reads `1.15` and `1.15.0`; what follows the second number counts for nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(['.', '-']);
+        Some(Self::new(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+}
+
+/// As people write it: `1.15`.
+impl fmt::Display for OperatorVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
 
 /// A line of releases, named by its first: it goes up to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +62,18 @@ impl Release {
     }
 }
 
+impl From<OperatorVersion> for Release {
+    /// The line that a version is in.
+    fn from(version: OperatorVersion) -> Self {
+        match version {
+            OperatorVersion { major: 0, .. } | OperatorVersion { major: 1, minor: ..8 } => Self::V1_7,
+            OperatorVersion { major: 1, minor: 8 | 9 } => Self::V1_8,
+            OperatorVersion { major: 1, minor: 10..15 } => Self::V1_10,
+            _ => Self::V1_15,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -45,5 +88,16 @@ mod tests {
         assert_eq!(Release::of(&status(last(json!({"generation": 2})))), Release::V1_7);
         assert_eq!(Release::of(&status(last(json!(null)))), Release::V1_15);
         assert_eq!(Release::of(&Status::default()), Release::V1_15);
+    }
+
+    #[test]
+    fn a_version_is_in_a_line_of_releases() {
+        let line = |text| Release::from(OperatorVersion::parse(text).unwrap());
+        let lines =
+            ["1.6.1", "1.7", "1.8.0", "1.9.0", "1.10.0", "1.14", "1.15.0", "1.16-SNAPSHOT", "2.0"].map(line);
+        let (v1_7, v1_8, v1_10, v1_15) = (Release::V1_7, Release::V1_8, Release::V1_10, Release::V1_15);
+        assert_eq!(lines, [v1_7, v1_7, v1_8, v1_8, v1_10, v1_10, v1_15, v1_15, v1_15]);
+        assert_eq!(OperatorVersion::parse("1"), None);
+        assert!(OperatorVersion::new(1, 9) < OperatorVersion::new(1, 10));
     }
 }

@@ -8,7 +8,7 @@ use super::ledger::{ANNOTATION_SOURCE, Applied, Ledger, Marker};
 use super::live::{Live, LiveObject, Seen};
 use super::outcome::{Action, Effect, Plan, State, UnitPlan};
 use super::subject::World;
-use super::{companion, observe_once, patch};
+use super::{companion, observe_once, patch, remove};
 use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
 use crate::flink::kind::{API_VERSION, UnitKey, finalizer};
@@ -30,6 +30,8 @@ pub fn before(desired: &Desired, base: &Desired, now: Timestamp) -> Live {
 /// only Flink knows is unknown.
 pub fn plan(desired: &Desired, before: &Live, now: Timestamp) -> Plan {
     let mut plan = super::plan(desired, before, now);
+    // What was there before both revisions is in neither.
+    plan.findings.retain(|finding| finding.rule != remove::UNMATCHED);
     for unit in plan.units.iter_mut().filter(|unit| is_for_flink_to_tell(unit)) {
         unit.state = State::Unknown;
     }

@@ -1,5 +1,7 @@
 //! Removing a unit: what must be safe first, and how its job is stopped with a savepoint.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::astray;
@@ -13,6 +15,11 @@ use super::rename;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
+use crate::spec::check::nearest;
+use crate::spec::{Finding, RemovalConsent};
+
+/// Rule of a consent that names nothing.
+pub const UNMATCHED: &str = "unmatched-removal";
 
 /// How far a job is on its way to be deleted with its state on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +117,26 @@ pub fn consent<'a>(world: World<'a>, subject: &Subject<'_>) -> (Option<&'a Strin
     let uid = subject.live.map(LiveObject::uid);
     let used_up = used.is_some_and(|used| Some(&used.reason) == given && Some(used.uid.as_str()) != uid);
     (given.filter(|_| !used_up), used_up)
+}
+
+/// Consents in `flinkops.yaml` that name nothing: no unit of Git, of the cluster or on record (S21).
+pub fn unmatched(world: World<'_>) -> Vec<Finding> {
+    let World { desired, live, .. } = world;
+    let mut names: BTreeSet<&str> = desired.units.keys().map(|key| key.name.as_str()).collect();
+    for unknown in &desired.unknown {
+        let Some(name) = &unknown.name else { return Vec::new() };
+        names.insert(name);
+    }
+    names.extend(live.units.keys().chain(live.ledgers.keys()).map(|key| key.name.as_str()));
+    let idle = desired.removed.iter().filter(|removed| !names.contains(removed.name.as_str()));
+    let finding = |removed: &RemovalConsent| {
+        let message =
+            format!("{} never had a unit `{}` that could be removed", desired.environment, removed.name);
+        let hint = nearest(&removed.name, names.iter().copied())
+            .map_or_else(|| "remove this entry".to_owned(), |near| format!("did you mean `{near}`?"));
+        Finding::info(UNMATCHED, removed.place.clone(), message).hint(hint)
+    };
+    idle.map(finding).collect()
 }
 
 /// What keeps an object that was told to go for longer than `policy.timeout`.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::fields;
 use super::fleet::Fleet;
 use super::live::Schema;
+use super::remove;
 use super::subject::{Subject, World};
 use crate::flink::release::Release;
 use crate::spec::finding::Place;
@@ -81,9 +82,23 @@ pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
         let finding = Finding::info("schema-not-readable", Place::file(FILE), message);
         findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
     }
+    findings.extend(contradiction(world));
+    findings.extend(remove::unmatched(world));
     findings.sort();
     findings.dedup();
     findings
+}
+
+/// Says that the cluster serves another version of the operator than Git states: what it serves counts.
+fn contradiction(world: World<'_>) -> Option<Finding> {
+    let stated = world.desired.operator_version.as_ref()?;
+    let why = world.live.schema.served()?.contradiction(stated.version)?;
+    let message = format!(
+        "operatorVersion says {}, and this cluster's custom resource definitions are of {why}",
+        stated.version
+    );
+    let finding = Finding::warning("operator-version", stated.place.clone(), message);
+    Some(finding.hint("correct it: a plan goes by the cluster's own, and `flinkops validate` by this"))
 }
 
 #[cfg(test)]

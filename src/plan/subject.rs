@@ -287,10 +287,11 @@ impl<'a> Subject<'a> {
         self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
     }
 
-    /// The operator's release, or the newest that it may be: by the schema it serves, and by the unit's status.
+    /// The operator's release, or the newest that it may be: by the schema it serves, else as Git states it, and by the
+    /// unit's status.
     pub fn release(&self, world: World<'_>) -> Release {
         let served = world.live.schema.served().map(crate::spec::served::Served::release);
-        served.unwrap_or_default().min(Release::of(&self.status))
+        served.unwrap_or_else(|| world.desired.release()).min(Release::of(&self.status))
     }
 
     /// The Flink that took a savepoint, and the one it is for, where that one does not read it (S16).

@@ -11,6 +11,7 @@ use super::node::Node;
 use super::policy::Policy;
 use super::source::{Origin, Revision};
 use crate::flink::kind::{ObjectKey, Role, UnitKey};
+use crate::flink::release::{OperatorVersion, Release};
 
 /// A person's consent to something flinkops would otherwise refuse; the text says why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,6 +172,17 @@ pub struct RemovalConsent {
     pub name: String,
     /// Why its state may be lost.
     pub state_loss: Option<String>,
+    /// Where it is named.
+    pub place: Place,
+}
+
+/// The version of an environment's operator, as `flinkops.yaml` states it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorStated {
+    /// The version.
+    pub version: OperatorVersion,
+    /// Where it is stated.
+    pub place: Place,
 }
 
 /// How the revision relates to the one applied last (S3).
@@ -212,6 +224,8 @@ pub struct Desired {
     pub confirm_deletes: Option<usize>,
     /// The environment's policy, for what is not in Git any more.
     pub policy: Policy,
+    /// The version of this environment's operator, where Git states it: for what is judged without the cluster.
+    pub operator_version: Option<OperatorStated>,
     /// What the operator of this environment is configured with, as far as Git states it: it lies under the
     /// configuration of every unit.
     pub operator: BTreeMap<String, String>,
@@ -224,12 +238,18 @@ pub struct Desired {
     /// Units as an earlier revision has them, which go back to it (S23). The loader reads none; whoever holds
     /// the repository and the cluster's records does.
     pub previous: BTreeMap<UnitKey, Unit>,
-    /// Everything found while reading, sorted; but what the lint says and is no error is among
-    /// [`Loaded::findings`](super::Loaded::findings) only: it is for whoever validates.
+    /// Everything found while reading, sorted; but what the lint says and is no error, and what the stated version
+    /// of the operator refuses, is among [`Loaded::findings`](super::Loaded::findings) only: it is for whoever
+    /// validates.
     pub findings: Vec<Finding>,
 }
 
 impl Desired {
+    /// The release of its operator as far as Git states it: the newest, where it does not.
+    pub fn release(&self) -> Release {
+        self.operator_version.as_ref().map(|stated| stated.version.into()).unwrap_or_default()
+    }
+
     /// The revision this is.
     pub fn revision(&self) -> &Revision {
         &self.origin.revision

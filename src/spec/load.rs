@@ -20,7 +20,6 @@ use super::source::{Limits, SourceTree};
 use super::unused;
 use super::values::Put;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
-use crate::flink::release::Release;
 
 /// A repository as read.
 #[derive(Clone, Debug, Default)]
@@ -192,7 +191,8 @@ pub(super) struct Loading<'a> {
     folders: Vec<LoadedFolder>,
     /// What `flinkops.yaml` says to no effect: wrong, but nothing is unknown for it.
     unused: Vec<Finding>,
-    /// What the lint says and is no error.
+    /// What is for whoever validates: what the lint says and is no error, and what the stated version of the
+    /// operator refuses.
     remarks: Vec<Finding>,
     /// Comments that silenced something.
     silenced: Silenced,
@@ -272,11 +272,11 @@ impl<'a> Loading<'a> {
             for unit in &folder.rendered.units {
                 let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.manifest.spec());
                 let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key).copied());
-                let found =
-                    refusal::findings(&self.bare, &unit.key, written, spec, (cluster, Release::default()));
+                let (found, of_version) = refusal::judge(&self.bare, unit, cluster);
+                self.remarks.extend(of_version);
                 let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
                 refused.extend(found.map(|finding| (index, finding)));
-                let found = Subject::new(&unit.key, spec, cluster, operator).findings(written, levels);
+                let found = Subject::new(&unit.key, spec, cluster, &self.bare).findings(written, levels);
                 let found = found.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));
                 remarks.extend(found.map(|finding| (index, finding)));
             }
@@ -476,6 +476,7 @@ fn bare(tree: &SourceTree, repository: &Repository, environment: &Environment) -
         removed: repository.removed.clone(),
         confirm_deletes: repository.confirm,
         policy: environment.policy.clone(),
+        operator_version: environment.operator_version.clone(),
         operator: environment.operator.clone(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),

@@ -10,10 +10,12 @@ use super::finding::Finding;
 use super::node::Node;
 use super::object::RenderedUnit;
 use super::policy::OnFailure;
-use crate::flink::canonical::escape;
+use super::served::REFUSED;
+use crate::flink::canonical::{escape, unescape};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::kind::{Kind, UnitKey};
-use crate::flink::release::Release;
+use crate::flink::release::{OperatorVersion, Release};
+use crate::flink::since;
 use crate::flink::validate::{Proposal, Violation, validate};
 
 /// Rules that the operator's own configuration can satisfy, and that keep no job from being stopped with a
@@ -55,6 +57,44 @@ pub fn findings(
         finding.unit(&key.name)
     };
     violations.iter().map(finding).collect()
+}
+
+/// What every operator refuses of a unit, and what only the version does that Git states. The latter keeps nobody
+/// from asking a cluster that says otherwise: such a folder is not broken.
+pub fn judge(
+    desired: &Desired,
+    unit: &RenderedUnit,
+    cluster: Option<&Value>,
+) -> (Vec<Finding>, Vec<Finding>) {
+    let (key, written, spec) = (&unit.key, &unit.written, unit.manifest.spec());
+    let mut always = findings(desired, key, written, spec, (cluster, Release::default()));
+    let Some(stated) = &desired.operator_version else { return (always, Vec::new()) };
+    let kept = since::kept(spec, stated.version);
+    let mut here = findings(desired, key, written, &kept, (cluster, stated.version.into()));
+    always.retain(|finding| here.contains(finding));
+    here.retain(|finding| !always.contains(finding));
+    here.append(&mut unserved(unit, stated.version));
+    (always, here)
+}
+
+/// Values that the custom resource definitions of this version do not take.
+fn unserved(unit: &RenderedUnit, version: OperatorVersion) -> Vec<Finding> {
+    let spec = unit.manifest.spec();
+    let refused = |pointer: &str, why: String| {
+        let place = unit.written.place_of(&format!("/spec{pointer}"));
+        let message = format!("refused by operator {version}: {why}");
+        Finding::error(REFUSED, place, message).unit(&unit.key.name)
+    };
+    let values = since::unknown(spec, version).filter_map(|part| {
+        let hint = format!("write an older one, or upgrade the operator: {} takes it", part.present);
+        Some(refused(part.pointer, format!("it does not know `{}`", part.value?)).hint(hint))
+    });
+    let not_text = since::not_text(spec, version).into_iter().map(|pointer| {
+        let name = unescape(pointer.rsplit('/').next().unwrap_or_default());
+        let hint = format!("write it in quotes, or upgrade the operator to {}", since::ANY_CONFIGURATION);
+        refused(&pointer, format!("`{name}` must be a text")).hint(hint)
+    });
+    values.chain(not_text).collect()
 }
 
 /// A job that keeps state but has nowhere to put a savepoint: the operator takes it, and flinkops could neither

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::check::check;
 use super::companions::Allowed;
-use super::desired::RemovalConsent;
+use super::desired::{OperatorStated, RemovalConsent};
 use super::finding::{Finding, Place};
 use super::folder::has_error;
 use super::ignore;
@@ -22,6 +22,7 @@ use super::values::{self, Values};
 use super::yaml;
 use crate::flink::config;
 use crate::flink::kind::Kind;
+use crate::flink::release::OperatorVersion;
 
 /// The file's path.
 pub const FILE: &str = "flinkops.yaml";
@@ -75,6 +76,8 @@ pub struct Environment {
     pub context: Option<String>,
     /// The policy for what is not in Git any more.
     pub policy: Policy,
+    /// The version of its operator, where it is stated.
+    pub operator_version: Option<OperatorStated>,
     /// What its operator is configured with, as far as it is stated.
     pub operator: BTreeMap<String, String>,
     /// Its own values and images.
@@ -218,7 +221,8 @@ fn state(owner: &Node, findings: &mut Vec<Finding>) -> Stated {
 fn removal(item: &Node) -> Option<RemovalConsent> {
     let name = item.get("name")?.text()?.to_owned();
     let state_loss = item.at(&["allow", "stateLoss"]).and_then(Node::text).map(str::to_owned);
-    Some(RemovalConsent { name, state_loss })
+    let place = item.get("name")?.mark.place();
+    Some(RemovalConsent { name, state_loss, place })
 }
 
 fn roots(node: &Node, findings: &mut Vec<Finding>) -> Vec<String> {
@@ -290,6 +294,7 @@ fn environment(
         namespaces,
         context,
         policy,
+        operator_version: node.get("operatorVersion").and_then(operator_version),
         operator: operator.unwrap_or_default(),
         stated,
         values: Values::new(),
@@ -298,6 +303,11 @@ fn environment(
         levels: Levels::read([root.get("lint"), node.get("lint")]),
         layers,
     }
+}
+
+fn operator_version(stated: &Node) -> Option<OperatorStated> {
+    let version = OperatorVersion::parse(stated.text()?)?;
+    Some(OperatorStated { version, place: stated.mark.place() })
 }
 
 /// `defaults` and `policy` of the repository and the environment as one layer under a job of this kind.

@@ -19,7 +19,8 @@ use super::finding::Finding;
 use super::schema::each;
 use crate::flink::canonical::{escape, unescape};
 use crate::flink::kind::{GROUP, Kind, VERSION};
-use crate::flink::release::Release;
+use crate::flink::release::{OperatorVersion, Release};
+use crate::flink::since::{self, Part};
 
 /// Rule of a field that the cluster drops.
 pub const DROPPED: &str = "dropped-field";
@@ -101,6 +102,26 @@ impl Served {
         }
     }
 
+    /// What shows that these schemas are of another version of the operator than this one, in words.
+    pub fn contradiction(&self, version: OperatorVersion) -> Option<String> {
+        let told = |schema: &Schema| {
+            let parts = since::PARTS.iter().filter_map(|part| {
+                Some((part.name(), part_in(&schema.spec, part)?, part.absent, part.present))
+            });
+            let configuration = at(&schema.spec, since::CONFIGURATION).map(|configuration| {
+                let any = !configuration["additionalProperties"].is_object();
+                let name = "a configuration of any shape".to_owned();
+                (name, any, since::TEXT_CONFIGURATION, since::ANY_CONFIGURATION)
+            });
+            parts.chain(configuration).find_map(|(name, there, absent, present)| match there {
+                true if version <= absent => Some(format!("a newer operator: they have {name}")),
+                false if version >= present => Some(format!("an older operator: they lack {name}")),
+                _ => None,
+            })
+        };
+        self.kinds.values().find_map(told)
+    }
+
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.
     pub fn keep<'u>(&self, unit: &'u Unit) -> (Cow<'u, Value>, Vec<Finding>) {
         let dropped = self.kinds.get(&unit.key.kind).map(|schema| dropped(unit.spec(), &schema.spec));
@@ -154,10 +175,25 @@ fn modern(schema: &mut Map<String, Value>) {
     }
 }
 
+/// What a schema says of the field at this pointer.
+fn at<'s>(schema: &'s Value, pointer: &str) -> Option<&'s Value> {
+    let mut steps = pointer.split('/').skip(1).map(unescape);
+    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(step))
+}
+
 /// Whether a schema names the field at this pointer.
 fn has(schema: &Value, pointer: &str) -> bool {
-    let mut steps = pointer.split('/').skip(1).map(unescape);
-    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(step)).is_some()
+    at(schema, pointer).is_some()
+}
+
+/// Whether a schema has a part that came with some version; `None` where it does not tell.
+fn part_in(schema: &Value, part: &Part) -> Option<bool> {
+    let (parent, name) = part.pointer.rsplit_once('/')?;
+    let fields = at(schema, parent)?.get("properties")?;
+    match part.value {
+        None => Some(fields.get(name).is_some()),
+        Some(value) => Some(fields.get(name)?.get("enum")?.as_array()?.iter().any(|known| known == value)),
+    }
 }
 
 /// A field of a spec that its schema does not have.
@@ -341,6 +377,54 @@ mod tests {
         assert_eq!(release(&nonce, Some(&path)), Release::default());
         assert_eq!(release(&nonce, None), Release::default(), "kept in a file by an earlier flinkops");
         assert_eq!(Served::read(b"{\"components\": {}}").unwrap().release(), Release::default());
+    }
+
+    /// The schema of a FlinkDeployment as a version of the operator serves it, as far as versions differ in it.
+    fn serves(version: OperatorVersion) -> Served {
+        let mut spec = json!({"type": "object", "properties": {
+            "flinkVersion": {"type": "string", "enum": ["v1_19"]}, "flinkConfiguration": {KEEPS_UNKNOWN: true},
+            "ingress": {"properties": {}}, "job": {"properties": {}},
+            "jobManager": {"properties": {}}, "taskManager": {"properties": {}},
+        }});
+        if version < since::ANY_CONFIGURATION {
+            spec["properties"]["flinkConfiguration"] = json!({"additionalProperties": {"type": "string"}});
+        }
+        for part in since::PARTS.iter().filter(|part| part.absent < version) {
+            let (parent, name) = part.pointer.rsplit_once('/').unwrap();
+            match part.value {
+                Some(value) => {
+                    let known = spec.pointer_mut("/properties/flinkVersion/enum").unwrap();
+                    known.as_array_mut().unwrap().push(json!(value));
+                }
+                None => spec["properties"][&parent[1..]]["properties"][name] = json!({}),
+            }
+        }
+        let schema = Schema { spec, status: None, checker: OnceLock::new() };
+        Served { kinds: [(Kind::FlinkDeployment, schema)].into() }
+    }
+
+    #[test]
+    fn schemas_contradict_versions_that_they_cannot_be_of_and_no_other() {
+        let version = |minor| OperatorVersion::new(1, minor);
+        for served in 7..=17 {
+            assert_eq!(serves(version(served)).contradiction(version(served)), None, "1.{served}");
+        }
+        let told = |served, stated| serves(version(served)).contradiction(version(stated));
+        assert_eq!(
+            told(15, 10).as_deref(),
+            Some("a newer operator: they have `spec.job.autoscalerResetNonce`")
+        );
+        assert_eq!(told(15, 16).as_deref(), Some("an older operator: they lack `spec.jobManager.resources`"));
+        assert_eq!(
+            told(7, 8).as_deref(),
+            Some("an older operator: they lack `spec.job.savepointRedeployNonce`")
+        );
+        assert_eq!(
+            told(12, 13).as_deref(),
+            Some("an older operator: they lack `v2_1` of `spec.flinkVersion`")
+        );
+        assert_eq!(told(14, 15), None, "nothing tells these apart");
+        assert_eq!(Served { kinds: BTreeMap::new() }.contradiction(version(7)), None);
     }
 
     #[test]

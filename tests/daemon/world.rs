@@ -231,6 +231,7 @@ pub fn repository(revision: &str, units: &[(UnitKey, Value, Vec<UnitKey>)]) -> D
         removed: Vec::new(),
         confirm_deletes: None,
         policy,
+        operator_version: None,
         operator: BTreeMap::new(),
         movement: Movement::Forward,
         carried: BTreeSet::new(),

@@ -36,7 +36,11 @@ fn cluster_changed(checked: &Checked<'_>) -> Option<Violation> {
     })
 }
 
+/// The operator judges it from 1.15 on.
 fn jar(checked: &Checked<'_>) -> Option<Violation> {
+    if checked.proposal.release < Release::V1_15 {
+        return None;
+    }
     let uri = checked.text("/job/jarURI")?;
     let refuse = |message: String, hint| Some(violation("jar-uri", "/spec/job/jarURI", message, hint));
     let scheme = match Url::parse(uri) {

@@ -23,10 +23,9 @@ use super::outcome::{Action, BlockedBy, Cause, Effect, State};
 use super::step;
 use super::write::Write;
 use crate::flink::kind::Kind;
-use crate::spec::RemovalConsent;
 use crate::spec::desired::{Movement, Unknown};
 use crate::spec::policy::{Adopt, Ignore, Mode};
-use scene::{NAMESPACE, Scene, application, key, patch_of, session, session_job, settled_status};
+use scene::{NAMESPACE, Scene, application, key, patch_of, retired, session, session_job, settled_status};
 
 const APP: Kind = Kind::FlinkDeployment;
 const JOB: Kind = Kind::FlinkSessionJob;
@@ -651,7 +650,7 @@ fn s21_a_job_that_cannot_be_saved_is_deleted_only_by_consent_in_flinkops_yaml() 
     });
     scene.desired.units.remove(&key(APP, "sink"));
     assert_eq!(blocked_by(&scene, "sink"), Some(BlockedBy::Consent));
-    scene.desired.removed.push(RemovalConsent { name: "sink".into(), state_loss: Some("retired".into()) });
+    scene.desired.removed.push(retired("sink"));
     assert_eq!((scene.of("sink").state, blocked_by(&scene, "sink")), (State::Dropped, None));
 }
 

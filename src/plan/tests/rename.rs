@@ -7,10 +7,9 @@ use super::super::ledger::{ANNOTATION_OPERATION, Ledger, Reason, Savepoint};
 use super::super::outcome::{Action, BlockedBy, State};
 use super::super::step;
 use super::super::write::Write;
-use super::scene::{Scene, application, key, session, session_job};
+use super::scene::{Scene, application, key, retired, session, session_job};
 use super::{APP, JOB, blocked_by, stop_with};
 use crate::flink::kind::Kind;
-use crate::spec::RemovalConsent;
 
 /// `old` runs and left Git; `new` is in Git.
 fn renamed(said: Option<&str>) -> Scene {
@@ -189,7 +188,7 @@ fn s21_a_consent_covers_the_object_it_was_first_used_for() {
         scene
     };
     let mut scene = broken(Scene::new().git("b", application("b:1"), &[]), "first");
-    scene.desired.removed.push(RemovalConsent { name: "a".into(), state_loss: Some("retired".into()) });
+    scene.desired.removed.push(retired("a"));
     assert_eq!(scene.writes(), ["record a", "create b"]);
     remember(&mut scene);
     assert_eq!(scene.writes(), ["delete a", "create b"]);

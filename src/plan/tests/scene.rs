@@ -17,7 +17,7 @@ use crate::spec::desired::{Dependency, Movement, Why};
 use crate::spec::finding::Place;
 use crate::spec::node::{Mark, Node};
 use crate::spec::source::{Origin, Revision};
-use crate::spec::{Consents, Desired, Policy, Unit};
+use crate::spec::{Consents, Desired, Policy, RemovalConsent, Unit};
 
 pub const NAMESPACE: &str = "flink";
 
@@ -56,6 +56,15 @@ pub fn session_job(mode: &str) -> Value {
     })
 }
 
+/// Consent to the loss of a unit's state.
+pub fn retired(name: &str) -> RemovalConsent {
+    RemovalConsent {
+        name: name.into(),
+        state_loss: Some("retired".into()),
+        place: Place::file("flinkops.yaml"),
+    }
+}
+
 pub fn key(kind: Kind, name: &str) -> UnitKey {
     UnitKey::new(NAMESPACE, kind, name)
 }
@@ -85,6 +94,7 @@ impl Scene {
             removed: Vec::new(),
             confirm_deletes: None,
             policy: Policy::default(),
+            operator_version: None,
             operator: BTreeMap::new(),
             movement: Movement::Forward,
             carried: BTreeSet::new(),

@@ -6,6 +6,7 @@
 //! [`super::refusal`].
 
 mod artefacts;
+mod fields;
 mod keys;
 mod levels;
 mod recovery;
@@ -18,12 +19,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::desired::Desired;
 use super::finding::{Finding, Severity};
 use super::node::Node;
 use super::repository::FILE;
+use super::served::DROPPED;
 use crate::flink::canonical::escape;
 use crate::flink::config;
 use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::release::OperatorVersion;
 use crate::flink::version::FlinkVersion;
 
 pub use levels::{Levels, LevelsFile};
@@ -46,7 +50,7 @@ pub const IGNORE_COMMENT: &str = "ignore-comment";
 
 /// Every rule, those that are broken most often first within each family.
 #[rustfmt::skip]
-pub const RULES: [Rule; 17] = [
+pub const RULES: [Rule; 18] = [
     // Artefacts: what the job is made of.
     Rule { id: "floating-image", severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
     Rule { id: "floating-jar", severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
@@ -58,6 +62,8 @@ pub const RULES: [Rule; 17] = [
     Rule { id: "file-state", severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
     Rule { id: "savepoint-without-ha", severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
     Rule { id: "last-state-without-ha", severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
+    // Fields.
+    Rule { id: DROPPED, severity: Severity::Warning, about: "a field that the version of the operator drops", check: fields::dropped },
     // Configuration keys.
     Rule { id: "deprecated-key", severity: Severity::Info, about: "a configuration key by its old name", check: keys::deprecated },
     Rule { id: "unknown-key", severity: Severity::Info, about: "a configuration key that nobody reads", check: keys::unknown },
@@ -82,6 +88,8 @@ pub struct Subject<'a> {
     spec: &'a Value,
     /// The spec of a session job's cluster, where it is in Git.
     cluster: Option<&'a Value>,
+    /// The version of its operator, where it is stated.
+    operator: Option<OperatorVersion>,
     /// What its own file and layers configure.
     own: BTreeMap<String, String>,
     /// What it runs with: the same, over its cluster's, over the operator's.
@@ -90,17 +98,13 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// A unit with all that the rules look at.
-    pub fn new(
-        key: &'a UnitKey,
-        spec: &'a Value,
-        cluster: Option<&'a Value>,
-        operator: &BTreeMap<String, String>,
-    ) -> Self {
+    pub fn new(key: &'a UnitKey, spec: &'a Value, cluster: Option<&'a Value>, desired: &Desired) -> Self {
         let own = config::effective(None, spec);
-        let mut configuration = operator.clone();
+        let mut configuration = desired.operator.clone();
         configuration.extend(config::effective(cluster, &Value::Null));
         configuration.extend(own.clone());
-        Self { key, spec, cluster, own, configuration }
+        let operator = desired.operator_version.as_ref().map(|stated| stated.version);
+        Self { key, spec, cluster, operator, own, configuration }
     }
 
     /// Every remark, as findings of the severities in force.

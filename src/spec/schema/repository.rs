@@ -65,6 +65,12 @@ pub struct EnvironmentFile {
     pub values: Option<BTreeMap<String, Scalar>>,
     /// Laid over the repository's images, an entry as a whole.
     pub images: Option<BTreeMap<String, ImageFile>>,
+    /// The version of the operator that serves this environment, such as `1.15.0`: what it drops or refuses is then
+    /// told without the cluster. Where the cluster is asked, its own schema decides.
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+(\.[0-9]+)?(-[A-Za-z0-9.-]+)?$"))]
+    #[schemars(extend("patternErrorMessage" = "a version such as `1.15.0`"))]
+    #[schemars(example = "1.15.0")]
+    pub operator_version: Option<String>,
     /// What the operator that serves this environment is configured with, and every resource so has without
     /// writing it: such as `state.savepoints.dir`, or `kubernetes.operator.user.artifacts.allowed-schemes`. Only
     /// stated here, never written to the cluster; keys may be flat or nested.
