@@ -163,8 +163,7 @@ impl<'a> Cluster<'a> {
     /// The object as flinkops would have applied it from this very revision.
     fn base(&self, document: &Value) -> Value {
         let (kind, name) = (&document["kind"], &document["metadata"]["name"]);
-        let flink = Kind::parse(kind.as_str().unwrap()).is_some();
-        let api_version = if flink { "flink.apache.org/v1beta1" } else { "v1" };
+        let api_version = Kind::parse(kind.as_str().unwrap()).map_or("v1", Kind::api_version);
         let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {
             "name": name, "namespace": self.desired.namespace, "generation": 1,
             "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_REPOSITORY: self.desired.repository, LABEL_ENVIRONMENT: self.desired.environment},
@@ -280,6 +279,9 @@ fn merge(target: &mut Value, patch: &Value) {
 /// The status of an object that is where its spec wants it, on a present operator.
 fn settled(object: &Value) -> Value {
     let spec = &object["spec"];
+    if object["kind"] == "FlinkStateSnapshot" {
+        return json!({"state": "COMPLETED", "path": "s3://orders/savepoints/savepoint-1", "failures": 0});
+    }
     let job = object["kind"] == "FlinkSessionJob" || spec["job"].is_object();
     let suspended = spec["job"]["state"] == "suspended";
     let state = if suspended { "suspended" } else { "running" };

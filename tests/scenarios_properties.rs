@@ -115,7 +115,7 @@ fn file(nodes: &[Node], index: usize) -> String {
         Role::Application => {
             ("FlinkDeployment", format!("image: a:2, job: {{jarURI: local:///a.jar, parallelism: 1{mode}}}"))
         }
-        Role::SessionJob => {
+        _ => {
             let cluster = name(cluster_of(nodes, index));
             (
                 "FlinkSessionJob",
@@ -184,7 +184,7 @@ fn live_spec(nodes: &[Node], index: usize, rendered: &Value) -> Value {
         match node.role {
             Role::SessionCluster => spec["taskManager"]["resource"]["memory"] = json!("9g"),
             Role::Application => spec["image"] = json!("a:1"),
-            Role::SessionJob => spec["job"]["jarURI"] = json!("https://j/1.jar"),
+            _ => spec["job"]["jarURI"] = json!("https://j/1.jar"),
         }
     }
     if node.role == Role::SessionJob && node.moved {

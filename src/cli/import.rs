@@ -16,7 +16,7 @@ use super::schema::Subject;
 use super::talk;
 use super::write_files::{Fate, Files};
 use crate::cluster::Cluster;
-use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::kind::Kind;
 use crate::flink::secret::Secrets;
 use crate::plan::ledger::LABEL_RECORD;
 use crate::plan::live::LiveObject;
@@ -146,8 +146,14 @@ impl Flags {
         let (mut units, mut config_maps) = (Vec::new(), Vec::new());
         for namespace in &namespaces {
             for kind in Kind::ALL {
-                let kind = (API_VERSION, kind.as_str());
-                units.extend(cluster.objects(kind, namespace, self.selector.clone()).await?);
+                let found =
+                    cluster.objects((kind.api_version(), kind.as_str()), namespace, self.selector.clone());
+                match found.await {
+                    Ok(found) => units.extend(found),
+                    // Of what is not served there is none; nor is anything taken that may not be read.
+                    Err(error) if !kind.is_everywhere() && error.is_permanent() => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             if self.config_maps {
                 config_maps.extend(cluster.objects(("v1", "ConfigMap"), namespace, None).await?);

@@ -83,9 +83,13 @@ impl ClusterError {
         }
     }
 
-    /// What it means for an object that is only waited for: a reason to wait, and no failure.
+    /// What it means for what concerns a few units only, such as an object that they wait for: a reason to wait, and
+    /// no failure.
     pub(super) fn of_awaited(&self) -> String {
         match self {
+            Self::OperatorMissing { plural, cluster, .. } => {
+                format!("cluster {cluster} does not serve {plural}")
+            }
             Self::UnknownKind { api_version, kind } => {
                 format!("the cluster does not serve {kind} of {api_version}")
             }

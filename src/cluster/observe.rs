@@ -9,6 +9,7 @@ use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource, patience};
 use crate::plan::Live;
+use crate::plan::ledger::Ledger;
 use crate::plan::live::{LiveObject, Schema, Seen};
 
 /// Objects per page.
@@ -47,7 +48,7 @@ impl Cluster {
     /// Lists what a scope is about. Which companions it names does not matter yet.
     pub async fn list(&self, scope: &Scope) -> Result<Listed, ClusterError> {
         // Each list is a task of its own, so that reading one page does not keep the next from coming in.
-        let lists = self.lists(scope, |feed| !feed.awaited);
+        let lists = self.lists(scope, |feed| !feed.may_fail());
         let (objects, schema) = futures::join!(all(lists), self.schema());
         Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
     }
@@ -118,10 +119,11 @@ impl Cluster {
 }
 
 impl Listed {
-    /// What it means within a scope. What units wait for only Git says: it is listed now, and where it cannot be,
-    /// that is a reason to wait and no failure.
+    /// What it means within a scope. What units wait for, and of which rarer kinds there are units, only Git and the
+    /// records say: it is listed now, and where it cannot be, that concerns those units and is no failure.
     pub async fn within(mut self, cluster: &Cluster, scope: &Scope) -> Live {
-        let mut lists = cluster.lists(scope, |feed| feed.awaited);
+        let scope = &recorded(scope, &self.objects);
+        let mut lists = cluster.lists(scope, Feed::may_fail);
         let mut unreadable = Vec::new();
         while let Some(list) = lists.join_next().await {
             match list.expect(NEVER) {
@@ -135,6 +137,8 @@ impl Listed {
                 live.awaited.insert(key.clone(), Seen::Unreadable(why.clone()));
             }
         }
+        let kinds = unreadable.iter().filter_map(|(feed, why)| Some((feed.unit()?, why.clone())));
+        live.unread.extend(kinds);
         Live { schema: self.schema, ..live }
     }
 }
@@ -152,8 +156,17 @@ async fn all(mut lists: Lists) -> Result<Vec<LiveObject>, ClusterError> {
     Ok(objects)
 }
 
+/// A scope with the kinds of the units that records among these objects tell of.
+fn recorded(scope: &Scope, objects: &[LiveObject]) -> Scope {
+    let records = objects.iter().filter(|object| scope.owns(object));
+    let records = records.filter_map(Ledger::from_config_map).filter(|(_, ledger)| !ledger.uid.is_empty());
+    scope.with_recorded(records.map(|(unit, _)| unit))
+}
+
 /// What objects mean within a scope, whoever listed them; those out of it are left out.
 pub fn gather(scope: &Scope, cluster: &str, objects: impl IntoIterator<Item = LiveObject>) -> Live {
+    let objects: Vec<LiveObject> = objects.into_iter().collect();
+    let scope = &recorded(scope, &objects);
     let feeds = scope.feeds();
     let mut store = Store::default();
     store.retain(&feeds);

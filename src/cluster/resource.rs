@@ -7,12 +7,11 @@ use kube::core::{ApiResource, DynamicObject, GroupVersion, GroupVersionKind};
 use kube::discovery::Scope as Reach;
 
 use super::{Cluster, ClusterError};
-use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::kind::Kind;
 
-/// Kinds whose plural needs no question: what job folders usually hold, and what flinkops writes itself.
+/// Kinds whose plural needs no question beside those of units: what job folders usually hold, and what flinkops
+/// writes itself.
 const KNOWN: &[(&str, &str, &str)] = &[
-    (API_VERSION, Kind::FlinkDeployment.as_str(), Kind::FlinkDeployment.plural()),
-    (API_VERSION, Kind::FlinkSessionJob.as_str(), Kind::FlinkSessionJob.plural()),
     ("v1", "ConfigMap", "configmaps"),
     ("v1", "Service", "services"),
     ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
@@ -67,7 +66,8 @@ pub(super) type Discovered = RwLock<BTreeMap<(String, String), Resource>>;
 impl Cluster {
     /// Finds out how a kind is called; asks the API server once for a kind that is not built in.
     pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Resource, ClusterError> {
-        if let Some((.., plural)) = KNOWN.iter().find(|known| (known.0, known.1) == (api_version, kind)) {
+        let known = KNOWN.iter().find(|known| (known.0, known.1) == (api_version, kind)).map(|known| known.2);
+        if let Some(plural) = Kind::of(api_version, kind).map(Kind::plural).or(known) {
             return Ok(Resource::new(api_version, kind, plural));
         }
         let key = (api_version.to_owned(), kind.to_owned());
@@ -98,6 +98,7 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flink::kind::API_VERSION;
 
     #[test]
     fn paths_are_the_api_servers_own() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Resource;
-use crate::flink::kind::{API_VERSION, Kind, ObjectKey};
+use crate::flink::kind::{Kind, ObjectKey, UnitKey};
 use crate::plan::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, MANAGER};
 use crate::plan::live::LiveObject;
 use crate::spec::Desired;
@@ -23,6 +23,11 @@ pub struct Scope {
     pub companions: BTreeSet<ObjectKey>,
     /// Objects of any kind that units wait for: only their conditions matter.
     pub awaited: BTreeSet<ObjectKey>,
+    /// The units in Git of kinds that not every cluster serves: only such kinds are read, and these matter even
+    /// where someone else owns them (S4).
+    pub rare: BTreeSet<UnitKey>,
+    /// Further such kinds, of which records tell that there is one.
+    pub recorded: BTreeSet<Kind>,
 }
 
 impl Scope {
@@ -40,14 +45,29 @@ impl Scope {
                 .flat_map(|unit| &unit.awaits)
                 .map(|awaited| awaited.object.clone())
                 .collect(),
+            rare: desired.units.keys().filter(|key| !key.kind.is_everywhere()).cloned().collect(),
+            recorded: BTreeSet::new(),
         }
+    }
+
+    /// The same with the kinds of what is on record.
+    pub(super) fn with_recorded(&self, units: impl Iterator<Item = UnitKey>) -> Self {
+        let kinds = units.map(|unit| unit.kind).filter(|kind| !kind.is_everywhere());
+        Self { recorded: kinds.collect(), ..self.clone() }
+    }
+
+    fn reads(&self, kind: Kind) -> bool {
+        kind.is_everywhere()
+            || self.recorded.contains(&kind)
+            || self.rare.iter().any(|unit| unit.kind == kind)
     }
 
     /// Everything that is listed or watched: one entry per kind and namespace, and another where its objects are
     /// waited for.
     pub(super) fn feeds(&self) -> BTreeSet<Feed> {
         let mut kinds: BTreeSet<(String, String)> = self.companion_kinds.clone();
-        kinds.extend(Kind::ALL.map(|kind| (API_VERSION.to_owned(), kind.to_string())));
+        let flink = Kind::ALL.into_iter().filter(|kind| self.reads(*kind));
+        kinds.extend(flink.map(|kind| (kind.api_version().to_owned(), kind.to_string())));
         kinds.insert(("v1".to_owned(), "ConfigMap".to_owned()));
         kinds
             .iter()
@@ -88,6 +108,11 @@ impl Scope {
     pub(super) fn concerns(&self, object: &LiveObject) -> bool {
         self.owns_repository(object) || self.companions.contains(&object.object_key())
     }
+
+    /// Whether a unit matters: of a kind that not every cluster serves only ours, and what Git wants.
+    pub(super) fn counts(&self, unit: &UnitKey, object: &LiveObject) -> bool {
+        unit.kind.is_everywhere() || self.owns_repository(object) || self.rare.contains(unit)
+    }
 }
 
 /// One kind in one namespace: what one LIST or one watch is about.
@@ -115,8 +140,15 @@ impl Feed {
         Self { awaited: true, ..Self::of(key) }
     }
 
-    pub(super) fn is_flink(&self) -> bool {
-        self.api_version == API_VERSION && Kind::parse(&self.kind).is_some()
+    /// The kind of unit that it is about.
+    pub(super) fn unit(&self) -> Option<Kind> {
+        Kind::of(&self.api_version, &self.kind).filter(|_| !self.awaited)
+    }
+
+    /// Whether what it tells may be impossible to read, and which kinds are to be read is known late: nothing else
+    /// is kept from being read for it.
+    pub(super) fn may_fail(&self) -> bool {
+        self.awaited || self.unit().is_some_and(|kind| !kind.is_everywhere())
     }
 
     pub(super) fn is_config_map(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::scope::{Feed, Scope};
-use crate::flink::kind::ObjectKey;
+use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::Live;
 use crate::plan::ledger::{LABEL_RECORD, Ledger, Marker};
 use crate::plan::live::{LiveObject, Seen};
@@ -73,7 +73,7 @@ struct Contents {
     coming: Option<BTreeMap<String, Entry>>,
     /// Names written by ourselves while a list comes in, which may not know of them.
     written: BTreeSet<String>,
-    /// Why it cannot be read, for what is only waited for.
+    /// Why it cannot be read, for what may fail.
     unreadable: Option<String>,
 }
 
@@ -87,7 +87,7 @@ struct Entry {
 /// A record of ours, parsed once.
 #[derive(Clone)]
 enum Record {
-    Ledger(Box<(crate::flink::kind::UnitKey, Ledger)>),
+    Ledger(Box<(UnitKey, Ledger)>),
     Marker(Marker),
     /// A record of a later version of flinkops, or a damaged one.
     Unreadable,
@@ -129,7 +129,10 @@ impl Store {
         let Some(contents) = self.feeds.get_mut(feed) else { return false };
         let said = if feed.awaited { said.only_conditions(scope) } else { Some(said) };
         let Some(said) = said else { return false };
-        let matters = |object: &LiveObject| feed.awaited || feed.is_flink() || scope.concerns(object);
+        let is_unit = |object: &LiveObject| {
+            feed.unit().is_some() && object.unit_key().is_some_and(|unit| scope.counts(&unit, object))
+        };
+        let matters = |object: &LiveObject| feed.awaited || is_unit(object) || scope.concerns(object);
         match said {
             Said::Begin => {
                 contents.coming = Some(BTreeMap::new());
@@ -147,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Notes why what is waited for cannot be read; answers whether that is news. What was listed once stands:
+    /// Notes why what may fail cannot be read; answers whether that is news. What was listed once stands:
     /// a watch that goes on after a failure does not list again.
     pub(super) fn unreadable(&mut self, feed: &Feed, why: String) -> bool {
         let Some(contents) = self.feeds.get_mut(feed) else { return false };
@@ -174,11 +177,20 @@ impl Store {
     }
 
     /// Takes out an object that the API server says is gone.
-    pub(super) fn forget(&mut self, key: &crate::flink::kind::ObjectKey, uid: Option<&str>) -> bool {
+    pub(super) fn forget(&mut self, key: &ObjectKey, uid: Option<&str>) -> bool {
         let Some(contents) = self.feeds.get_mut(&Feed::of(key)) else { return false };
         let same = |entry: &Entry| uid.is_none_or(|uid| entry.object.uid() == uid);
         let gone = contents.objects.get(&key.name).is_some_and(same);
         gone && contents.objects.remove(&key.name).is_some()
+    }
+
+    /// The units on record that are in the cluster, as far as is known.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = UnitKey> {
+        let entries = self.feeds.values().flat_map(|contents| contents.objects.values());
+        entries.filter_map(|entry| match &entry.record {
+            Some(Record::Ledger(found)) if !found.1.uid.is_empty() => Some(found.0.clone()),
+            _ => None,
+        })
     }
 
     /// Everything that matters, once all of it is known.
@@ -189,6 +201,9 @@ impl Store {
                 if feed.awaited {
                     live.awaited.extend(contents.seen_of(feed, scope));
                     continue;
+                }
+                if let (Some(kind), Some(why)) = (feed.unit(), &contents.unreadable) {
+                    live.unread.insert(kind, why.clone());
                 }
                 for entry in contents.objects.values() {
                     entry.add_to(&mut live, feed, scope);
@@ -256,8 +271,8 @@ impl Entry {
             Some(Record::Marker(marker)) if scope.owns_repository(&self.object) => {
                 live.markers.insert(self.object.namespace().to_owned(), marker.clone());
             }
-            None if feed.is_flink() => {
-                if let Some(key) = self.object.unit_key() {
+            None if feed.unit().is_some() => {
+                if let Some(key) = self.object.unit_key().filter(|key| scope.counts(key, &self.object)) {
                     live.units.insert(key, self.object.clone());
                 }
             }
@@ -281,7 +296,7 @@ pub(super) fn with_kind(mut object: Value, feed: &Feed) -> LiveObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flink::kind::{API_VERSION, Kind, UnitKey};
+    use crate::flink::kind::{API_VERSION, Kind};
     use crate::plan::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, MANAGER};
 
     fn scope() -> Scope {
@@ -292,6 +307,8 @@ mod tests {
             companion_kinds: [("v1".to_owned(), "ConfigMap".to_owned())].into(),
             companions: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            rare: BTreeSet::new(),
+            recorded: BTreeSet::new(),
         }
     }
 

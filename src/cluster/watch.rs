@@ -117,6 +117,7 @@ impl Watch {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.follow_recorded();
     }
 
     /// Marks everything up to now as seen: [`Watch::changed`] then waits for what comes after.
@@ -129,7 +130,7 @@ impl Watch {
         loop {
             self.mark_seen();
             let health = self.health();
-            if health.synced {
+            if health.synced && !self.follow_recorded() {
                 return Ok(());
             }
             if let Some(error) = health.failures.into_iter().find(ClusterError::is_permanent) {
@@ -137,6 +138,18 @@ impl Watch {
             }
             self.changed().await;
         }
+    }
+
+    /// Begins to follow the kinds of units on record that are not followed yet; answers whether there are any.
+    fn follow_recorded(&mut self) -> bool {
+        let state = self.shared.lock();
+        let scope = state.scope.with_recorded(state.store.recorded());
+        let more = scope.feeds() != state.scope.feeds();
+        drop(state);
+        if more {
+            self.rescope(scope);
+        }
+        more
     }
 
     /// How the watches are doing.
@@ -152,6 +165,7 @@ impl Watch {
     /// Follows another scope: watches begin and end as needed, those that serve both go on. What is planned
     /// next may be new to the cluster's schema, which is asked for again.
     pub fn rescope(&mut self, scope: Scope) {
+        let scope = scope.with_recorded(self.shared.lock().store.recorded());
         let wanted = scope.feeds();
         let selected: BTreeSet<_> = wanted.iter().map(|feed| (feed.clone(), scope.selector(feed))).collect();
         self.feeds.retain(|key, task| {
@@ -248,8 +262,8 @@ impl Shared {
 
     fn failed(&self, feed: &Feed, error: ClusterError) {
         let mut state = self.lock();
-        // What is only waited for keeps nothing else from being read.
-        if feed.awaited {
+        // What may fail keeps nothing else from being read.
+        if feed.may_fail() {
             let news = state.store.unreadable(feed, error.of_awaited());
             drop(state);
             if news {

@@ -166,7 +166,7 @@ fn collect(path: &str, field: &str, value: &Value, part: Part, out: &mut Leaves)
             // The operator clears what it does not know of a pod template.
             let known = |key: &str| field != "podTemplate" || matches!(key, "metadata" | "spec");
             let mut kept = map.iter().filter(|(key, value)| known(key) && !value.is_null()).peekable();
-            let has_default = matches!(path, "/spec/job" | "/spec/jobManager");
+            let has_default = matches!(path, "/spec/job" | "/spec/jobManager" | "/spec/savepoint");
             let means_absent = matches!(part, Part::Free | Part::Amounts);
             if kept.peek().is_none() && !has_default && !means_absent {
                 out.insert(path.to_owned(), json!({}));
@@ -193,7 +193,8 @@ fn collect(path: &str, field: &str, value: &Value, part: Part, out: &mut Leaves)
     }
 }
 
-/// Java defaults of `JobSpec` and `JobManagerSpec`, which an absent field equals.
+/// Java defaults of `JobSpec`, `JobManagerSpec`, `SavepointSpec` and `FlinkStateSnapshotSpec`, which an absent
+/// field equals.
 fn fill_defaults(spec: &Map<String, Value>, out: &mut Leaves) {
     let mut default = |path: &str, value: Value| {
         out.entry(path.to_owned()).or_insert(value);
@@ -205,6 +206,14 @@ fn fill_defaults(spec: &Map<String, Value>, out: &mut Leaves) {
     }
     if spec.get("jobManager").is_some_and(Value::is_object) {
         default("/spec/jobManager/replicas", json!(1));
+    }
+    if spec.get("savepoint").is_some_and(Value::is_object) {
+        default("/spec/savepoint/alreadyExists", json!(false));
+        default("/spec/savepoint/disposeOnDelete", json!(true));
+        default("/spec/savepoint/formatType", json!("CANONICAL"));
+    }
+    if ["savepoint", "checkpoint"].iter().any(|kind| spec.contains_key(*kind)) {
+        default("/spec/backoffLimit", json!(-1));
     }
 }
 

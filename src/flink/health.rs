@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::kind::Role;
+use super::snapshot;
 use super::status::Status;
 
 /// How a unit is doing, as one word of the contract.
@@ -47,6 +48,9 @@ pub struct Verdict {
 /// Judges one read of a live object. A verdict counts only once it has held for a while (S22).
 pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verdict {
     let verdict = |health, message: String| Verdict { health, message };
+    if role == Role::Snapshot {
+        return snapshot::judge(status);
+    }
     if let Some(refusal) = rejection(generation, status) {
         return verdict(Health::Rejected, refusal);
     }
@@ -122,7 +126,7 @@ fn is_lost(status: &Status) -> bool {
     missing && status.job == "RECONCILING" && matches!(status.lifecycle.as_str(), "STABLE" | "DEPLOYED")
 }
 
-fn describe(word: &str, status: &Status) -> String {
+pub(super) fn describe(word: &str, status: &Status) -> String {
     let steady = status.lifecycle.is_empty() || status.lifecycle == "STABLE" || word == status.lifecycle;
     let mut text = if steady { word.to_owned() } else { format!("{word} ({})", status.lifecycle) };
     if let Some(error) = &status.error {

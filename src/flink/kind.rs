@@ -21,31 +21,114 @@ pub enum Kind {
     FlinkDeployment,
     /// A job submitted to a session cluster.
     FlinkSessionJob,
+    /// A savepoint or a checkpoint of a job, taken once.
+    FlinkStateSnapshot,
+}
+
+/// All that sets one kind apart from another, but for what the operator makes of its fields.
+struct Facts {
+    name: &'static str,
+    plural: &'static str,
+    api_version: &'static str,
+    /// Whether every cluster with an operator serves it. What is not everywhere is read only where Git has one,
+    /// or had one before: nobody needs a right, or a definition, for what he does not use.
+    everywhere: bool,
+    /// What people call one, for a folder.
+    word: &'static str,
+    /// What a cluster needs that does not serve it.
+    since: &'static str,
+    /// The fields of its spec; of what may have any, none are listed.
+    fields: Option<&'static [&'static str]>,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are listed and watched.
-    pub const ALL: [Self; 2] = [Self::FlinkDeployment, Self::FlinkSessionJob];
+    pub const ALL: [Self; 3] = [Self::FlinkDeployment, Self::FlinkSessionJob, Self::FlinkStateSnapshot];
+
+    const fn facts(self) -> Facts {
+        let facts = Facts {
+            name: "",
+            plural: "",
+            api_version: API_VERSION,
+            everywhere: true,
+            word: "deployment",
+            since: "",
+            fields: None,
+        };
+        match self {
+            Self::FlinkDeployment => Facts { name: "FlinkDeployment", plural: "flinkdeployments", ..facts },
+            Self::FlinkSessionJob => Facts {
+                name: "FlinkSessionJob",
+                plural: "flinksessionjobs",
+                word: "session-job",
+                fields: Some(&["deploymentName", "job", "flinkConfiguration", "restartNonce"]),
+                ..facts
+            },
+            Self::FlinkStateSnapshot => Facts {
+                name: "FlinkStateSnapshot",
+                plural: "flinkstatesnapshots",
+                word: "snapshot",
+                everywhere: false,
+                since: "upgrade the operator and its custom resource definitions to 1.10 or later",
+                fields: Some(&["jobReference", "savepoint", "checkpoint", "backoffLimit"]),
+                ..facts
+            },
+        }
+    }
 
     /// The kind's name as written in a manifest.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FlinkDeployment => "FlinkDeployment",
-            Self::FlinkSessionJob => "FlinkSessionJob",
-        }
+        self.facts().name
     }
 
     /// The plural that the API server's paths use.
     pub const fn plural(self) -> &'static str {
-        match self {
-            Self::FlinkDeployment => "flinkdeployments",
-            Self::FlinkSessionJob => "flinksessionjobs",
-        }
+        self.facts().plural
     }
 
-    /// Reads a manifest's `kind`; `None` for a kind that is not a unit.
+    /// `apiVersion`, as written in a manifest.
+    pub const fn api_version(self) -> &'static str {
+        self.facts().api_version
+    }
+
+    /// Whether every cluster with an operator serves it.
+    pub const fn is_everywhere(self) -> bool {
+        self.facts().everywhere
+    }
+
+    /// What people call one.
+    pub const fn word(self) -> &'static str {
+        self.facts().word
+    }
+
+    /// What to do about a cluster that does not serve it.
+    pub const fn since(self) -> &'static str {
+        self.facts().since
+    }
+
+    /// Whether a spec of this kind has a field of this name.
+    pub fn has_field(self, field: &str) -> bool {
+        self.facts().fields.is_none_or(|fields| fields.contains(&field))
+    }
+
+    /// Reads a `kind` alone, where nobody says whose; `None` for a kind that is not a unit.
     pub fn parse(kind: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == kind)
+    }
+
+    /// Reads a manifest's `apiVersion` and `kind`; `None` for a kind that is not a unit.
+    pub fn of(api_version: &str, kind: &str) -> Option<Self> {
+        Self::parse(kind).filter(|known| known.api_version() == api_version)
+    }
+
+    /// The names of a group's kinds, for people: `FlinkDeployment, FlinkSessionJob and …`.
+    pub fn names_in(group: &str) -> String {
+        let of_group = |kind: &Self| kind.api_version().split_once('/').is_some_and(|(its, _)| its == group);
+        let mut names: Vec<&str> = Self::ALL.into_iter().filter(of_group).map(Self::as_str).collect();
+        match names.pop() {
+            Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+            only => only.unwrap_or_default().to_owned(),
+        }
     }
 }
 
@@ -69,6 +152,8 @@ pub enum Role {
     SessionCluster,
     /// A FlinkSessionJob.
     SessionJob,
+    /// A FlinkStateSnapshot.
+    Snapshot,
 }
 
 impl Role {
@@ -76,6 +161,7 @@ impl Role {
     pub fn of(kind: Kind, spec: &Value) -> Self {
         match kind {
             Kind::FlinkSessionJob => Self::SessionJob,
+            Kind::FlinkStateSnapshot => Self::Snapshot,
             Kind::FlinkDeployment if spec.get("job").is_some_and(|job| !job.is_null()) => Self::Application,
             Kind::FlinkDeployment => Self::SessionCluster,
         }
@@ -83,7 +169,7 @@ impl Role {
 
     /// Whether a unit of this role runs a job of its own.
     pub fn has_job(self) -> bool {
-        self != Self::SessionCluster
+        matches!(self, Self::Application | Self::SessionJob)
     }
 }
 
@@ -108,6 +194,20 @@ impl UnitKey {
     pub fn cluster(&self, spec: &Value) -> Option<Self> {
         let name = spec.get("deploymentName")?.as_str()?;
         (self.kind == Kind::FlinkSessionJob).then(|| Self::new(&self.namespace, Kind::FlinkDeployment, name))
+    }
+
+    /// The key of another unit that this one's `spec` names and that must be there first: a session job's cluster,
+    /// the job of a snapshot.
+    pub fn refers_to(&self, spec: &Value) -> Option<Self> {
+        let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
+        match self.kind {
+            Kind::FlinkDeployment => None,
+            Kind::FlinkSessionJob => self.cluster(spec),
+            Kind::FlinkStateSnapshot => {
+                let kind = Kind::parse(text("/jobReference/kind")?)?;
+                Some(Self::new(&self.namespace, kind, text("/jobReference/name")?))
+            }
+        }
     }
 }
 
@@ -167,6 +267,6 @@ impl fmt::Display for ObjectKey {
 
 impl From<&UnitKey> for ObjectKey {
     fn from(key: &UnitKey) -> Self {
-        Self::new(API_VERSION, key.kind.as_str(), &key.namespace, &key.name)
+        Self::new(key.kind.api_version(), key.kind.as_str(), &key.namespace, &key.name)
     }
 }

@@ -20,6 +20,7 @@ pub mod savepoint;
 pub mod scale;
 pub mod secret;
 pub mod since;
+pub mod snapshot;
 pub mod status;
 pub mod validate;
 pub mod version;

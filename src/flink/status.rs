@@ -16,14 +16,14 @@ pub struct LastReconciled {
     pub generation: Option<i64>,
 }
 
-/// `status` of a FlinkDeployment or FlinkSessionJob, across operator versions.
+/// `status` of a unit, across operator versions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// Whether the operator has written any status at all.
     pub present: bool,
     /// The generation the operator has acted upon.
     pub generation: Option<i64>,
-    /// `lifecycleState`, such as `STABLE`.
+    /// `lifecycleState`, such as `STABLE`; of a snapshot its `state`, such as `COMPLETED`.
     pub lifecycle: String,
     /// `jobStatus.state`, such as `RUNNING`.
     pub job: String,
@@ -37,7 +37,7 @@ pub struct Status {
     pub error: Option<String>,
     /// The spec acted upon last.
     pub last_reconciled: Option<LastReconciled>,
-    /// The path the next stateful restore would use, wherever this version keeps it.
+    /// The path the next stateful restore would use, wherever this version keeps it; what a snapshot led to.
     pub savepoint: Option<String>,
     /// Whether that is what the operator stopped the job with, and not one taken while it went on.
     pub savepoint_is_final: bool,
@@ -59,7 +59,7 @@ impl Status {
                 .get("observedGeneration")
                 .and_then(Value::as_i64)
                 .or_else(|| last_reconciled.as_ref()?.generation),
-            lifecycle: text("/lifecycleState").unwrap_or_default(),
+            lifecycle: text("/lifecycleState").or_else(|| text("/state")).unwrap_or_default(),
             job: text("/jobStatus/state").unwrap_or_default(),
             job_manager: text("/jobManagerDeploymentStatus").unwrap_or_default(),
             reconciliation: text("/reconciliationStatus/state").unwrap_or_default(),
@@ -68,6 +68,7 @@ impl Status {
             last_reconciled,
             savepoint: text("/jobStatus/upgradeSavepointPath")
                 .or_else(|| text("/jobStatus/savepointInfo/lastSavepoint/location"))
+                .or_else(|| text("/path"))
                 .filter(|path| !path.is_empty()),
         }
     }

@@ -10,6 +10,7 @@ mod deployment;
 mod job;
 mod resources;
 mod session_job;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,7 @@ pub fn validate(proposal: &Proposal<'_>) -> Vec<Violation> {
     match proposal.kind {
         Kind::FlinkDeployment => deployment::check(&checked),
         Kind::FlinkSessionJob => session_job::check(&checked),
+        Kind::FlinkStateSnapshot => snapshot::check(&checked),
     }
 }
 

@@ -11,7 +11,7 @@ use super::subject::World;
 use super::{companion, observe_once, patch, remove};
 use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
-use crate::flink::kind::{API_VERSION, UnitKey, finalizer};
+use crate::flink::kind::{Kind, UnitKey, finalizer};
 use crate::spec::{Desired, Unit};
 
 /// The cluster that going from `base` to `desired` begins with: it holds what `base` says, all of it settled.
@@ -104,13 +104,17 @@ fn ledger(base: &Desired, unit: &Unit, now: Timestamp) -> Ledger {
 
 /// A live unit that is as its spec wants it.
 fn settled(key: &UnitKey, mut object: Value, spec: &Value) -> LiveObject {
-    object["apiVersion"] = json!(API_VERSION);
+    object["apiVersion"] = json!(key.kind.api_version());
     object["kind"] = json!(key.kind.as_str());
     object["metadata"]["namespace"] = json!(key.namespace);
     object["metadata"]["name"] = json!(key.name);
     object["spec"] = spec.clone();
     object["metadata"]["finalizers"] = json!([finalizer(key.kind.as_str())]);
-    LiveObject::new(in_cluster(object, settled_status(spec, 1)))
+    let status = match key.kind {
+        Kind::FlinkStateSnapshot => json!({"state": "COMPLETED"}),
+        Kind::FlinkDeployment | Kind::FlinkSessionJob => settled_status(spec, 1),
+    };
+    LiveObject::new(in_cluster(object, status))
 }
 
 /// An object with what the API server adds to it.

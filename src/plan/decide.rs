@@ -14,6 +14,7 @@ use super::remove;
 use super::rename;
 use super::rescue;
 use super::restart::{self, Restart};
+use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::canonical::dotted;
 use crate::flink::health::{Health, is_suspended};
@@ -81,8 +82,10 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let stopped = rename::origin(world, subject);
     let vanished = subject.live.is_none() && subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
     let decision = |state| Decision::new(Action::Create, Effect::Create, state);
-    if subject.role == Role::SessionCluster {
-        return decision(State::None);
+    match subject.role {
+        Role::SessionCluster => return decision(State::None),
+        Role::Snapshot => return snapshot::create(),
+        Role::Application | Role::SessionJob => {}
     }
     let old = rename::leaving(world, unit).filter(|_| from_git.is_none() && !unit.consents.fresh);
     if let Some(old) = old {

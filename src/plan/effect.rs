@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::live::LiveObject;
 use super::outcome::FieldEffect;
+use super::snapshot;
 use crate::flink::canonical::unescape;
 use crate::flink::config;
 use crate::flink::diff::{DeploymentMode, DiffType, Table};
@@ -71,6 +72,9 @@ impl<'a> Effects<'a> {
     pub fn of(&self, path: &str, before: Option<&Value>, after: Option<&Value>) -> Effect {
         if path.starts_with("/metadata/") {
             return (FieldEffect::Metadata, None);
+        }
+        if self.unit.role == Role::Snapshot {
+            return snapshot::effect(path);
         }
         if self.is_immutable(path) {
             return (FieldEffect::Immutable, None);

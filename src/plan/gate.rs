@@ -178,7 +178,9 @@ fn absent(world: World<'_>, on: &UnitKey, why: Why) -> (BlockedBy, String) {
             BlockedBy::MissingCluster,
             format!("session cluster {} is neither in Git nor in namespace {}", on.name, on.namespace),
         ),
-        (None, Why::Declared) => (BlockedBy::Gate, format!("waits for {}: not in the cluster", on.name)),
+        (None, Why::Declared | Why::Reference) => {
+            (BlockedBy::Gate, format!("waits for {}: not in the cluster", on.name))
+        }
     }
 }
 

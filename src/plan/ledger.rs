@@ -47,6 +47,8 @@ pub enum Reason {
     Recreate,
     /// The operator took it during an upgrade.
     Upgrade,
+    /// A FlinkStateSnapshot asked for it.
+    Snapshot,
     /// It is no savepoint, but the last checkpoint of a job that is no more, which Flink retained.
     Checkpoint,
 }

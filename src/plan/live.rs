@@ -116,7 +116,8 @@ impl LiveObject {
 
     /// The unit this object is, if it is of a kind that can be one.
     pub fn unit_key(&self) -> Option<UnitKey> {
-        let kind = Kind::parse(self.text("/kind"))?;
+        let (version, kind) = (self.text("/apiVersion"), self.text("/kind"));
+        let kind = if version.is_empty() { Kind::parse(kind) } else { Kind::of(version, kind) }?;
         Some(UnitKey::new(self.namespace(), kind, self.name()))
     }
 
@@ -157,8 +158,12 @@ pub struct Since {
 /// Everything the plan is made from, beside Git.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
-    /// Every FlinkDeployment and FlinkSessionJob of the namespaces, ours and others'.
+    /// Every FlinkDeployment and FlinkSessionJob of the namespaces, ours and others'; of rarer kinds ours, and what
+    /// Git wants.
     pub units: BTreeMap<UnitKey, LiveObject>,
+    /// Kinds of unit that could not be read, with the reason in words: the cluster does not serve them, or does not
+    /// let flinkops read them.
+    pub unread: BTreeMap<Kind, String>,
     /// Objects of the watched companion kinds.
     pub companions: BTreeMap<ObjectKey, LiveObject>,
     /// The objects that units wait for, as far as they were found; what is not here does not exist.

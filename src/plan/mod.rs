@@ -12,6 +12,7 @@
 //! failure   an upgrade that does not work out
 //! astray    a stopped job that would start from something else
 //! rescue    a job that its session cluster has lost
+//! snapshot  a snapshot and its savepoint
 //! tasks     what may be written right now        bring_back, patch, record, operation
 //! base      the same between two revisions, without a cluster
 //! recall    which revision was in force last, as far as the cluster tells
@@ -54,6 +55,7 @@ mod rescue;
 mod restart;
 mod schema;
 pub mod sealed;
+mod snapshot;
 mod subject;
 mod tasks;
 

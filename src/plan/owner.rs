@@ -9,11 +9,12 @@ use super::outcome::Owner;
 use crate::flink::canonical::unescape;
 
 /// Under these names the operator writes: its client's, and its controllers' where it applies server-side.
-const OPERATOR: [&str; 4] = [
+const OPERATOR: [&str; 5] = [
     "fabric8-kubernetes-client",
     "flink-kubernetes-operator",
     "flinkdeploymentcontroller",
     "flinksessionjobcontroller",
+    "flinkstatesnapshotcontroller",
 ];
 
 /// Everyone who owns a field: several, where they applied the same value.

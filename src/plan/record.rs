@@ -140,7 +140,8 @@ fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
     let seen = subject.status.savepoint.as_deref().filter(|path| is_savepoint(path));
     let seen = seen.filter(|path| subject.has_acted() && !subject.is_suspended() && !ledger.knows(path));
     if let Some(path) = seen {
-        ledger.add_savepoint(savepoint(world, subject, path, Reason::Upgrade, false));
+        let reason = if subject.role.has_job() { Reason::Upgrade } else { Reason::Snapshot };
+        ledger.add_savepoint(savepoint(world, subject, path, reason, false));
         let applied = ledger.applied.first_mut().filter(|_| subject.status.savepoint_is_final);
         if let Some(applied) = applied.filter(|it| it.from.is_none() && it.settled.is_none()) {
             applied.from = Some(path.to_owned());
@@ -218,7 +219,9 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     if let (Some(reason), Some(live), true) = (remove::consent(world, subject).0, subject.live, stuck) {
         ledger.consent = Some(UsedConsent { uid: live.uid().to_owned(), reason: reason.clone() });
     }
-    if let Some(path) = path.filter(|path| !ledger.is_final(path)) {
+    if let Some(path) = path.filter(|path| !subject.role.has_job() && !ledger.knows(path)) {
+        ledger.add_savepoint(savepoint(world, subject, path, Reason::Snapshot, false));
+    } else if let Some(path) = path.filter(|path| subject.role.has_job() && !ledger.is_final(path)) {
         let reason = subject.operation.as_ref().map_or(Reason::Delete, |operation| match operation.purpose {
             Purpose::Recreate => Reason::Recreate,
             _ => Reason::Delete,

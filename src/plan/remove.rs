@@ -12,6 +12,7 @@ use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
 use super::rename;
+use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
@@ -40,6 +41,9 @@ pub enum Stage {
 
 /// Where a live job stands.
 pub fn stage(subject: &Subject<'_>) -> Stage {
+    if subject.role == Role::Snapshot {
+        return snapshot::stage(subject);
+    }
     if subject.role == Role::SessionCluster || subject.status.is_finished() || !subject.ever_ran() {
         return Stage::Disposable;
     }
@@ -188,6 +192,9 @@ fn shelter(subject: &Subject<'_>, folder: &str) -> Decision {
 
 /// What stopping the unit for good does to its state, and what keeps it from being done.
 pub fn stop(world: World<'_>, subject: &Subject<'_>, consent: Option<&String>) -> Decision {
+    if subject.role == Role::Snapshot {
+        return snapshot::stop(world, subject, consent);
+    }
     let decision = |state| Decision::new(Action::Delete, Effect::Delete, state);
     let stage = stage(subject);
     let mut decision = match &stage {

@@ -35,8 +35,8 @@ pub fn old_self(desired: &Desired, live: &Live, unit: &Unit) -> Option<UnitKey> 
 fn namesakes(unit: &Unit) -> Option<[UnitKey; 2]> {
     let name = unit.consents.renamed_from.as_ref().filter(|_| unit.role.has_job())?;
     let other = match unit.key.kind {
-        Kind::FlinkDeployment => Kind::FlinkSessionJob,
         Kind::FlinkSessionJob => Kind::FlinkDeployment,
+        _ => Kind::FlinkSessionJob,
     };
     Some([unit.key.kind, other].map(|kind| UnitKey::new(&unit.key.namespace, kind, name)))
 }

@@ -11,6 +11,9 @@ use crate::flink::release::Release;
 use crate::spec::finding::Place;
 use crate::spec::{FILE, Finding, refusal};
 
+/// Rule of a unit whose kind the cluster does not serve.
+const UNSERVED: &str = "kind-not-served";
+
 impl Subject<'_> {
     /// Says what Git wants of the unit, without what the cluster would drop: it could never become equal, and
     /// would be written again and again. The hash is of all that Git wants.
@@ -33,6 +36,7 @@ impl Subject<'_> {
     /// Says what the cluster would refuse of what is to be written. What it holds already was taken once.
     pub(super) fn refuse(&mut self, world: World<'_>) {
         self.refuse_on_cluster(world);
+        self.refuse_unserved(world);
         let (Some(unit), Some(served)) = (self.unit, world.live.schema.served()) else { return };
         let is_written = |pointer: &str| {
             let path = path(pointer);
@@ -45,6 +49,23 @@ impl Subject<'_> {
 }
 
 impl Subject<'_> {
+    /// Not every cluster serves every kind, nor lets flinkops read it.
+    fn refuse_unserved(&mut self, world: World<'_>) {
+        let (Some(unit), kind) = (self.unit, self.key.kind) else { return };
+        let unserved = world.live.schema.served().is_some_and(|served| !served.serves(kind));
+        let unread = world.live.unread.get(&kind);
+        if !unserved && unread.is_none() {
+            return;
+        }
+        let message = match unread {
+            Some(why) if !unserved => format!("the cluster does not let {kind} be read: {why}"),
+            _ => format!("this cluster does not serve {kind}"),
+        };
+        let finding = Finding::error(UNSERVED, unit.place.clone(), message).unit(&unit.key.name);
+        let hint = if unserved { kind.since() } else { "grant the right, or remove the unit" };
+        self.findings.push(finding.hint(hint));
+    }
+
     /// A session job was judged when it was read as the newest operator does, and, where its cluster is not in
     /// Git, without it.
     fn refuse_on_cluster(&mut self, world: World<'_>) {

@@ -19,6 +19,7 @@ use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
 use crate::flink::release::Release;
 use crate::flink::savepoint::is_readable;
+use crate::flink::snapshot::is_over;
 use crate::flink::status::Status;
 use crate::spec::{Desired, Finding, Policy, Unit};
 
@@ -284,7 +285,8 @@ impl<'a> Subject<'a> {
 
     /// Whether the operator has taken up the live spec.
     pub fn has_acted(&self) -> bool {
-        self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
+        let once = self.role == Role::Snapshot && is_over(&self.status);
+        once || self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
     }
 
     /// The operator's release, or the newest that it may be: by the schema it serves, else as Git states it, and by the

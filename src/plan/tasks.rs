@@ -20,9 +20,11 @@ use super::record;
 use super::remove::{self, Stage};
 use super::rename;
 use super::rescue;
+use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World};
 use super::write::{Task, Write};
 use crate::flink::health::Health;
+use crate::flink::kind::Role;
 use crate::spec::Unit;
 use crate::spec::policy::Mode;
 
@@ -193,6 +195,9 @@ impl<'a> Board<'a> {
         let live = subject.live.filter(|live| live.deleting_since().is_none())?;
         if let Some(record) = record::moved_on(self.world, subject) {
             return Some(record);
+        }
+        if subject.role == Role::Snapshot {
+            return snapshot::remove(self.world, subject, decision);
         }
         let stage = remove::stage(subject);
         let path = match &stage {

@@ -22,6 +22,7 @@ pub fn text(document: &GraphDocument) -> String {
             let why = match edge.why {
                 WhyDocument::Declared => "",
                 WhyDocument::SessionCluster => " (its session cluster)",
+                WhyDocument::Reference => " (named in its spec)",
                 WhyDocument::Companion => " (its companion)",
             };
             let _ = writeln!(text, "  after {}{why}", edge.to);

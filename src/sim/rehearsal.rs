@@ -19,7 +19,7 @@ use crate::flink::health::{Health, judge};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 use crate::flink::release::Release;
 use crate::plan::forecast::{Model, What};
-use crate::plan::ledger::{LABEL_RECORD, Ledger, MANAGER, Marker};
+use crate::plan::ledger::{LABEL_MANAGED_BY, LABEL_RECORD, Ledger, MANAGER, Marker};
 use crate::plan::live::{LiveObject, Seen};
 use crate::plan::write::Task;
 use crate::plan::{Live, Write};
@@ -77,7 +77,12 @@ impl Rehearsal {
         if let Some(after) = after.clone().filter(|_| self.live.companions.contains_key(key)) {
             self.live.awaited.insert(key.clone(), Seen::Found(after));
         }
+        // What the operator makes beside them is nobody's unit.
+        let made = after.as_ref().is_some_and(|object| object.label(LABEL_MANAGED_BY) != Some(MANAGER));
         let before = match unit {
+            Some(unit) if !unit.kind.is_everywhere() && made && !self.live.units.contains_key(&unit) => {
+                return false;
+            }
             Some(unit) => put(&mut self.live.units, unit, after.clone()),
             None if self.live.companions.contains_key(key) => {
                 put(&mut self.live.companions, key.clone(), after.clone())

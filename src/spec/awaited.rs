@@ -4,7 +4,7 @@ use super::desired::Awaited;
 use super::finding::Finding;
 use super::node::{Mark, Node};
 use super::repository::Environment;
-use crate::flink::kind::{API_VERSION, Kind, ObjectKey};
+use crate::flink::kind::{Kind, ObjectKey};
 
 /// Whether a word names a live object: `group/version/Kind/name`, for the annotation of a plain manifest.
 pub fn is_object(word: &str) -> bool {
@@ -32,7 +32,7 @@ pub fn of_map<'n>(item: &'n Node, namespace: &str) -> (Awaited, &'n Mark) {
 /// Why an object cannot be waited for.
 pub fn refusal(awaited: &Awaited, mark: &Mark, environment: &Environment) -> Option<Finding> {
     let ObjectKey { api_version, kind, namespace, name, .. } = &awaited.object;
-    let unit = (api_version == API_VERSION).then(|| Kind::parse(kind)).flatten();
+    let unit = Kind::of(api_version, kind);
     let (rule, message, hint) = if unit.is_some() {
         let hint = format!("write `{namespace}/{kind}/{name}`");
         ("awaited-kind", format!("a {kind} is a unit, and units are waited for by name"), hint)

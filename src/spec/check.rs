@@ -1,6 +1,6 @@
 //! Checks a [`Node`] against a schema and says every mistake at its place, in a person's words.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
@@ -139,17 +139,8 @@ impl Checker {
 }
 
 fn checker(form: Form) -> &'static Checker {
-    macro_rules! of {
-        ($($form:ident),*) => {
-            match form {
-                $(Form::$form => {
-                    static CHECKER: LazyLock<Checker> = LazyLock::new(|| Checker::of(Form::$form));
-                    &CHECKER
-                })*
-            }
-        };
-    }
-    of!(Repository, DeploymentJob, SessionJob, DeploymentManifest, SessionJobManifest, Companion)
+    static CHECKERS: [OnceLock<Checker>; Form::COUNT] = [const { OnceLock::new() }; Form::COUNT];
+    CHECKERS[form.index()].get_or_init(|| Checker::of(form))
 }
 
 fn segment(segment: LocationSegment<'_>) -> String {
@@ -228,6 +219,7 @@ fn list(words: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flink::kind::Kind;
     use crate::spec::source::Limits;
     use crate::spec::yaml;
 
@@ -246,7 +238,7 @@ mod tests {
     #[test]
     fn a_misspelt_field_is_found_at_its_key_with_the_right_one() {
         assert_eq!(
-            findings(Form::DeploymentJob, "spec:\n  job:\n    paralelism: 4\n"),
+            findings(Form::Job(Kind::FlinkDeployment), "spec:\n  job:\n    paralelism: 4\n"),
             ["3:5+10 unknown-field: unknown field `paralelism` (did you mean `parallelism`?)"]
         );
     }
@@ -256,7 +248,7 @@ mod tests {
         let text = "kind: FlinkDeploymnt\nspec:\n  image: 3\n  flinkVersion: v1.17\n  job: {parallelism: '4', \
                     upgradeMode: statefull, args: x}\n  logConfiguration: {log4j.properties: x}\n";
         assert_eq!(
-            findings(Form::DeploymentJob, text),
+            findings(Form::Job(Kind::FlinkDeployment), text),
             [
                 "1:7+14 bad-value: `kind`: `FlinkDeploymnt` is not one of `FlinkDeployment`, `FlinkSessionJob` (did you mean `FlinkDeployment`?)",
                 "3:10+1 wrong-type: `image`: expected text, found a number (write it in quotes)",
@@ -273,14 +265,14 @@ mod tests {
     fn null_means_absent_and_quantities_are_text_or_numbers() {
         let text = "spec:\n  image: null\n  jobManager: {resource: {cpu: '1', memory: 2048}}\n  podTemplate:\n    \
                     spec: {containers: [{name: a, resources: {limits: {cpu: 1, memory: 1Gi}}}]}\n";
-        assert_eq!(findings(Form::DeploymentJob, text), [""; 0]);
+        assert_eq!(findings(Form::Job(Kind::FlinkDeployment), text), [""; 0]);
     }
 
     #[test]
     fn pod_templates_are_checked_by_kubernetes_own_schema() {
         let text = "spec:\n  podTemplate:\n    spec:\n      volumes:\n      - name: a\n        \
                     persistenceVolumeClaim: {claimName: x}\n";
-        let found = findings(Form::DeploymentJob, text);
+        let found = findings(Form::Job(Kind::FlinkDeployment), text);
         assert_eq!(
             found,
             [

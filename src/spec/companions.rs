@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::finding::Finding;
 use super::node::Node;
-use crate::flink::kind::GROUP;
+use crate::flink::kind::{GROUP, Kind, VERSION};
 
 /// Kinds that are always allowed, as `apiVersion` and `kind`.
 pub const BUILT_IN: [(&str, &str); 4] =
@@ -68,7 +68,7 @@ impl Allowed {
     /// The reason and a hint.
     pub fn permit(&self, version: &str, kind: &str) -> Result<(), (String, String)> {
         if let Some(reason) = never(version, kind) {
-            return Err((format!("a {kind} is never taken from Git"), reason.to_owned()));
+            return Err((format!("a {kind} is never taken from Git"), reason));
         }
         if self.0.contains(&(version.to_owned(), kind.to_owned())) {
             return Ok(());
@@ -84,23 +84,22 @@ impl Allowed {
 }
 
 /// Why objects of a kind are never taken, whatever `flinkops.yaml` says.
-fn never(version: &str, kind: &str) -> Option<&'static str> {
-    match (version.split_once('/'), kind) {
-        (None, "Secret") => {
-            Some("a secret in Git is a secret no more; create it in the cluster by other means")
-        }
+fn never(version: &str, kind: &str) -> Option<String> {
+    let reason = match (version.split_once('/'), kind) {
+        (None, "Secret") => "a secret in Git is a secret no more; create it in the cluster by other means",
         (None, "Namespace") => {
-            Some("create the namespace once, by other means: deleting it would delete everything in it")
+            "create the namespace once, by other means: deleting it would delete everything in it"
         }
-        (None, "List") => Some("write its items as separate documents"),
+        (None, "List") => "write its items as separate documents",
         (Some((GROUP, _)), _) => {
-            Some("this version looks after FlinkDeployment and FlinkSessionJob of v1beta1 only")
+            return Some(format!("this version looks after {} of {VERSION} only", Kind::names_in(GROUP)));
         }
         (_, kind) if CLUSTER_SCOPED.contains(&kind) => {
-            Some("it belongs to the whole cluster, and an environment is one namespace of it")
+            "it belongs to the whole cluster, and an environment is one namespace of it"
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(reason.to_owned())
 }
 
 fn parse(item: &Node) -> Result<(String, String), Box<Finding>> {
@@ -118,7 +117,7 @@ fn parse(item: &Node) -> Result<(String, String), Box<Finding>> {
         return Err(error("bad-value", message, "such as `apps/v1/Deployment` or `v1/ConfigMap`"));
     };
     match never(version, kind) {
-        Some(reason) => Err(error("companion-kind", format!("a {kind} is never taken from Git"), reason)),
+        Some(reason) => Err(error("companion-kind", format!("a {kind} is never taken from Git"), &reason)),
         None => Ok((version.to_owned(), kind.to_owned())),
     }
 }

@@ -37,6 +37,8 @@ pub enum Why {
     Declared,
     /// A session job needs its cluster.
     SessionCluster,
+    /// Its spec names the other, as a snapshot its job.
+    Reference,
 }
 
 /// An edge of the graph: the unit waits for `on`.

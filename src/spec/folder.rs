@@ -132,7 +132,9 @@ impl Reader<'_> {
         folder.findings.append(&mut layers::flatten(&mut node));
         if !written && node.members().is_some() {
             let finding = Finding::error("missing-field", node.mark.place(), "the field `kind` is missing");
-            folder.findings.push(finding.hint("write `kind: FlinkDeployment` or `kind: FlinkSessionJob`"));
+            folder.findings.push(
+                finding.hint(format!("write `kind:` and one of {}", Kind::ALL.map(Kind::as_str).join(", "))),
+            );
         }
         let Some(kind) = kind else { return };
         let mark = node.get("name").map_or(&node.mark, |name| &name.mark).clone();
@@ -245,7 +247,7 @@ impl Reader<'_> {
 pub fn bad_name(kind: Kind, name: &str, mark: &Mark) -> Option<Finding> {
     let (good, rule) = match kind {
         Kind::FlinkDeployment => (names::is_deployment(name), names::DEPLOYMENT),
-        Kind::FlinkSessionJob => (names::is_object(name), names::OBJECT),
+        Kind::FlinkSessionJob | Kind::FlinkStateSnapshot => (names::is_object(name), names::OBJECT),
     };
     let message = format!("`{name}` cannot be the name of a {kind}");
     (!good).then(|| Finding::error("bad-name", mark.place(), message).hint(rule))
@@ -268,10 +270,7 @@ pub fn has_error(findings: &[Finding]) -> bool {
 
 /// The form of a `job.yaml` of this kind.
 pub fn form(kind: Option<Kind>) -> Form {
-    match kind {
-        Some(Kind::FlinkSessionJob) => Form::SessionJob,
-        _ => Form::DeploymentJob,
-    }
+    Form::Job(kind.unwrap_or(Kind::FlinkDeployment))
 }
 
 fn single(path: &str, mut documents: Vec<Node>) -> Result<Node, Box<Finding>> {

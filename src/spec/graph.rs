@@ -38,9 +38,10 @@ impl Names {
                 Err(finding) => findings.push(finding.unit(&unit.key.name)),
             }
         }
-        let cluster =
-            unit.key.cluster(unit.manifest.spec()).filter(|on| edges.iter().all(|edge| edge.on != *on));
-        edges.extend(cluster.map(|on| Dependency { on, why: Why::SessionCluster }));
+        let why = if unit.key.kind == Kind::FlinkSessionJob { Why::SessionCluster } else { Why::Reference };
+        let named =
+            unit.key.refers_to(unit.manifest.spec()).filter(|on| edges.iter().all(|edge| edge.on != *on));
+        edges.extend(named.map(|on| Dependency { on, why }));
         (edges.into_iter().collect(), findings)
     }
 
@@ -201,6 +202,8 @@ pub enum EdgeWhy {
     Declared,
     /// A session job needs its cluster.
     SessionCluster,
+    /// Its spec names the other, as a snapshot its job.
+    Reference,
     /// The companions of a folder come before its units.
     Companion,
 }
@@ -211,6 +214,7 @@ impl EdgeWhy {
         match self {
             Self::Declared => "declared",
             Self::SessionCluster => "session-cluster",
+            Self::Reference => "reference",
             Self::Companion => "companion",
         }
     }
@@ -268,6 +272,7 @@ fn why(why: Why) -> EdgeWhy {
     match why {
         Why::Declared => EdgeWhy::Declared,
         Why::SessionCluster => EdgeWhy::SessionCluster,
+        Why::Reference => EdgeWhy::Reference,
     }
 }
 

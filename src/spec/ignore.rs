@@ -11,6 +11,7 @@ use super::node::Node;
 use super::object::{RenderedCompanion, RenderedUnit};
 use super::schema::{self, Form};
 use crate::flink::canonical::{is_keyed, unescape};
+use crate::flink::kind::Kind;
 
 /// Rule of an ignore rule that cannot apply to anything.
 const IDLE: &str = "idle-ignore";
@@ -79,9 +80,9 @@ fn idle(path: &str) -> Option<String> {
     })
 }
 
-/// The manifests of both kinds of unit.
-static MANIFESTS: LazyLock<[Value; 2]> =
-    LazyLock::new(|| [Form::DeploymentManifest, Form::SessionJobManifest].map(schema::strict));
+/// The manifests of each kind of unit.
+static MANIFESTS: LazyLock<[Value; Kind::ALL.len()]> =
+    LazyLock::new(|| Kind::ALL.map(|kind| schema::strict(Form::Manifest(kind))));
 
 /// A name that leads to nothing of a schema's.
 struct Wrong<'a> {

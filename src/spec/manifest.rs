@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::folder::bad_name;
 use super::node::Node;
 use super::schema::Form;
-use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::kind::Kind;
 
 /// A manifest before its namespace is known.
 #[derive(Debug)]
@@ -25,12 +25,8 @@ pub fn read(document: &Node, allowed: &Allowed) -> (Option<Manifest>, Vec<Findin
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         return (None, check(Form::Companion, document));
     };
-    let unit = Kind::parse(kind).filter(|_| version == API_VERSION);
-    let form = match unit {
-        Some(Kind::FlinkDeployment) => Form::DeploymentManifest,
-        Some(Kind::FlinkSessionJob) => Form::SessionJobManifest,
-        None => Form::Companion,
-    };
+    let unit = Kind::of(version, kind);
+    let form = unit.map_or(Form::Companion, Form::Manifest);
     if unit.is_none()
         && let Err((message, hint)) = allowed.permit(version, kind)
     {

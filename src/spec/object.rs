@@ -17,7 +17,7 @@ use super::policy::Policy;
 use super::repository::{self, Environment};
 use super::source::SourceTree;
 use super::values::{self, Put, Resolved};
-use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
+use crate::flink::kind::{Kind, ObjectKey, UnitKey};
 
 /// A unit as rendered, its dependencies still words.
 #[derive(Debug)]
@@ -142,12 +142,13 @@ impl Renderer<'_> {
     fn job(&mut self, job: &Job) {
         let mut layers = self.layers(job);
         self.put_values(job, &mut layers);
-        let (made, mut findings) = if job.kind == Kind::FlinkSessionJob {
-            (Vec::new(), of_its_cluster(&layers).collect())
-        } else {
+        let has_pods = job.kind == Kind::FlinkDeployment;
+        let (made, mut findings) = if has_pods {
             config_map::generate(self.tree, &self.folder.path, &job.name, &layers)
+        } else {
+            (Vec::new(), without_pods(job.kind, &layers).collect())
         };
-        if job.kind != Kind::FlinkSessionJob {
+        if has_pods {
             findings.append(&mut config_map::logging(self.tree, &self.folder.path, &mut layers));
         }
         findings.append(&mut config_map::mount(&made, &mut layers));
@@ -270,13 +271,14 @@ impl Renderer<'_> {
     }
 }
 
-/// Files that a FlinkSessionJob has no pods for.
-fn of_its_cluster(layers: &Node) -> impl Iterator<Item = Finding> {
+/// Files that a kind has no pods for.
+fn without_pods(kind: Kind, layers: &Node) -> impl Iterator<Item = Finding> {
     let written = ["configMaps", "logConfiguration"].into_iter().filter(|field| layers.get(field).is_some());
-    written.map(|field| {
-        let message = format!("`{field}` needs pods, and a FlinkSessionJob has none of its own");
+    written.map(move |field| {
+        let message = format!("`{field}` needs pods, and a {kind} has none of its own");
         let finding = Finding::error("config-map-mount", layers.key_mark(field).place(), message);
-        finding.hint("write it in the job.yaml of the session cluster")
+        let owner = if kind == Kind::FlinkSessionJob { "the session cluster" } else { "its job" };
+        finding.hint(format!("write it in the job.yaml of {owner}"))
     })
 }
 
@@ -309,7 +311,8 @@ fn whole(kind: Kind, name: &str, namespace: &str, mark: &Mark, said: &Node, abou
     let text = |text: &str| Node::text_at(mark.clone(), text);
     let mut metadata = Node::map(mark.clone(), [("name", text(name)), ("namespace", text(namespace))]);
     copy(about, &mut metadata, &["labels", "annotations"]);
-    let head = [("apiVersion", text(API_VERSION)), ("kind", text(kind.as_str())), ("metadata", metadata)];
+    let head =
+        [("apiVersion", text(kind.api_version())), ("kind", text(kind.as_str())), ("metadata", metadata)];
     let mut manifest = Node::map(mark.clone(), head);
     copy(said, &mut manifest, &["spec"]);
     if let Some(members) = manifest.members_mut() {

@@ -101,7 +101,7 @@ fn unserved(unit: &RenderedUnit, version: OperatorVersion) -> Vec<Finding> {
 /// delete it nor carry it over. The file's own word `stateless` is consent to do without.
 fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
     let mode = proposal.spec.pointer("/job/upgradeMode").and_then(Value::as_str);
-    let judged = proposal.kind == Kind::FlinkDeployment || proposal.cluster.is_some();
+    let judged = proposal.kind != Kind::FlinkSessionJob || proposal.cluster.is_some();
     if !judged || proposal.spec.get("job").is_none() || mode == Some("stateless") {
         return None;
     }

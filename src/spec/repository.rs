@@ -330,13 +330,12 @@ fn layer(kind: Kind, root: &Node, environment: &Node, findings: &mut Vec<Finding
     base
 }
 
-/// The common defaults may hold fields that a session job does not have.
+/// The common defaults may hold fields that a kind does not have.
 fn keep_fields_of(kind: Kind, part: &mut Node) {
     let spec = part.members_mut().and_then(|members| members.get_mut("spec"));
     let members = spec.and_then(|spec| spec.value.members_mut());
-    if let (Kind::FlinkSessionJob, Some(members)) = (kind, members) {
-        let fields = ["deploymentName", "job", "flinkConfiguration", "restartNonce"];
-        members.retain(|key, _| fields.contains(&key.as_str()));
+    if let Some(members) = members {
+        members.retain(|key, _| kind.has_field(key));
     }
 }
 

@@ -18,7 +18,7 @@ use super::desired::Unit;
 use super::finding::Finding;
 use super::schema::each;
 use crate::flink::canonical::{escape, unescape};
-use crate::flink::kind::{GROUP, Kind, VERSION};
+use crate::flink::kind::Kind;
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since::{self, Part};
 
@@ -59,9 +59,9 @@ impl Served {
         let document: Document = serde_json::from_slice(document)?;
         let schemas = document.components.schemas.into_values();
         let kinds = schemas.filter_map(|schema| {
-            let kind = schema.kinds.iter().find(|kind| kind.group == GROUP && kind.version == VERSION)?;
+            let kind = |it: &GroupVersionKind| Kind::of(&format!("{}/{}", it.group, it.version), &it.kind);
             Some((
-                Kind::parse(&kind.kind)?,
+                schema.kinds.iter().find_map(kind)?,
                 Schema {
                     spec: schema.properties.spec?,
                     status: schema.properties.status,
@@ -75,7 +75,8 @@ impl Served {
     /// As much of the document as was read, to be read again.
     pub fn document(&self) -> Value {
         let schema = |(kind, schema): (&Kind, &Schema)| {
-            let names = json!([{"group": GROUP, "version": VERSION, "kind": kind.as_str()}]);
+            let (group, version) = kind.api_version().split_once('/').unwrap_or_default();
+            let names = json!([{"group": group, "version": version, "kind": kind.as_str()}]);
             let mut properties = json!({"spec": schema.spec});
             if let Some(status) = &schema.status {
                 properties["status"] = status.clone();
@@ -85,6 +86,11 @@ impl Served {
         };
         let schemas: Map<String, Value> = self.kinds.iter().map(schema).collect();
         json!({"components": {"schemas": schemas}})
+    }
+
+    /// Whether the cluster serves a kind at all, as far as the document is about it.
+    pub fn serves(&self, kind: Kind) -> bool {
+        kind.is_everywhere() || self.kinds.contains_key(&kind)
     }
 
     /// The newest release of the operator that these schemas may be of.
@@ -320,6 +326,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::flink::kind::{GROUP, VERSION};
 
     fn pointers(spec: &Value, schema: &Value) -> Vec<String> {
         dropped(spec, schema).into_iter().map(|field| field.pointer).collect()

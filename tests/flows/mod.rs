@@ -1,6 +1,7 @@
 //! Whole flows on the embedded cluster: from a commit to counting jobs, state kept all along.
 
 mod failure;
+mod kinds;
 mod properties;
 pub mod world;
 

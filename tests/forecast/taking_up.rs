@@ -37,8 +37,9 @@ fn live(objects: &[Value]) -> Live {
 
 /// Every Flink resource of a cluster.
 fn flink(sim: &Sim) -> Vec<Arc<Value>> {
-    let kinds = Kind::ALL.map(|kind| Resource::by_kind("flink.apache.org/v1beta1", kind.as_str()).unwrap());
-    kinds.into_iter().flat_map(|kind| sim.store().list(kind, None).0).collect()
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_everywhere());
+    let kinds = kinds.map(|kind| Resource::by_kind(kind.api_version(), kind.as_str()).unwrap());
+    kinds.flat_map(|kind| sim.store().list(kind, None).0).collect()
 }
 
 fn statuses(objects: &[Arc<Value>]) -> BTreeMap<ObjectKey, String> {

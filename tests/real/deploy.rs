@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use flinkops::flink::kind::Kind;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::Api;
@@ -103,6 +104,39 @@ fn every_file_is_part_of_the_base() {
     let text = std::fs::read_to_string(folder.join("kustomization.yaml")).expect("a file");
     let kustomization: Value = serde_yaml::from_str(&text).expect("YAML");
     assert_eq!(kustomization["resources"], serde_json::json!(files));
+}
+
+/// A kind that not every cluster serves has a component, which grants on it what the base grants on the others.
+#[test]
+fn each_rarer_kind_has_the_rights_of_the_others_in_a_component() {
+    let verbs = |manifests: &[Value], role: &str, kind: Kind| {
+        let role = manifests.iter().find(|it| it["kind"] == "Role" && it["metadata"]["name"] == *role);
+        let (group, _) = kind.api_version().split_once('/').expect("a group");
+        let of_kind = |rule: &&Value| {
+            let has =
+                |field: &str, word: &str| rule[field].as_array().expect("a list").contains(&word.into());
+            has("apiGroups", group) && has("resources", kind.plural())
+        };
+        role.expect("a role")["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .find(of_kind)
+            .map(|rule| rule["verbs"].clone())
+    };
+    let all: Vec<Vec<Value>> = components().iter().map(|name| with_component(name)).collect();
+    for kind in Kind::ALL {
+        for role in ["flinkops", "flinkops-reader"] {
+            let base = verbs(&manifests(), role, Kind::FlinkDeployment);
+            let found: Vec<_> = all.iter().filter_map(|manifests| verbs(manifests, role, kind)).collect();
+            assert!(
+                base.is_some() && found.iter().all(|found| Some(found) == base.as_ref()),
+                "{kind} {role}"
+            );
+            let everywhere = found.len() == all.len();
+            assert!(!found.is_empty() && everywhere == kind.is_everywhere(), "{kind} {role}");
+        }
+    }
 }
 
 #[tokio::test]

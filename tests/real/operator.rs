@@ -19,7 +19,7 @@ pub struct Operator {
 impl Operator {
     pub fn start(client: &Client, namespace: &str) -> Self {
         let mut tasks = JoinSet::new();
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_everywhere()) {
             let resource = ApiResource::from_gvk_with_plural(
                 &GroupVersionKind::gvk(GROUP, VERSION, kind.as_str()),
                 kind.plural(),

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::stage::{Stage, unit};
 
+/// The kinds with a job.
+const KINDS: [Kind; 2] = [FlinkDeployment, FlinkSessionJob];
+
 const MODES: [OperatorMode; 2] = [OperatorMode::V1_7, OperatorMode::V1_15];
 const HIGH_AVAILABILITY: &str = "high-availability.type";
 
@@ -54,7 +57,7 @@ fn restart() -> Value {
 #[tokio::test(start_paused = true)]
 async fn savepoint_keeps_every_record() {
     for mode in MODES {
-        for kind in Kind::ALL {
+        for kind in KINDS {
             let change = Change::of(mode, kind, upgrade_mode("savepoint"), restart()).await;
             let path = change.after.restored_from.clone().unwrap();
             let snapshot = &change.stage.disk()[&path];
@@ -67,7 +70,7 @@ async fn savepoint_keeps_every_record() {
 #[tokio::test(start_paused = true)]
 async fn stateless_drops_every_record() {
     for mode in MODES {
-        for kind in Kind::ALL {
+        for kind in KINDS {
             let change = Change::of(mode, kind, upgrade_mode("stateless"), restart()).await;
             assert_eq!(change.after.restored_from, None, "{mode:?} {kind}");
             assert_eq!(change.after.starts, 2);
@@ -116,14 +119,14 @@ async fn a_change_to_another_mode_goes_by_the_new_one() {
 #[tokio::test(start_paused = true)]
 async fn resuming_goes_by_the_mode_of_the_suspension_unless_stateless() {
     for (to, kept) in [("savepoint", true), ("last-state", true), ("stateless", false)] {
-        for kind in Kind::ALL {
+        for kind in KINDS {
             let suspended = json!({"job": {"state": "suspended"}});
             let stage = Stage::modern();
             stage.session("sess", json!({}));
             stage.run(40.0).await;
             match kind {
                 FlinkSessionJob => stage.session_job("job", "sess", json!({})),
-                FlinkDeployment => stage.application("job", json!({})),
+                _ => stage.application("job", json!({})),
             }
             stage.run(60.0).await;
             stage.patch(kind, "job", suspended);
@@ -138,14 +141,14 @@ async fn resuming_goes_by_the_mode_of_the_suspension_unless_stateless() {
 
 #[tokio::test(start_paused = true)]
 async fn a_redeploy_replaces_the_records_by_those_of_the_named_savepoint() {
-    for kind in Kind::ALL {
+    for kind in KINDS {
         let stage = Stage::modern();
         stage.sim.operator().keep_savepoint(&unit(kind, "job"), "file:///data/savepoints/given", 1_000_000);
         stage.session("sess", json!({}));
         stage.run(40.0).await;
         match kind {
             FlinkSessionJob => stage.session_job("job", "sess", json!({})),
-            FlinkDeployment => stage.application("job", json!({})),
+            _ => stage.application("job", json!({})),
         }
         stage.run(60.0).await;
         assert!(stage.job(kind, "job").records < 1_000_000);
@@ -225,7 +228,7 @@ async fn a_deleted_job_leaves_a_savepoint_only_where_the_configuration_asks_for_
         let patch = json!({"flinkConfiguration": {"kubernetes.operator.job.savepoint-on-deletion": wanted.to_string()}});
         match kind {
             FlinkSessionJob => stage.session_job("job", "sess", patch),
-            FlinkDeployment => stage.application("job", patch),
+            _ => stage.application("job", patch),
         }
         stage.run(60.0).await;
         stage.delete(&super::stage::key(kind, "job"));

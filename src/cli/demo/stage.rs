@@ -103,8 +103,8 @@ impl Stage {
     /// What every job has counted.
     pub fn counts(&self) -> Vec<Count> {
         let (store, now) = (self.sim.store(), self.sim.now());
-        let resources =
-            Kind::ALL.into_iter().filter_map(|kind| Resource::by_kind(API_VERSION, kind.as_str()));
+        let resources = Kind::ALL.into_iter().filter(|kind| kind.is_everywhere());
+        let resources = resources.filter_map(|kind| Resource::by_kind(API_VERSION, kind.as_str()));
         let objects = resources.flat_map(|resource| store.list(resource, Some(NAMESPACE)).0);
         let keys = objects.filter_map(|object| LiveObject::new((*object).clone()).unit_key());
         let count = |key: UnitKey| {

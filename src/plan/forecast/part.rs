@@ -58,6 +58,7 @@ impl Part {
         }
         Live {
             units: of(&live.units, &self.units),
+            unread: live.unread.clone(),
             companions: of(&live.companions, &self.companions),
             awaited: live.awaited.clone(),
             ledgers: of(&live.ledgers, &self.units),

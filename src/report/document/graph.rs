@@ -61,6 +61,8 @@ pub enum WhyDocument {
     Declared,
     /// A session job needs its cluster.
     SessionCluster,
+    /// Its spec names the other, as a snapshot its job.
+    Reference,
     /// A unit needs the other objects of its folder.
     Companion,
 }
@@ -70,6 +72,7 @@ impl From<Why> for WhyDocument {
         match why {
             Why::Declared => Self::Declared,
             Why::SessionCluster => Self::SessionCluster,
+            Why::Reference => Self::Reference,
         }
     }
 }

@@ -281,8 +281,13 @@ fn missing(desired: &Desired, keys: &[&ObjectKey]) -> Vec<String> {
     let has = |kind: &str| keys.iter().any(|key| key.kind == kind);
     let mut missing: BTreeSet<&str> = desired.companions.keys().map(|key| key.kind.as_str()).collect();
     missing.insert("ConfigMap");
-    if !Kind::ALL.iter().any(|kind| has(kind.as_str())) {
-        missing.extend(Kind::ALL.map(Kind::as_str));
+    let units: BTreeSet<Kind> = desired.units.keys().map(|unit| unit.kind).collect();
+    let none = !Kind::ALL.iter().any(|kind| has(kind.as_str()));
+    for kind in Kind::ALL {
+        let needed = if kind.is_everywhere() { none } else { units.contains(&kind) };
+        if needed {
+            missing.insert(kind.as_str());
+        }
     }
     missing.into_iter().filter(|kind| !has(kind)).map(str::to_owned).collect()
 }

@@ -14,7 +14,7 @@ use super::{Operator, machine, snapshots};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
 use crate::sim::api::history::ChangeKind;
 use crate::sim::api::patch::Patch;
-use crate::sim::api::resource::{Resource, SNAPSHOT};
+use crate::sim::api::resource::Resource;
 use crate::sim::api::store::{Store, WriteOptions};
 
 /// What is looked at next, and when.
@@ -115,8 +115,9 @@ impl Agenda {
     pub fn list(&mut self) {
         let now = self.store.now();
         self.seen = self.store.version();
-        let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain([SNAPSHOT.kind]);
-        for resource in kinds.filter_map(|kind| Resource::by_kind(API_VERSION, kind)) {
+        let resources =
+            Kind::ALL.into_iter().filter_map(|kind| Resource::by_kind(kind.api_version(), kind.as_str()));
+        for resource in resources {
             if !self.store.serves(resource) {
                 continue;
             }
@@ -218,7 +219,13 @@ impl Agenda {
         if self.met.is_none() {
             return;
         }
-        let Some(key) = unit_key(object) else { return };
+        let Some(key) = unit_key(object) else {
+            // A snapshot is of a job that it finds as it stands.
+            if let Some(job) = snapshots::target(object).and_then(|job| self.store.get(&(&job).into())) {
+                self.meet(&job);
+            }
+            return;
+        };
         let head = key.cluster(&object["spec"]).unwrap_or_else(|| key.clone());
         let jobs = self.jobs_on(&head);
         let jobs = jobs.into_iter().map(|name| UnitKey::new(&head.namespace, Kind::FlinkSessionJob, name));

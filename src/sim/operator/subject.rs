@@ -128,8 +128,12 @@ pub(super) fn has_finalizer(object: &Value) -> bool {
     object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
 }
 
+/// The kinds that have clusters and jobs.
+const TENDED: [Kind; 2] = [Kind::FlinkDeployment, Kind::FlinkSessionJob];
+
 /// The key of a FlinkDeployment or FlinkSessionJob.
 pub fn unit_key(object: &Value) -> Option<UnitKey> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-    Some(UnitKey::new(text("/metadata/namespace")?, Kind::parse(text("/kind")?)?, text("/metadata/name")?))
+    let kind = Kind::parse(text("/kind")?).filter(|kind| TENDED.contains(kind))?;
+    Some(UnitKey::new(text("/metadata/namespace")?, kind, text("/metadata/name")?))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::document::Document;
-use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::kind::Kind;
 use crate::spec::finding::{Finding, Place};
 use crate::spec::node::Node;
 
@@ -103,7 +103,7 @@ impl Object {
 
     /// The kind, where it is a unit's.
     pub fn unit(&self) -> Option<Kind> {
-        Kind::parse(self.at("/kind")).filter(|_| self.at("/apiVersion") == API_VERSION)
+        Kind::of(self.at("/apiVersion"), self.at("/kind"))
     }
 
     /// `FlinkDeployment orders`, for messages.

@@ -265,7 +265,7 @@ fn folders(units: &[Object]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut folder = |unit: &Object| {
         let name = unit.name();
-        let kind = if unit.unit() == Some(Kind::FlinkSessionJob) { "session-job" } else { "deployment" };
+        let kind = unit.unit().map_or("deployment", Kind::word);
         let namespace = unit.namespace().unwrap_or("other");
         let names = [
             name.to_owned(),

@@ -130,6 +130,7 @@ impl<'a> Subject<'a> {
         match self.key.kind {
             Kind::FlinkDeployment => Some(self.spec),
             Kind::FlinkSessionJob => self.cluster,
+            Kind::FlinkStateSnapshot => None,
         }
     }
 

@@ -4,13 +4,15 @@ pub mod job;
 pub mod operator;
 pub mod repository;
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use job::{CompanionManifest, JobFile, Manifest};
-use operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
+use operator::{FlinkDeploymentSpec, FlinkSessionJobSpec, FlinkStateSnapshotSpec};
 use repository::RepositoryFile;
+
+use crate::flink::kind::Kind;
 
 /// The schema of `flinkops.yaml`, as committed in `schema/flinkops.schema.json`.
 pub fn repository() -> Value {
@@ -22,16 +24,35 @@ pub fn repository() -> Value {
 /// The schema of `job.yaml` and `<environment>.yaml`, as committed in `schema/job.schema.json`.
 pub fn job() -> Value {
     let mut generator = generator();
-    let deployment = generator.subschema_for::<JobFile<FlinkDeploymentSpec>>();
-    let session_job = generator.subschema_for::<JobFile<FlinkSessionJobSpec>>();
-    with_references(tidy(json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "job.yaml",
-        "if": {"properties": {"kind": {"const": "FlinkSessionJob"}}, "required": ["kind"]},
-        "then": session_job,
-        "else": deployment,
-        "$defs": generator.take_definitions(true),
-    })))
+    // What says no kind, as the file of an environment, is taken for the first.
+    let [first, others @ ..] = Kind::ALL;
+    let mut schema = job_file(first, &mut generator).to_value();
+    for kind in others {
+        schema = json!({
+            "if": {"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]},
+            "then": job_file(kind, &mut generator).to_value(),
+            "else": schema,
+        });
+    }
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("job.yaml");
+    schema["$defs"] = json!(generator.take_definitions(true));
+    with_references(tidy(schema))
+}
+
+/// The type with each kind's own spec in it, as `$how` of the generator makes a schema of it.
+macro_rules! of_kind {
+    ($kind:expr, $generator:expr, $how:ident, $file:ident) => {
+        match $kind {
+            Kind::FlinkDeployment => $generator.$how::<$file<FlinkDeploymentSpec>>(),
+            Kind::FlinkSessionJob => $generator.$how::<$file<FlinkSessionJobSpec>>(),
+            Kind::FlinkStateSnapshot => $generator.$how::<$file<FlinkStateSnapshotSpec>>(),
+        }
+    };
+}
+
+fn job_file(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
+    of_kind!(kind, generator, subschema_for, JobFile)
 }
 
 /// A form that the checker knows.
@@ -39,16 +60,27 @@ pub fn job() -> Value {
 pub enum Form {
     /// `flinkops.yaml`.
     Repository,
-    /// A `job.yaml` of kind FlinkDeployment, or one of its environments' files.
-    DeploymentJob,
-    /// A `job.yaml` of kind FlinkSessionJob, or one of its environments' files.
-    SessionJob,
-    /// A manifest of a FlinkDeployment.
-    DeploymentManifest,
-    /// A manifest of a FlinkSessionJob.
-    SessionJobManifest,
+    /// A `job.yaml` of this kind, or one of its environments' files.
+    Job(Kind),
+    /// A manifest of this kind.
+    Manifest(Kind),
     /// A manifest of any other kind.
     Companion,
+}
+
+impl Form {
+    /// How many there are.
+    pub const COUNT: usize = 2 + 2 * Kind::ALL.len();
+
+    /// The place of a form among all of them.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Repository => 0,
+            Self::Companion => 1,
+            Self::Job(kind) => 2 + 2 * kind as usize,
+            Self::Manifest(kind) => 3 + 2 * kind as usize,
+        }
+    }
 }
 
 /// The schema the checker compiles for a form: null is never a value there, since null members mean absent.
@@ -56,10 +88,8 @@ pub(super) fn strict(form: Form) -> Value {
     let mut generator = generator();
     let root = match form {
         Form::Repository => generator.root_schema_for::<RepositoryFile>(),
-        Form::DeploymentJob => generator.root_schema_for::<JobFile<FlinkDeploymentSpec>>(),
-        Form::SessionJob => generator.root_schema_for::<JobFile<FlinkSessionJobSpec>>(),
-        Form::DeploymentManifest => generator.root_schema_for::<Manifest<FlinkDeploymentSpec>>(),
-        Form::SessionJobManifest => generator.root_schema_for::<Manifest<FlinkSessionJobSpec>>(),
+        Form::Job(kind) => of_kind!(kind, generator, root_schema_for, JobFile),
+        Form::Manifest(kind) => of_kind!(kind, generator, root_schema_for, Manifest),
         Form::Companion => generator.root_schema_for::<CompanionManifest>(),
     };
     let mut schema = tidy(root.to_value());
@@ -196,7 +226,9 @@ mod tests {
 
     #[test]
     fn no_schema_used_for_checking_knows_null_or_alternatives() {
-        for form in [Form::Repository, Form::DeploymentJob, Form::SessionJob, Form::DeploymentManifest] {
+        for form in
+            [Form::Repository, Form::Job(Kind::FlinkDeployment), Form::Manifest(Kind::FlinkSessionJob)]
+        {
             let text = strict(form).to_string();
             for noise in ["\"null\"", "anyOf", "oneOf"] {
                 assert!(!text.contains(noise), "{form:?} contains {noise}");

@@ -58,6 +58,74 @@ pub struct FlinkSessionJobSpec {
     pub restart_nonce: Option<i64>,
 }
 
+/// The spec of a FlinkStateSnapshot: exactly one of `savepoint` and `checkpoint`, taken once. What changes in it
+/// afterwards does nothing; another snapshot has another name.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FlinkStateSnapshotSpec {
+    /// The job, in the same namespace.
+    pub job_reference: Option<JobReference>,
+    /// Takes a savepoint.
+    pub savepoint: Option<Savepoint>,
+    /// Takes a checkpoint: `{}`.
+    pub checkpoint: Option<Checkpoint>,
+    /// How often a snapshot that fails is tried again; absent: `-1`, without end.
+    #[schemars(range(min = -1))]
+    pub backoff_limit: Option<i64>,
+}
+
+/// The job that a snapshot is taken of.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobReference {
+    /// Its kind.
+    pub kind: Option<JobKind>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// A kind of which the operator takes snapshots.
+#[derive(JsonSchema)]
+#[expect(clippy::enum_variant_names, reason = "these are the operator's own words")]
+pub enum JobKind {
+    /// An application.
+    FlinkDeployment,
+    /// A job on a session cluster.
+    FlinkSessionJob,
+}
+
+/// A savepoint to take, or one that is there.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Savepoint {
+    /// The folder it goes to; absent: the job's savepoint directory. With `alreadyExists`, where it is.
+    pub path: Option<String>,
+    /// Its format; absent: `CANONICAL`.
+    pub format_type: Option<SavepointFormat>,
+    /// Whether the operator deletes its data with the resource; absent: `true`. flinkops turns it off before it
+    /// deletes the resource, unless the loss is consented to.
+    pub dispose_on_delete: Option<bool>,
+    /// Whether it was taken before, and is only to be known by this name.
+    pub already_exists: Option<bool>,
+}
+
+/// The format of a savepoint.
+#[derive(JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SavepointFormat {
+    /// The same for every state backend.
+    Canonical,
+    /// That of the state backend: faster.
+    Native,
+    /// Not known.
+    Unknown,
+}
+
+/// A checkpoint has nothing to say.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {}
+
 /// What runs, and how it is upgraded.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::job::Allow;
-use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec};
+use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec, FlinkStateSnapshotSpec};
 use crate::spec::lint::LevelsFile;
 use crate::spec::policy::{Adopt, Ignore, Mode, OnFailure};
 
@@ -139,6 +139,9 @@ pub struct Defaults {
     /// For FlinkSessionJobs only; laid over the common part.
     #[serde(rename = "FlinkSessionJob")]
     pub session_job: Option<KindDefaults<FlinkSessionJobSpec>>,
+    /// For FlinkStateSnapshots only; laid over the common part.
+    #[serde(rename = "FlinkStateSnapshot")]
+    pub snapshot: Option<KindDefaults<FlinkStateSnapshotSpec>>,
 }
 
 /// What the jobs of one kind have in common.

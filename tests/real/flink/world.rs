@@ -196,7 +196,7 @@ impl World {
         let id = self.job_id(kind, name).await?;
         let cluster = match kind {
             Kind::FlinkSessionJob => self.field(kind, name, "/spec/deploymentName").await?,
-            Kind::FlinkDeployment => json!(name),
+            _ => json!(name),
         };
         let cluster = cluster.as_str().context("the name of a cluster")?;
         let port = self.field(Kind::FlinkDeployment, cluster, "/spec/flinkConfiguration/rest.port").await?;
