@@ -149,7 +149,7 @@ fn perform(live: &mut Live, write: Write) {
     object["metadata"]["resourceVersion"] = json!("1");
     if object["kind"] == "ConfigMap" {
         let (key, ledger) = Ledger::from_config_map(&LiveObject::new(object)).expect("a ledger");
-        live.ledgers.insert(key, ledger);
+        live.ledgers.insert(key, ledger.into());
         return;
     }
     object["metadata"]["uid"] = object["metadata"]["name"].clone();

@@ -139,8 +139,8 @@ impl<'a> Cluster<'a> {
             complete(&mut object, &document["x-applied"]);
         }
         let object = LiveObject::new(object);
-        if let Some(found) = Ledger::from_config_map(&object) {
-            self.live.ledgers.extend([found]);
+        if let Some((unit, ledger)) = Ledger::from_config_map(&object) {
+            self.live.ledgers.insert(unit, ledger.into());
         } else if let Some(marker) = Marker::from_config_map(&object) {
             self.live.markers.insert(object.namespace().to_owned(), marker);
         } else if let Some(key) = object.unit_key() {
@@ -219,7 +219,7 @@ impl<'a> Cluster<'a> {
         merge(&mut value, &document["x-ledger"]);
         ledger = serde_json::from_value(value).unwrap();
         ledger.resource_version = format!("9{}", object.resource_version());
-        self.live.ledgers.insert(key, ledger);
+        self.live.ledgers.insert(key, ledger.into());
     }
 
     fn written(&self, desired: &Desired, applied: LiveObject) -> Ledger {

@@ -279,7 +279,7 @@ fn live(nodes: &[Node]) -> Live {
             live.units.insert(key.clone(), object(nodes, index, &all.units[&key].manifest));
         }
         if node.record != Record::None {
-            live.ledgers.insert(key, ledger(node, index));
+            live.ledgers.insert(key, ledger(node, index).into());
         }
     }
     live.since = observe_once(&live);

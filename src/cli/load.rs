@@ -20,7 +20,7 @@ use crate::report::diagnostics;
 use crate::report::document::FindingsDocument;
 use crate::spec::load::{Loaded, load, outline};
 use crate::spec::source::Limits;
-use crate::spec::{Desired, Finding, Severity, SourceTree, Unit};
+use crate::spec::{Desired, FILE, Finding, Severity, SourceTree, Unit};
 
 /// Which repository, and which state of it.
 #[derive(Clone, Debug, Args)]
@@ -114,17 +114,26 @@ impl Flags {
         Ok(read.map(|(reading, desired, ())| (reading, desired)))
     }
 
-    /// The same, after beginning something else with what `flinkops.yaml` alone says of the environment.
+    /// The same, after beginning something else with what `flinkops.yaml` alone says of the environment: as early
+    /// as can be, and again should the file turn out to be another one.
     pub(super) fn read_one_beside<T>(
         &self,
         redactor: &Redactor,
-        begin: impl FnOnce(&Desired) -> T,
+        begin: impl Fn(&Desired) -> T,
     ) -> anyhow::Result<Option<(Reading, Desired, T)>> {
         let source = Arc::new(self.source(redactor)?);
-        let tree = source.read(self.revision(), &Limits::default())?;
-        let beside = match outline(&tree, &Limits::default(), self.environment()).as_slice() {
+        let limits = Limits::default();
+        let beside = |tree: &SourceTree| match outline(tree, &limits, self.environment()).as_slice() {
             [outline] => Some(begin(outline)),
             _ => None,
+        };
+        let early = source.glance(self.revision(), FILE, &limits);
+        let early = early.map(|glance| (beside(&glance), glance));
+        let tree = source.read(self.revision(), &limits)?;
+        let file = |tree: &SourceTree| tree.files.get(FILE).cloned();
+        let beside = match early {
+            Some((beside, glance)) if file(&glance) == file(&tree) => beside,
+            _ => beside(&tree),
         };
         let reading = Reading::new(source, tree, self.environment(), redactor);
         let desired = choose(&reading.loaded)?.cloned();

@@ -103,7 +103,7 @@ impl Flags {
 }
 
 fn youngest(live: &Live, unit: &UnitKey) -> Option<String> {
-    Some(live.ledgers.get(unit)?.savepoints.first()?.path.clone())
+    Some(live.ledger(unit)?.savepoints.first()?.path.clone())
 }
 
 /// A nonce that is another than any before it.

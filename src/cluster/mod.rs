@@ -21,8 +21,10 @@ mod store;
 mod watch;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, RwLock};
 
+use futures::{AsyncBufRead as _, AsyncBufReadExt as _};
 use kube::Client;
 use kube::core::Request;
 use serde::de::DeserializeOwned;
@@ -103,7 +105,33 @@ impl Cluster {
         let request = build(Request::new(path)).map_err(kube::Error::BuildRequest)?;
         self.client.request(request).await
     }
+
+    /// The same, with the answer as it is: it may be large, and is copied no more often than it has to be.
+    async fn request_bytes(
+        &self,
+        path: String,
+        build: impl FnOnce(Request) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Vec<u8>, kube::Error> {
+        let request = build(Request::new(path)).map_err(kube::Error::BuildRequest)?;
+        let mut answer = pin!(self.client.request_stream(request).await?);
+        let mut bytes = Vec::new();
+        loop {
+            let chunk = answer.fill_buf().await.map_err(|error| kube::Error::Service(error.into()))?;
+            if chunk.is_empty() {
+                return Ok(bytes);
+            }
+            if bytes.capacity() - bytes.len() < chunk.len() {
+                bytes.reserve(if bytes.is_empty() { chunk.len() } else { LARGE.max(chunk.len()) });
+            }
+            bytes.extend_from_slice(chunk);
+            let taken = chunk.len();
+            answer.as_mut().consume(taken);
+        }
+    }
 }
+
+/// Room for an answer that does not come in one piece, in bytes: most pages of a list.
+const LARGE: usize = 4 << 20;
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

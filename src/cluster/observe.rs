@@ -2,7 +2,8 @@
 
 use kube::core::params::ListParams;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
 use super::scope::{Feed, Scope};
@@ -15,18 +16,54 @@ use crate::plan::live::{LiveObject, Schema, Seen};
 /// Objects per page.
 const PAGE: u32 = 500;
 
+/// A page without its objects: where the next one begins.
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
     metadata: PageMeta,
-    #[serde(default)]
-    items: Option<Vec<Value>>,
 }
 
 #[derive(Default, Deserialize)]
 struct PageMeta {
     #[serde(default, rename = "continue")]
     next: Option<String>,
+}
+
+/// A page's objects.
+#[derive(Deserialize)]
+struct Items {
+    #[serde(default)]
+    items: Option<Vec<Item>>,
+}
+
+/// An object whose `managedFields` stay as they were written: they are a third of it, and few are asked for.
+#[derive(Deserialize)]
+struct Item {
+    metadata: Metadata,
+    spec: Option<Value>,
+    status: Option<Value>,
+    data: Option<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(rename = "managedFields")]
+    managed_fields: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Item {
+    fn object(self, feed: &Feed) -> LiveObject {
+        let mut object = self.rest;
+        object.insert("metadata".to_owned(), Value::Object(self.metadata.rest));
+        for (key, value) in [("spec", self.spec), ("status", self.status), ("data", self.data)] {
+            object.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        with_kind(Value::Object(object), feed).with_managed_fields(self.metadata.managed_fields)
+    }
 }
 
 /// What was listed of a cluster, before it is known which of it matters.
@@ -83,8 +120,10 @@ impl Cluster {
 
     async fn pages(&self, feed: &Feed, selector: Option<String>) -> Result<Vec<LiveObject>, ClusterError> {
         let resource = self.resource(&feed.api_version, &feed.kind).await?;
+        let failed = |error| ClusterError::of(self, "list", &resource, &feed.namespace, &error);
         let mut parameters = ListParams { label_selector: selector, ..ListParams::default() }.limit(PAGE);
-        let mut objects = Vec::new();
+        // One page is read while the next one is on its way.
+        let mut pages = Vec::new();
         loop {
             let page = patience::again(|| self.page(feed, &resource, &parameters)).await;
             let page = match page {
@@ -93,19 +132,23 @@ impl Cluster {
                     if status.code == 410 && parameters.continue_token.is_some() =>
                 {
                     parameters.continue_token = None;
-                    objects.clear();
+                    pages.clear();
                     continue;
                 }
-                page => {
-                    page.map_err(|error| ClusterError::of(self, "list", &resource, &feed.namespace, &error))?
-                }
+                page => page.map_err(failed)?,
             };
-            objects.extend(page.items.into_iter().flatten().map(|object| with_kind(object, feed)));
-            parameters.continue_token = page.metadata.next.filter(|token| !token.is_empty());
+            parameters.continue_token = next(&page).map_err(failed)?;
+            let feed = feed.clone();
+            pages.push(tokio::task::spawn_blocking(move || objects(&page, &feed)));
             if parameters.continue_token.is_none() {
-                return Ok(objects);
+                break;
             }
         }
+        let mut objects = Vec::new();
+        for page in pages {
+            objects.append(&mut page.await.expect(NEVER).map_err(failed)?);
+        }
+        Ok(objects)
     }
 
     async fn page(
@@ -113,9 +156,20 @@ impl Cluster {
         feed: &Feed,
         resource: &Resource,
         parameters: &ListParams,
-    ) -> Result<Page, kube::Error> {
-        self.request(feed.path(resource), |request| request.list(parameters)).await
+    ) -> Result<Vec<u8>, kube::Error> {
+        self.request_bytes(feed.path(resource), |request| request.list(parameters)).await
     }
+}
+
+/// Where the page after this one begins, if there is one.
+fn next(page: &[u8]) -> Result<Option<String>, kube::Error> {
+    let page: Page = serde_json::from_slice(page).map_err(kube::Error::SerdeError)?;
+    Ok(page.metadata.next.filter(|token| !token.is_empty()))
+}
+
+fn objects(page: &[u8], feed: &Feed) -> Result<Vec<LiveObject>, kube::Error> {
+    let page: Items = serde_json::from_slice(page).map_err(kube::Error::SerdeError)?;
+    Ok(page.items.into_iter().flatten().map(|item| item.object(feed)).collect())
 }
 
 impl Listed {

@@ -1,6 +1,7 @@
 //! What has been read of a cluster, by feed; knows which of two versions is newer, and what matters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -87,7 +88,7 @@ struct Entry {
 /// A record of ours, parsed once.
 #[derive(Clone)]
 enum Record {
-    Ledger(Box<(UnitKey, Ledger)>),
+    Ledger(UnitKey, Arc<Ledger>),
     Marker(Marker),
     /// A record of a later version of flinkops, or a damaged one.
     Unreadable,
@@ -97,7 +98,7 @@ impl Entry {
     fn new(object: LiveObject) -> Self {
         let record = object.label(LABEL_RECORD).map(|_| {
             Ledger::from_config_map(&object)
-                .map(|found| Record::Ledger(Box::new(found)))
+                .map(|(unit, ledger)| Record::Ledger(unit, ledger.into()))
                 .or_else(|| Marker::from_config_map(&object).map(Record::Marker))
                 .unwrap_or(Record::Unreadable)
         });
@@ -188,7 +189,7 @@ impl Store {
     pub(super) fn recorded(&self) -> impl Iterator<Item = UnitKey> {
         let entries = self.feeds.values().flat_map(|contents| contents.objects.values());
         entries.filter_map(|entry| match &entry.record {
-            Some(Record::Ledger(found)) if !found.1.uid.is_empty() => Some(found.0.clone()),
+            Some(Record::Ledger(unit, ledger)) if !ledger.uid.is_empty() => Some(unit.clone()),
             _ => None,
         })
     }
@@ -265,8 +266,8 @@ impl Contents {
 impl Entry {
     fn add_to(&self, live: &mut Live, feed: &Feed, scope: &Scope) {
         match &self.record {
-            Some(Record::Ledger(found)) if scope.owns(&self.object) => {
-                live.ledgers.insert(found.0.clone(), found.1.clone());
+            Some(Record::Ledger(unit, ledger)) if scope.owns(&self.object) => {
+                live.ledgers.insert(unit.clone(), ledger.clone());
             }
             Some(Record::Marker(marker)) if scope.owns_repository(&self.object) => {
                 live.markers.insert(self.object.namespace().to_owned(), marker.clone());

@@ -52,7 +52,7 @@ fn live(base: &Desired, now: Timestamp) -> Live {
     let world = World { desired: base, live: &nothing, now };
     for unit in base.units.values() {
         live.units.insert(unit.key.clone(), applied(base, unit));
-        live.ledgers.insert(unit.key.clone(), ledger(base, unit, now));
+        live.ledgers.insert(unit.key.clone(), ledger(base, unit, now).into());
     }
     for companion in base.companions.values() {
         let object = in_cluster(companion::applied(world, companion), available());

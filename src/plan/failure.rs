@@ -202,7 +202,7 @@ pub fn may_need(subject: &Subject<'_>, folder: &str) -> bool {
 /// The revisions from which units are needed as they were: those that are still to go back.
 pub fn wanted(desired: &Desired, live: &Live) -> BTreeMap<UnitKey, Revision> {
     let wanted = desired.units.values().filter_map(|unit| {
-        let held = live.ledgers.get(&unit.key)?.held.as_ref()?;
+        let held = live.ledger(&unit.key)?.held.as_ref()?;
         let back_to = held.back_to.as_ref()?;
         let there = live.units.get(&unit.key).is_some_and(|live| is_back(live, back_to));
         let stands = held.hash == fields::hash(&fields::wanted(desired, unit, unit.spec()));

@@ -91,7 +91,7 @@ pub fn carry_over(world: World<'_>, subject: &Subject<'_>, decision: Decision) -
 /// What went with a unit until it is created again, as far as policy still leaves it to others.
 pub fn inherited(world: World<'_>, subject: &Subject<'_>) -> Values {
     let Some(unit) = subject.unit else { return Values::new() };
-    let old = rename::before(world, unit).and_then(|old| world.live.ledgers.get(&old));
+    let old = rename::before(world, unit).and_then(|old| world.live.ledger(&old));
     let ledger = subject.ledger.into_iter().chain(old).find(|ledger| is_between(ledger));
     let kept = ledger
         .map(|ledger| &ledger.others)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
@@ -16,8 +17,17 @@ use crate::spec::served::Served;
 #[derive(Clone, Debug)]
 pub struct LiveObject {
     object: Arc<Value>,
-    /// Read from the object when first asked for: every plan asks several times.
-    status: Arc<OnceLock<Status>>,
+    read: Arc<Read>,
+}
+
+/// What is read from an object when it is first asked for.
+#[derive(Debug, Default)]
+struct Read {
+    /// Every plan asks for it several times.
+    status: OnceLock<Status>,
+    /// `metadata.managedFields` as they came, where they are kept apart from the object.
+    apart: Option<Box<RawValue>>,
+    managed_fields: OnceLock<Vec<Value>>,
 }
 
 impl LiveObject {
@@ -26,12 +36,28 @@ impl LiveObject {
         Arc::new(object).into()
     }
 
-    /// The same object, shared.
+    /// The same object, with `managedFields` that nobody has read yet.
+    #[must_use]
+    pub fn with_managed_fields(self, apart: Option<Box<RawValue>>) -> Self {
+        Self { read: Arc::new(Read { apart, ..Read::default() }), ..self }
+    }
+
+    /// The object as an API server would return it, `managedFields` included.
+    pub fn whole(&self) -> Arc<Value> {
+        if self.read.apart.is_none() {
+            return self.object.clone();
+        }
+        let mut object = Value::clone(&self.object);
+        object["metadata"]["managedFields"] = self.managed_fields().into();
+        Arc::new(object)
+    }
+
+    /// The object, with or without its `managedFields`, shared.
     pub fn shared(&self) -> Arc<Value> {
         self.object.clone()
     }
 
-    /// The whole object.
+    /// The object, with or without its `managedFields`.
     pub fn value(&self) -> &Value {
         &self.object
     }
@@ -106,12 +132,21 @@ impl LiveObject {
 
     /// What the operator says in [`Self::status`].
     pub fn operator_status(&self) -> &Status {
-        self.status.get_or_init(|| Status::parse(self.status()))
+        self.read.status.get_or_init(|| Status::parse(self.status()))
     }
 
     /// The entries of `metadata.managedFields`.
     pub fn managed_fields(&self) -> &[Value] {
-        self.object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        match &self.read.apart {
+            None => {
+                let inside = self.object.pointer("/metadata/managedFields").and_then(Value::as_array);
+                inside.map_or(&[], Vec::as_slice)
+            }
+            Some(apart) => {
+                let read = || serde_json::from_str(apart.get()).unwrap_or_default();
+                self.read.managed_fields.get_or_init(read)
+            }
+        }
     }
 
     /// The unit this object is, if it is of a kind that can be one.
@@ -129,13 +164,13 @@ impl LiveObject {
 
 impl From<Arc<Value>> for LiveObject {
     fn from(object: Arc<Value>) -> Self {
-        Self { object, status: Arc::default() }
+        Self { object, read: Arc::default() }
     }
 }
 
 impl PartialEq for LiveObject {
     fn eq(&self, other: &Self) -> bool {
-        self.object == other.object
+        self.object == other.object && self.managed_fields() == other.managed_fields()
     }
 }
 
@@ -169,7 +204,7 @@ pub struct Live {
     /// The objects that units wait for, as far as they were found; what is not here does not exist.
     pub awaited: BTreeMap<ObjectKey, Seen>,
     /// What flinkops recorded about units of this repository and environment, units that are gone included.
-    pub ledgers: BTreeMap<UnitKey, Ledger>,
+    pub ledgers: BTreeMap<UnitKey, Arc<Ledger>>,
     /// The marker of each namespace that has one for this repository's name (S2).
     pub markers: BTreeMap<String, Marker>,
     /// Since when each unit has read as it does (S22).
@@ -219,6 +254,11 @@ pub enum Strangers {
 }
 
 impl Live {
+    /// What flinkops recorded about a unit.
+    pub fn ledger(&self, unit: &UnitKey) -> Option<&Ledger> {
+        self.ledgers.get(unit).map(Arc::as_ref)
+    }
+
     /// The job of a unit, as far as the operator tells which that is.
     pub fn job_ref(&self, unit: &UnitKey) -> Option<JobRef> {
         let live = self.units.get(unit)?;

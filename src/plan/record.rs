@@ -113,7 +113,7 @@ pub fn moved_on(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let by_name = || subject.unit.and_then(|unit| rename::before(world, unit));
     let old =
         is_running(subject).then(|| by_name().or_else(|| rename::predecessor(world, subject))).flatten()?;
-    let known = world.live.ledgers.get(&old).filter(|_| !world.live.units.contains_key(&old))?;
+    let known = world.live.ledger(&old).filter(|_| !world.live.units.contains_key(&old))?;
     let mut ledger = known.clone();
     ledger.clear_final();
     ledger.others.clear();
@@ -246,7 +246,7 @@ pub fn held(world: World<'_>, subject: &Subject<'_>, reason: &str) -> Option<Tas
 
 /// Takes the hold of a unit away.
 pub fn retried(world: World<'_>, unit: &UnitKey) -> Option<(Held, Task)> {
-    let mut ledger = world.live.ledgers.get(unit)?.clone();
+    let mut ledger = world.live.ledger(unit)?.clone();
     let held = ledger.held.take()?;
     Some((held, task(world, &Subject::new(world, unit), &ledger, "tries the change again")?))
 }

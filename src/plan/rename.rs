@@ -61,7 +61,7 @@ pub fn origin<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<&'a Savepoi
     let own = subject.ledger.and_then(Ledger::last_savepoint);
     let vanished = subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
     let old = subject.unit.filter(|_| !vanished).and_then(|unit| before(world, unit));
-    let inherited = old.and_then(|old| world.live.ledgers.get(&old)?.last_savepoint());
+    let inherited = old.and_then(|old| world.live.ledger(&old)?.last_savepoint());
     own.into_iter().chain(inherited).max_by_key(|savepoint| savepoint.time)
 }
 

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -64,14 +65,15 @@ impl Closing<'_> {
         }
         for (key, ledger) in &mut closed.ledgers {
             let real = live.units.get(key).map(hashes).unwrap_or_default();
-            self.ledger(ledger, &real, &closed.units.get(key).map(hashes).unwrap_or_default());
+            self.ledger(Arc::make_mut(ledger), &real, &closed.units.get(key).map(hashes).unwrap_or_default());
         }
         closed
     }
 
     fn object(&self, object: &LiveObject) -> LiveObject {
-        let mut closed = self.seal.close(object.value(), self.known);
-        self.see(closed != *object.value());
+        let real = object.whole();
+        let mut closed = self.seal.close(&real, self.known);
+        self.see(closed != *real);
         if let Some(mut operation) = Operation::of(object) {
             operation.target = self.seal.hash(&operation.target);
             operation.before = operation.before.map(|path| self.text(&path));
@@ -129,14 +131,14 @@ pub fn open(mut live: Live, desired: &Desired, seal: &Seal) -> Live {
     manifests.for_each(|manifest| opener.learn(manifest, &known));
     for (key, object) in &mut live.units {
         let closed = hashes(object);
-        *object = LiveObject::new(opener.open(object.value()));
+        *object = LiveObject::new(opener.open(&object.whole()));
         if let Some(ledger) = live.ledgers.get_mut(key) {
-            open_fields(ledger, &closed, &hashes(object));
+            open_fields(Arc::make_mut(ledger), &closed, &hashes(object));
         }
     }
     for (key, unit) in &desired.units {
         if let Some(ledger) = live.ledgers.get_mut(key) {
-            open_hashes(ledger, desired, unit, seal);
+            open_hashes(Arc::make_mut(ledger), desired, unit, seal);
         }
     }
     open_companions(&mut live, desired, &opener, seal);
@@ -171,7 +173,7 @@ fn open_hashes(ledger: &mut Ledger, desired: &Desired, unit: &Unit, seal: &Seal)
 fn open_companions(live: &mut Live, desired: &Desired, opener: &Opener<'_>, seal: &Seal) {
     let nothing = Live::default();
     for (key, object) in &mut live.companions {
-        let mut value = opener.open(object.value());
+        let mut value = opener.open(&object.whole());
         let world = World { desired, live: &nothing, now: jiff::Timestamp::MIN };
         let applied = desired.companions.get(key).map(|companion| companion::applied(world, companion));
         let applied = applied.map(LiveObject::new);

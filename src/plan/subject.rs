@@ -164,7 +164,7 @@ impl<'a> Subject<'a> {
     /// The same, with something else in the place of what Git wants.
     pub fn of(world: World<'a>, key: &UnitKey, unit: Option<&'a Unit>) -> Self {
         let live = world.live.units.get(key);
-        let ledger = world.live.ledgers.get(key);
+        let ledger = world.live.ledger(key);
         let spec = unit.map(Unit::spec).or(live.map(LiveObject::spec)).unwrap_or(&Value::Null);
         let status = live.map(LiveObject::operator_status).cloned().unwrap_or_default();
         let mut subject = Self {

@@ -48,6 +48,15 @@ impl Source {
         }
     }
 
+    /// Reads one file of a working directory alone, as it is on disk: what it holds is known long before
+    /// [`Self::read`] is done, which has the last word on it. `None` wherever that takes more.
+    pub fn glance(&self, revision: Option<&str>, name: &str, limits: &Limits) -> Option<SourceTree> {
+        match (&self.address, revision) {
+            (Address::Folder(path), None) => worktree::file(path, name, limits),
+            _ => None,
+        }
+    }
+
     /// The commit that HEAD is at; of a remote: its default branch.
     pub fn head(&self) -> Result<Revision, RepoError> {
         self.resolve("HEAD")

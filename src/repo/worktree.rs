@@ -3,7 +3,7 @@
 //! Beside Git's own folder only what Git ignores and does not track is left out: it could never be in
 //! a revision, so a working directory without changes reads exactly like its commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,15 @@ pub fn read(path: &Path, limits: &Limits) -> Result<SourceTree, RepoError> {
         None => uncommitted(root.display().to_string()),
     };
     Ok(SourceTree { origin, files, refused })
+}
+
+/// Reads one file of a folder and asks Git nothing; `None` for what [`read`] would refuse or could not find.
+pub fn file(path: &Path, name: &str, limits: &Limits) -> Option<SourceTree> {
+    let root = path.canonicalize().ok()?;
+    let disk = Disk { root: &root, tracked: None, place: None };
+    let Ok(Content::Bytes(content)) = disk.read(&root.join(name), limits.file_bytes) else { return None };
+    let origin = uncommitted(root.display().to_string());
+    Some(SourceTree { origin, files: BTreeMap::from([(name.to_owned(), content)]), refused: Vec::new() })
 }
 
 fn uncommitted(identity: String) -> Origin {

@@ -43,12 +43,12 @@ impl Rehearsal {
         let mode = mode(live);
         let store = Store::new(&Options { operator: mode, schemas: false, ..Options::default() }, clock);
         let objects = live.units.values().chain(live.companions.values());
-        store.hold(objects.map(LiveObject::shared));
+        store.hold(objects.map(LiveObject::whole));
         let operator = Operator::rehearsing(mode);
         operator.configure(defaults);
         let agenda = Agenda::new(store.clone(), operator.clone()).taking_up();
         let mut agenda = agenda.leaving_alone(is_at_rest);
-        for (key, _) in live.units.iter().filter(|(_, object)| !is_at_rest(&object.shared())) {
+        for (key, _) in live.units.iter().filter(|(_, object)| !is_at_rest(&object.whole())) {
             agenda.schedule(&key.into(), now);
         }
         // Before the first write: what was refused is the spec as it was read.
@@ -102,7 +102,7 @@ impl Rehearsal {
         object["metadata"]["resourceVersion"] = json!((version.unwrap_or(0_u64) + 1).to_string());
         let object = LiveObject::new(object);
         if let Some((unit, ledger)) = Ledger::from_config_map(&object) {
-            self.live.ledgers.insert(unit, ledger);
+            self.live.ledgers.insert(unit, ledger.into());
         } else if let Some(marker) = Marker::from_config_map(&object) {
             self.live.markers.insert(object.namespace().to_owned(), marker);
         }

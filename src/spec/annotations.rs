@@ -61,8 +61,8 @@ pub fn reserved(manifest: &Node, plain_unit: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for part in ["labels", "annotations"] {
         let Some(members) = manifest.at(&["metadata", part]).and_then(Node::members) else { continue };
-        for (key, member) in members.range(PREFIX.to_owned()..) {
-            let Some(name) = key.strip_prefix(PREFIX) else { break };
+        for (key, member) in members {
+            let Some(name) = key.strip_prefix(PREFIX) else { continue };
             let annotation = part == "annotations";
             if annotation && plain_unit && field(name).is_some() {
                 continue;

@@ -51,7 +51,7 @@ impl<'a> Layer<'a> {
                 self.below(key).lay(&mut known.value, &member.value);
             } else {
                 let value = without_null(&member.value);
-                under.insert(key.clone(), Member { key: member.key.clone(), value });
+                under.insert(key.clone(), Member::new(member.key.clone(), value));
             }
         }
     }
@@ -97,10 +97,10 @@ fn without_null(node: &Node) -> Node {
         Content::List(items) => Content::List(Arc::new(items.iter().map(without_null).collect())),
         Content::Map(members) => {
             let kept = members.iter().filter(|(_, member)| !member.value.is_null());
-            let copy = |(key, member): (&String, &Member)| {
-                (key.clone(), Member { key: member.key.clone(), value: without_null(&member.value) })
-            };
-            Content::Map(Arc::new(kept.map(copy).collect()))
+            let kept = kept.map(|(key, member)| {
+                (key.clone(), Member::new(member.key.clone(), without_null(&member.value)))
+            });
+            Content::Map(Arc::new(kept.collect()))
         }
         other => other.clone(),
     };
@@ -109,10 +109,11 @@ fn without_null(node: &Node) -> Node {
 
 /// Whether any map in it has a member that is null.
 fn has_null(node: &Node) -> bool {
-    let null = |member: &Member| member.value.is_null() || has_null(&member.value);
     match &node.content {
         Content::List(items) => items.iter().any(has_null),
-        Content::Map(members) => members.values().any(null),
+        Content::Map(members) => {
+            members.values().any(|member| member.value.is_null() || has_null(&member.value))
+        }
         _ => false,
     }
 }
@@ -141,7 +142,7 @@ fn collect(prefix: &str, members: Members, flat: &mut Members, twice: &mut Vec<F
             content => {
                 let value = Node { mark: member.value.mark, content };
                 let place = member.key.place();
-                if flat.insert(path.clone(), Member { key: member.key, value }).is_some() {
+                if flat.insert(path.clone(), Member::new(member.key, value)).is_some() {
                     let message = format!("`{path}` is given twice, flat and nested");
                     twice.push(Finding::error("duplicate-key", place, message).hint("remove one of them"));
                 }

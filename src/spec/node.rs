@@ -47,8 +47,16 @@ pub struct Member {
     pub value: Node,
 }
 
-/// The members of a map by key.
-pub type Members = BTreeMap<String, Member>;
+impl Member {
+    /// A value, and where its key stands.
+    pub fn new(key: Mark, value: Node) -> Box<Self> {
+        Box::new(Self { key, value })
+    }
+}
+
+/// The members of a map by key. A tree keeps room for eleven at a time, and most maps have two or three: boxed,
+/// the room costs little.
+pub type Members = BTreeMap<String, Box<Member>>;
 
 /// What a [`Node`] holds. Clones share maps and lists until they are changed: layers and environments have most in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +99,7 @@ impl Node {
     #[must_use]
     pub fn wrap(self, key: &str) -> Self {
         let mark = self.mark.clone();
-        let member = Member { key: mark.clone(), value: self };
+        let member = Member::new(mark.clone(), self);
         Self { mark, content: Content::Map(Arc::new(Members::from([(key.to_owned(), member)]))) }
     }
 
@@ -249,7 +257,7 @@ impl Node {
                 Content::List(Arc::new(items.iter().map(|item| Self::of(item, mark)).collect()))
             }
             Value::Object(map) => {
-                let member = |value| Member { key: mark.clone(), value: Self::of(value, mark) };
+                let member = |value| Member::new(mark.clone(), Self::of(value, mark));
                 Content::Map(Arc::new(map.iter().map(|(key, value)| (key.clone(), member(value))).collect()))
             }
         };
@@ -258,7 +266,7 @@ impl Node {
 
     /// A map of the members given, each key standing where its value does.
     pub fn map<'a>(mark: Mark, members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
-        let member = |(key, value): (&str, Self)| (key.to_owned(), Member { key: value.mark.clone(), value });
+        let member = |(key, value): (&str, Self)| (key.to_owned(), Member::new(value.mark.clone(), value));
         Self { mark, content: Content::Map(Arc::new(members.into_iter().map(member).collect())) }
     }
 }

@@ -316,7 +316,7 @@ fn whole(kind: Kind, name: &str, namespace: &str, mark: &Mark, said: &Node, abou
     let mut manifest = Node::map(mark.clone(), head);
     copy(said, &mut manifest, &["spec"]);
     if let Some(members) = manifest.members_mut() {
-        let spec = || Member { key: mark.clone(), value: Node::empty(mark.clone()) };
+        let spec = || Member::new(mark.clone(), Node::empty(mark.clone()));
         members.entry("spec".to_owned()).or_insert_with(spec);
     }
     manifest
@@ -339,7 +339,7 @@ fn in_namespace(node: &Node, namespace: &str) -> Node {
     if let Some(metadata) = members.get_mut("metadata").and_then(|member| member.value.members_mut()) {
         metadata.retain(|key, _| ["name", "labels", "annotations"].contains(&key.as_str()));
         let value = Node::text_at(node.mark.clone(), namespace);
-        metadata.insert("namespace".to_owned(), Member { key: node.mark.clone(), value });
+        metadata.insert("namespace".to_owned(), Member::new(node.mark.clone(), value));
     }
     manifest
 }

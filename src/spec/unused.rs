@@ -57,10 +57,10 @@ fn unused_values(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
 
 fn unused(values: &Values, used: &BTreeSet<String>, whose: &str) -> Vec<Finding> {
     let unused = values.iter().filter(|(name, _)| !used.contains(*name));
-    let told = |(name, member): (&String, &super::node::Member)| {
+    let unused = unused.map(|(name, member)| {
         let message = format!("nothing {whose} refers to the value `{name}`");
         let hint = format!("write `${{values.{name}}}` where it is meant, or remove it");
         Finding::error("unused-value", member.key.place(), message).hint(hint)
-    };
-    unused.map(told).collect()
+    });
+    unused.collect()
 }

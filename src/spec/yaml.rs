@@ -161,7 +161,7 @@ fn place(raw: Spanned<Raw>, file: &Arc<str>) -> Node {
 }
 
 fn place_members(members: Vec<(String, Location, Spanned<Raw>)>, file: &Arc<str>) -> Members {
-    let member = |(key, at, value)| (key, Member { key: mark(file, at), value: place(value, file) });
+    let member = |(key, at, value)| (key, Member::new(mark(file, at), place(value, file)));
     members.into_iter().map(member).collect()
 }
 

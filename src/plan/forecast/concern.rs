@@ -63,7 +63,7 @@ impl Neighbours {
         let by_name: BTreeMap<String, &UnitKey> =
             live.units.keys().map(|key| (key.to_string(), key)).collect();
         for key in live.units.keys().filter(|key| !desired.units.contains_key(*key)) {
-            let on = live.ledgers.get(key).into_iter().flat_map(|ledger| &ledger.depends_on);
+            let on = live.ledger(key).into_iter().flat_map(|ledger| &ledger.depends_on);
             on.filter_map(|on| by_name.get(on)).for_each(|on| neighbours.join(key, on));
         }
         neighbours

@@ -155,7 +155,7 @@ impl<'a> Course<'a> {
     fn perform(&mut self, tasks: &[Task]) {
         for task in tasks {
             let now = self.model.now();
-            let last = |live: &Live| live.ledgers.get(task.unit.as_ref()?)?.last_savepoint().cloned();
+            let last = |live: &Live| live.ledger(task.unit.as_ref()?)?.last_savepoint().cloned();
             let before = last(self.model.live());
             let result = self.model.perform(task);
             let after = last(self.model.live());

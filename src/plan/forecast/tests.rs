@@ -84,7 +84,7 @@ impl Model for Simple {
             Write::Create { object } | Write::Replace { object } => {
                 let object = LiveObject::new(object.clone());
                 if let Some((unit, ledger)) = crate::plan::ledger::Ledger::from_config_map(&object) {
-                    self.live.ledgers.insert(unit, ledger);
+                    self.live.ledgers.insert(unit, ledger.into());
                 } else if let Some(marker) = crate::plan::ledger::Marker::from_config_map(&object) {
                     self.live.markers.insert(object.namespace().into(), marker);
                 }

@@ -108,7 +108,7 @@ fn s21_s4_an_object_is_taken_over_once() {
 fn a_ledger_says_in_lines_what_people_want_to_know_and_is_read_as_it_once_was() {
     let scene =
         Scene::new().git("job", application("a:1"), &[]).running("job", application("a:1")).recorded();
-    let mut ledger = scene.live.ledgers[&key(APP, "job")].clone();
+    let mut ledger = scene.live.ledger(&key(APP, "job")).unwrap().clone();
     ledger.consent = Some(UsedConsent { uid: "u".into(), reason: "a test".into() });
     let map = ledger.to_config_map("orders", "prod", &key(APP, "job"));
     let text = map["data"]["ledger"].as_str().unwrap();

@@ -31,13 +31,13 @@ fn upgraded(status: impl Fn(&mut Value)) -> Scene {
     scene.desired.previous = previous;
     scene = scene.unit(APP, "ingest", |unit| unit.policy.on_failure = OnFailure::Rollback);
     let hash = first_hash(&scene);
-    let mut ledger = scene.live.ledgers[&key(APP, "ingest")].clone();
+    let mut ledger = scene.live.ledger(&key(APP, "ingest")).unwrap().clone();
     let second = Applied {
         from: Some("s3://b/sp/1".into()),
         ..Applied::new(Revision::new("bad"), &hash, 2, scene.now)
     };
     ledger.apply(second);
-    scene.live.ledgers.insert(key(APP, "ingest"), ledger);
+    scene.live.ledgers.insert(key(APP, "ingest"), ledger.into());
     scene.edit(APP, "ingest", |object| {
         object["metadata"]["annotations"]["flinkops.dev/applied-hash"] = json!(hash);
         object["status"]["jobStatus"]["upgradeSavepointPath"] = json!("s3://b/sp/1");
@@ -134,9 +134,9 @@ fn s23_a_nonce_of_gits_own_is_left_alone_so_the_unit_is_made_anew() {
         alone.desired.units = scene.desired.previous.clone();
         first_hash(&alone)
     };
-    let mut ledger = scene.live.ledgers[&key(APP, "ingest")].clone();
+    let mut ledger = scene.live.ledger(&key(APP, "ingest")).unwrap().clone();
     ledger.held.as_mut().unwrap().back_to.as_mut().unwrap().hash = hash;
-    scene.live.ledgers.insert(key(APP, "ingest"), ledger);
+    scene.live.ledgers.insert(key(APP, "ingest"), ledger.into());
     assert_eq!(scene.of("ingest").action, Action::Recreate);
     let scene = recorded(recorded(scene));
     assert_eq!(
@@ -160,7 +160,7 @@ fn s23_a_savepoint_that_the_new_version_claimed_is_no_restore_point() {
     let mut scene = scene.edit(APP, "ingest", |object| {
         object["metadata"]["annotations"]["flinkops.dev/applied-hash"] = json!(hash);
     });
-    scene.live.ledgers.get_mut(&key(APP, "ingest")).unwrap().applied[0].hash = hash;
+    scene.ledger(&key(APP, "ingest")).applied[0].hash = hash;
     let scene = recorded(scene);
     let held = held(&scene).expect("it is held");
     assert_eq!(held.back_to, None);
@@ -287,7 +287,7 @@ fn lost() -> Scene {
         reason: Reason::ClusterChange,
         last: false,
     };
-    scene.live.ledgers.get_mut(&key(JOB, "clicks")).unwrap().add_savepoint(savepoint);
+    scene.ledger(&key(JOB, "clicks")).add_savepoint(savepoint);
     scene
 }
 

@@ -506,11 +506,12 @@ fn s9_a_delete_stops_records_lets_go_and_deletes() {
 fn s16_a_unit_brought_back_starts_from_its_final_savepoint() {
     let mut scene = running_chain();
     scene.live.units.remove(&key(APP, "sink"));
-    let ledger = scene.live.ledgers.get_mut(&key(APP, "sink")).unwrap();
+    let now = scene.now;
+    let ledger = scene.ledger(&key(APP, "sink"));
     ledger.uid.clear();
     ledger.add_savepoint(Savepoint {
         path: "s3://b/sp/9".into(),
-        time: scene.now,
+        time: now,
         flink_version: None,
         reason: Reason::Delete,
         last: true,

@@ -160,7 +160,7 @@ fn s16_a_savepoint_is_not_given_to_an_older_flink() {
         let mut scene = Scene::new().git("a", application("a:1"), &[]);
         let mut ledger = Ledger::default();
         ledger.add_savepoint(savepoint(&scene, Some(version)));
-        scene.live.ledgers.insert(key(APP, "a"), ledger);
+        scene.live.ledgers.insert(key(APP, "a"), ledger.into());
         blocked_by(&scene, "a")
     };
     assert_eq!((taken_by("v1_19"), taken_by("v1_20")), (None, None));
@@ -172,7 +172,7 @@ fn s16_the_age_of_what_is_left_is_told() {
     let mut scene = Scene::new().git("a", application("a:1"), &[]);
     let mut ledger = Ledger { uid: "gone".into(), ..Ledger::default() };
     ledger.add_savepoint(Savepoint { last: false, ..savepoint(&scene, None) });
-    scene.live.ledgers.insert(key(APP, "a"), ledger);
+    scene.live.ledgers.insert(key(APP, "a"), ledger.into());
     scene.now += SignedDuration::from_hours(48);
     let message = scene.of("a").blocked.unwrap().message;
     assert!(message.contains("s3://b/sp/9, is of 2026-01-01 12:00 UTC"), "{message}");

@@ -169,6 +169,11 @@ impl Scene {
         self
     }
 
+    /// What is recorded about a unit, to be changed.
+    pub fn ledger(&mut self, unit: &UnitKey) -> &mut Ledger {
+        Arc::make_mut(self.live.ledgers.get_mut(unit).unwrap())
+    }
+
     /// Records, for every live unit that is in Git, that its live spec was applied.
     pub fn recorded(mut self) -> Self {
         let before = std::mem::take(&mut self.desired.units);
@@ -199,7 +204,7 @@ impl Scene {
         let mut object = object.clone();
         object["metadata"]["resourceVersion"] = json!("8");
         if let Some((key, ledger)) = Ledger::from_config_map(&LiveObject::new(object)) {
-            self.live.ledgers.insert(key, ledger);
+            self.live.ledgers.insert(key, ledger.into());
         }
     }
 

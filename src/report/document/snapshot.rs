@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 use super::schema;
 use crate::flink::kind::{Kind, ObjectKey};
 use crate::flink::secret::{Seal, Secrets};
-use crate::plan::ledger::Ledger;
 use crate::plan::live::{LiveObject, Schema, Seen};
 use crate::plan::{Live, sealed};
 use crate::spec::finding::Place;
@@ -86,8 +85,9 @@ impl SnapshotDocument {
 /// Everything as the API server would list it: units, companions and records.
 pub fn objects(live: &Live, desired: &Desired) -> Vec<Value> {
     let (repository, environment) = (&desired.repository, &desired.environment);
-    let found = live.units.values().chain(live.companions.values()).map(|object| object.value().clone());
-    let ledgers = live.ledgers.iter().map(|(key, ledger): (_, &Ledger)| {
+    let found =
+        live.units.values().chain(live.companions.values()).map(|object| Value::clone(&object.whole()));
+    let ledgers = live.ledgers.iter().map(|(key, ledger)| {
         versioned(ledger.to_config_map(repository, environment, key), &ledger.resource_version)
     });
     let markers = live.markers.iter().map(|(namespace, marker)| {
@@ -95,7 +95,7 @@ pub fn objects(live: &Live, desired: &Desired) -> Vec<Value> {
     });
     let awaited = live.awaited.iter().filter(|(key, _)| !live.companions.contains_key(key));
     let awaited = awaited.filter_map(|(_, seen)| match seen {
-        Seen::Found(object) => Some(object.value().clone()),
+        Seen::Found(object) => Some(Value::clone(&object.whole())),
         Seen::Unreadable(_) | Seen::Assumed => None,
     });
     found.chain(awaited).chain(ledgers).chain(markers).collect()

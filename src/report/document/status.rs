@@ -162,7 +162,7 @@ impl StatusSummary {
 
 impl UnitStatus {
     fn new(unit: &UnitPlan, live: &Live, secrets: &Secrets) -> Self {
-        let ledger = live.ledgers.get(&unit.key);
+        let ledger = live.ledger(&unit.key);
         let applied = ledger.and_then(|ledger| ledger.applied.first());
         let savepoints = ledger.map_or(&[][..], |ledger| &ledger.savepoints);
         Self {

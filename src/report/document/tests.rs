@@ -219,7 +219,7 @@ fn a_status_says_what_was_applied_and_what_is_on_record() {
     let restored = Some("s3://user:canary-path@bucket/savepoint-0".into());
     let state = JobState { checkpoint: Some(checkpoint), restored };
     let states = [(sample::key("night"), Ok(state)), (sample::key("paused"), Err("no route".into()))];
-    let ledgers = [(sample::key("night"), ledger)].into();
+    let ledgers = [(sample::key("night"), ledger.into())].into();
     let live = Live { ledgers, states: states.into(), ..Live::default() };
     let document = serde_json::to_value(StatusDocument::new(
         &sample::plan(),
