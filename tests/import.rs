@@ -3,6 +3,7 @@
 //! `UPDATE_SCENARIOS=1` writes that. Whatever comes out is loaded, planned against where it came from, and
 //! imported again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,16 @@ fn quiet(desired: &Desired, objects: &[Value]) -> Result<(), String> {
 
 /// Imports manifests from one file of many documents, and plans.
 fn round_trip(objects: &[Value], text: &str, namespace: &str) -> Result<Import, String> {
-    let (source, nothing) = (tree([("all.yaml".to_owned(), text.as_bytes().to_vec())]), tree([]));
+    files_round_trip(objects, [("all.yaml".to_owned(), text.as_bytes().to_vec())], namespace)
+}
+
+/// Imports manifests from a folder, and plans.
+fn files_round_trip(
+    objects: &[Value],
+    files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    namespace: &str,
+) -> Result<Import, String> {
+    let (source, nothing) = (tree(files), tree([]));
     let bundle = import::folder::read(&source, &Limits::default(), None);
     let target = Target { namespace: Some(namespace.to_owned()), ..target(&nothing) };
     let import = import::import(bundle, &target);
@@ -239,6 +249,35 @@ fn manifest() -> impl Strategy<Value = Value> {
     )
 }
 
+/// A set of manifests as one repository has them: applications, a session cluster with a job on it, and what is
+/// mounted; with the file that each is in, alone or with others.
+fn manifests() -> impl Strategy<Value = Vec<(u8, Value)>> {
+    let data = proptest::collection::btree_map("[a-z]{1,5}(\\.sql)?", "[ -~]{0,12}", 0..3);
+    let files = proptest::collection::vec(0..3_u8, 6);
+    (proptest::collection::vec(manifest(), 1..4), any::<bool>(), proptest::option::of(data), files).prop_map(
+        |(mut objects, session, data, files)| {
+            for (number, object) in objects.iter_mut().enumerate() {
+                object["metadata"]["name"] = json!(format!("job-{number}"));
+            }
+            if session {
+                let mut cluster = objects[0].clone();
+                cluster["metadata"]["name"] = json!("sessions");
+                cluster["spec"].as_object_mut().unwrap().remove("job");
+                let job = json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkSessionJob",
+                    "metadata": {"name": "on-sessions"}, "spec": {"deploymentName": "sessions",
+                        "job": {"jarURI": "https://x/a.jar", "parallelism": 1, "upgradeMode": "savepoint"}}});
+                objects.extend([cluster, job]);
+            }
+            if let Some(data) = data {
+                let volumes = json!([{"name": "files", "configMap": {"name": "files"}}]);
+                objects[0]["spec"]["podTemplate"] = json!({"spec": {"volumes": volumes}});
+                objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "data": data}));
+            }
+            files.into_iter().cycle().zip(objects).collect()
+        },
+    )
+}
+
 /// Imports live objects, and plans.
 fn live_round_trip(object: &Value) -> Result<Import, String> {
     let nothing = tree([]);
@@ -348,5 +387,25 @@ proptest! {
             let again = round_trip(std::slice::from_ref(&manifest), &text, "flink").map_err(TestCaseError::fail)?;
             prop_assert_eq!(first.files, again.files);
         }
+    }
+
+    #[test]
+    fn any_set_of_manifests_is_imported_as_no_change(objects in manifests()) {
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (file, object) in &objects {
+            let text = serde_saphyr::to_string(object).unwrap();
+            let whole = files.entry(format!("k8s/{file}/all.yaml")).or_default();
+            whole.extend(b"---\n");
+            whole.extend(text.into_bytes());
+        }
+        let objects: Vec<Value> = objects.into_iter().map(|(_, object)| object).collect();
+        // What the loader refuses in manifests, it refuses in job folders, too.
+        let flinkops = ("flinkops.yaml".to_owned(), b"name: orders\njobs: [k8s]\nenvironments: {prod: {namespace: flink}}\n".to_vec());
+        let read = load(&tree(files.clone().into_iter().chain([flinkops])), &Limits::default(), None);
+        prop_assume!(read.findings.iter().all(|found| found.severity != Severity::Error));
+        let trip = || files_round_trip(&objects, files.clone(), "flink").map_err(TestCaseError::fail);
+        let (first, again) = (trip()?, trip()?);
+        prop_assert!(first.units >= objects.iter().filter(|one| one["kind"] != "ConfigMap").count());
+        prop_assert_eq!(first.files, again.files);
     }
 }

@@ -82,6 +82,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("task-manager-replicas", "the operator's rule on the merged result"),
     ("task-manager-replicas-positive", "the operator's rule on the merged result"),
     ("two-rollbacks", "the operator's rule on the merged result"),
+    ("unknown-environment", "the environments are in flinkops.yaml"),
     ("unknown-value", "the values are in flinkops.yaml"),
     ("unresolved-placeholder", "it depends on where a text goes"),
     ("unstoppable", "it is about the merged result"),

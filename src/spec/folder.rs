@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::annotations;
 use super::check::{check, nearest};
 use super::finding::{Finding, Place, Severity};
 use super::layers;
@@ -23,6 +24,8 @@ pub struct Folder {
     pub path: String,
     /// What `job.yaml` says.
     pub job: Option<Job>,
+    /// The environments that all of it is in; `None` for every one.
+    pub environments: Option<BTreeSet<String>>,
     /// What differs in an environment, by environment.
     pub overlays: BTreeMap<String, Node>,
     /// Plain manifests.
@@ -37,6 +40,23 @@ pub struct Folder {
     pub names: BTreeSet<String>,
     /// Whether its YAML files may hold a `${…}`.
     pub placeholders: bool,
+}
+
+impl Folder {
+    /// Its job in an environment, where it is there.
+    pub fn job_in(&self, environment: &str) -> Option<&Job> {
+        self.job.as_ref().filter(|_| is_in(self.environments.as_ref(), environment))
+    }
+
+    /// Its plain manifests in an environment.
+    pub fn manifests_in(&self, environment: &str) -> impl Iterator<Item = &Manifest> {
+        let here = is_in(self.environments.as_ref(), environment);
+        self.manifests.iter().filter(move |one| here && is_in(one.environments.as_ref(), environment))
+    }
+}
+
+fn is_in(environments: Option<&BTreeSet<String>>, environment: &str) -> bool {
+    environments.is_none_or(|environments| environments.contains(environment))
 }
 
 /// A `job.yaml`.
@@ -120,12 +140,12 @@ impl Reader<'_> {
         let name = name.unwrap_or(guess);
         folder.names.insert(name.clone());
         match single(path, documents) {
-            Ok(node) => Self::job(folder, name, node),
+            Ok(node) => self.job(folder, name, node),
             Err(finding) => folder.findings.push(*finding),
         }
     }
 
-    fn job(folder: &mut Folder, name: String, mut node: Node) {
+    fn job(&self, folder: &mut Folder, name: String, mut node: Node) {
         let written = node.get("kind").is_some();
         let kind = node.get("kind").and_then(Node::text).and_then(Kind::parse);
         folder.findings.append(&mut check(form(kind), &node));
@@ -135,6 +155,13 @@ impl Reader<'_> {
             folder.findings.push(
                 finding.hint(format!("write `kind:` and one of {}", Kind::ALL.map(Kind::as_str).join(", "))),
             );
+        }
+        if let Some(listed) = node.get("environments") {
+            let named =
+                listed.items().iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark.clone())));
+            let named: Vec<(String, Mark)> = named.collect();
+            folder.findings.extend(self.unknown_environments(&named));
+            folder.environments = Some(named.into_iter().map(|(environment, _)| environment).collect());
         }
         let Some(kind) = kind else { return };
         let mark = node.get("name").map_or(&node.mark, |name| &name.mark).clone();
@@ -166,7 +193,14 @@ impl Reader<'_> {
             Ok(mut node) => {
                 found.append(&mut check(form(folder.job.as_ref().map(|job| job.kind)), &node));
                 found.append(&mut layers::flatten(&mut node));
-                found.extend(["kind", "name"].into_iter().filter_map(|field| fixed(&node, field)));
+                found.extend(
+                    ["kind", "name", "environments"].into_iter().filter_map(|field| fixed(&node, field)),
+                );
+                if !is_in(folder.environments.as_ref(), environment) {
+                    let message = format!("the job is not in the environment {environment}");
+                    let finding = Finding::error("stray-file", node.mark.place(), message);
+                    found.push(finding.hint("list it under `environments` in job.yaml, or remove this file"));
+                }
                 folder.overlays.insert(environment.to_owned(), node);
             }
             Err(finding) => found.push(*finding),
@@ -206,11 +240,19 @@ impl Reader<'_> {
     fn manifest(&self, folder: &mut Folder, document: &Node) {
         let (manifest, mut findings) = manifest::read(document, &self.repository.companions);
         folder.findings.append(&mut findings);
+        if let Some(named) = annotations::environments(document) {
+            folder.findings.extend(self.unknown_environments(&named));
+        }
         let name = document.at(&["metadata", "name"]).and_then(Node::text);
         if document.get("kind").and_then(Node::text).and_then(Kind::parse).is_some() {
             folder.names.extend(name.map(str::to_owned));
         }
         folder.manifests.extend(manifest);
+    }
+
+    fn unknown_environments(&self, named: &[(String, Mark)]) -> Vec<Finding> {
+        let unknown = named.iter().filter(|(name, _)| !self.repository.environments.contains_key(name));
+        unknown.map(|(name, mark)| self.repository.unknown_environment(name, mark.place())).collect()
     }
 
     fn stray(&self, path: &str) -> Finding {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::nearest;
 use super::desired::{Companion, Desired, Movement, Unit, Unknown};
 use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
@@ -133,16 +132,8 @@ fn idle_rules(environment: &Environment, folders: &[Folder]) -> Vec<Finding> {
 }
 
 fn unknown_environment(repository: &Repository, name: &str) -> Option<Finding> {
-    let known: Vec<&str> = repository.environments.keys().map(String::as_str).collect();
-    if known.contains(&name) {
-        return None;
-    }
-    let finding =
-        Finding::error("unknown-environment", Place::file(FILE), format!("there is no environment `{name}`"));
-    Some(match nearest(name, known.iter().copied()) {
-        Some(near) => finding.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
-        None => finding.hint(format!("there are {}", known.join(", "))),
-    })
+    let known = repository.environments.contains_key(name);
+    (!known).then(|| repository.unknown_environment(name, Place::file(FILE)))
 }
 
 /// Two environments that write the same object would fight over it forever (S2).
@@ -175,8 +166,9 @@ fn shared_objects(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
 /// them: its folder is refused for it, and no other.
 fn keys(folder: &Folder, environment: &Environment) -> Vec<UnitKey> {
     let namespace = &environment.namespace;
-    let job = folder.job.iter().map(|job| UnitKey::new(namespace, job.kind, &job.name));
-    let manifests = folder.manifests.iter().filter_map(|manifest| {
+    let job = folder.job_in(&environment.name);
+    let job = job.into_iter().map(|job| UnitKey::new(namespace, job.kind, &job.name));
+    let manifests = folder.manifests_in(&environment.name).filter_map(|manifest| {
         let written = manifest.node.at(&["metadata", "namespace"]).and_then(Node::text).unwrap_or(namespace);
         let usable = environment.namespaces.contains(written);
         Some(UnitKey::new(written, manifest.unit.filter(|_| usable)?, &manifest.name))

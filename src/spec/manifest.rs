@@ -1,5 +1,8 @@
 //! A plain Kubernetes manifest, taken as it is: checked, and told apart into unit and companion.
 
+use std::collections::BTreeSet;
+
+use super::annotations;
 use super::check::check;
 use super::companions::Allowed;
 use super::finding::Finding;
@@ -17,6 +20,8 @@ pub struct Manifest {
     pub name: String,
     /// The whole document.
     pub node: Node,
+    /// The environments it is in; `None` for every one.
+    pub environments: Option<BTreeSet<String>>,
 }
 
 /// Reads one document; without a manifest there is an error among the findings.
@@ -39,5 +44,7 @@ pub fn read(document: &Node, allowed: &Allowed) -> (Option<Manifest>, Vec<Findin
     if let Some(kind) = unit {
         findings.extend(bad_name(kind, &text, &name.mark));
     }
-    (Some(Manifest { unit, name: text, node: document.clone() }), findings)
+    let environments = annotations::environments(document)
+        .map(|named| named.into_iter().map(|(environment, _)| environment).collect());
+    (Some(Manifest { unit, name: text, node: document.clone(), environments }), findings)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::annotations;
+use super::annotations::{self, Form};
 use super::awaited;
 use super::check::check_at;
 use super::companions::BUILT_IN;
@@ -69,10 +69,10 @@ pub struct Rendered {
 /// Renders everything in a folder.
 pub fn render(tree: &SourceTree, folder: &Folder, environment: &Environment) -> Rendered {
     let mut renderer = Renderer { tree, folder, environment, out: Rendered::default() };
-    for manifest in &folder.manifests {
+    for manifest in folder.manifests_in(&environment.name) {
         renderer.manifest(manifest);
     }
-    if let Some(job) = &folder.job {
+    if let Some(job) = folder.job_in(&environment.name) {
         renderer.job(job);
     }
     renderer.out
@@ -93,13 +93,13 @@ impl Renderer<'_> {
         let Some(kind) = manifest.unit else {
             let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
             let key = ObjectKey::new(text("apiVersion"), text("kind"), &namespace, name);
-            self.out.findings.append(&mut annotations::reserved(node, false));
+            self.out.findings.append(&mut annotations::reserved(node, Form::Companion));
             let mut manifest = in_namespace(node, &namespace);
             self.environment.images.apply(&mut manifest, &mut self.out.images);
             self.out.companions.push(RenderedCompanion { key, place, manifest });
             return;
         };
-        self.out.findings.append(&mut annotations::reserved(node, true));
+        self.out.findings.append(&mut annotations::reserved(node, Form::Unit));
         let said = node.at(&["metadata", "annotations"]);
         let (consents, mut findings) = said.map(annotations::consents).unwrap_or_default();
         self.out.findings.append(&mut findings);
@@ -107,6 +107,7 @@ impl Renderer<'_> {
         let awaits = self.awaits(objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &namespace)));
         let mut written =
             whole(kind, name, &namespace, &node.mark, node, node.get("metadata").unwrap_or(node));
+        annotations::without_environments(&mut written);
         if self.folder.placeholders {
             self.out.findings.append(&mut values::unresolved(&mut written));
         }
@@ -170,7 +171,7 @@ impl Renderer<'_> {
         let namespace = &self.environment.namespace;
         let mut written = whole(job.kind, &job.name, namespace, &job.node.mark, &layers, &layers);
         self.mark_namespace(&mut written);
-        self.out.findings.append(&mut annotations::reserved(&written, false));
+        self.out.findings.append(&mut annotations::reserved(&written, Form::Job));
         let (policy, mut findings) = repository::policy(layers.get("policy"));
         // What flinkops.yaml adds to the policy is told of the environment.
         findings.retain(|finding| finding.place.file != repository::FILE);
@@ -334,6 +335,7 @@ fn copy(from: &Node, to: &mut Node, keys: &[&str]) {
 /// The manifest of a companion with its namespace, without what the API server owns.
 fn in_namespace(node: &Node, namespace: &str) -> Node {
     let mut manifest = node.clone();
+    annotations::without_environments(&mut manifest);
     let Some(members) = manifest.members_mut() else { return manifest };
     members.remove("status");
     if let Some(metadata) = members.get_mut("metadata").and_then(|member| member.value.members_mut()) {

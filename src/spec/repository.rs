@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::check::check;
+use super::check::{check, nearest};
 use super::companions::Allowed;
 use super::desired::{OperatorStated, RemovalConsent};
 use super::finding::{Finding, Place};
@@ -46,6 +46,19 @@ pub struct Repository {
     pub stated: Stated,
     /// How bad the rules of the lint are, wherever an environment does not say.
     pub levels: Levels,
+}
+
+impl Repository {
+    /// That there is no environment of this name.
+    pub fn unknown_environment(&self, name: &str, place: Place) -> Finding {
+        let known: Vec<&str> = self.environments.keys().map(String::as_str).collect();
+        let finding =
+            Finding::error("unknown-environment", place, format!("there is no environment `{name}`"));
+        match nearest(name, known.iter().copied()) {
+            Some(near) => finding.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
+            None => finding.hint(format!("there are {}", known.join(", "))),
+        }
+    }
 }
 
 /// The values and images that the repository or an environment states.

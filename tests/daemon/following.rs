@@ -5,6 +5,7 @@ use std::time::Duration;
 use flinkops::flink::kind::ObjectKey;
 use flinkops::sim::LoggedRequest;
 use flinkops::sim::api::store::WriteOptions;
+use flinkops::spec::Awaited;
 use flinkops::spec::desired::Unknown;
 use flinkops::spec::policy::Mode;
 use serde_json::json;
@@ -59,6 +60,34 @@ async fn a_hand_edit_is_healed() {
     running.told("wrote patch flink/FlinkDeployment/ingest").await;
     let world = running.stop().await;
     assert_eq!(world.unit(&deployment("ingest")).expect("ingest").spec()["image"], "ingest:1");
+}
+
+/// Without its watch it would see the object only by chance: nothing else happens in Git or in the cluster.
+#[tokio::test(start_paused = true)]
+async fn a_job_goes_on_when_the_live_object_it_waits_for_becomes_ready() {
+    let mut desired = chain("r1", "ingest:1");
+    let object = ObjectKey::new("apps/v1", "Deployment", NAMESPACE, "schema-registry");
+    let enrich = desired.units.get_mut(&deployment("enrich")).expect("a unit");
+    enrich.awaits = vec![Awaited { object: object.clone(), condition: None }];
+    let running = Running::start(Some(desired), Mode::Enforce).await;
+    let store = running.world.sim.store();
+    running.told("waits for Deployment/schema-registry: does not exist").await;
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    assert!(running.world.unit(&deployment("enrich")).is_none(), "{}", running.world.progress.text());
+    running.world.sim.clear_requests();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let asked =
+        |part: &str| running.world.sim.requests().iter().filter(|one| one.path.contains(part)).count();
+    assert_eq!(asked("deployments/schema-registry"), 0, "it is watched, not asked for");
+    let registry = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "schema-registry", "namespace": NAMESPACE}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}}});
+    store.create(&object, registry, &WriteOptions::by("kubectl")).expect("created");
+    running.told("wrote create flink/FlinkDeployment/enrich").await;
+    running.told("quiet: 2 settled").await;
+    let world = running.stop().await;
+    assert!(world.unit(&deployment("enrich")).is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,9 +102,10 @@ impl Parts {
         parts
     }
 
-    /// A companion goes with the units of its folder, or with who uses it; else all that are left are a part.
+    /// A companion goes with the units of its folder, or with who waits for it or uses it; else all that are left are
+    /// a part.
     fn add_companions(&mut self, desired: &Desired, live: &Live, whole: &Plan, shell: Desired) {
-        let folders = folders(desired, live);
+        let (folders, waiters) = (folders(desired, live), waiters(desired));
         let last = self.all.len();
         let (units, companions) = (BTreeSet::new(), BTreeSet::new());
         self.all.push(Part { desired: shell, units, companions, last: None });
@@ -112,7 +113,9 @@ impl Parts {
         for companion in &whole.companions {
             let wanted = desired.companions.get(&companion.key);
             let folder = folders.get(companion.folder.as_str()).and_then(|units| self.units.get(units[0]));
-            let at = folder.copied().or(user.filter(|_| wanted.is_none())).unwrap_or(last);
+            let waiter = waiters.get(&companion.key).and_then(|units| self.units.get(units[0]));
+            let user = user.filter(|_| wanted.is_none());
+            let at = folder.or(waiter).copied().or(user).unwrap_or(last);
             let part = &mut self.all[at];
             part.companions.insert(companion.key.clone());
             part.desired.companions.extend(wanted.map(|it| (companion.key.clone(), it.clone())));
@@ -153,19 +156,34 @@ fn shell(desired: &Desired, whole: &Plan) -> Desired {
     shell
 }
 
-/// What belongs together: what depends on each other, what shares a folder or a companion that left Git, and
-/// what might be one unit under two names (S18).
+/// What belongs together: what depends on each other, what shares a folder or a companion that left Git, what waits
+/// for a companion and what lies beside that, and what might be one unit under two names (S18).
 fn neighbours(desired: &Desired, live: &Live, whole: &Plan) -> Neighbours {
     let mut neighbours = Neighbours::of(desired, live);
     let shared: BTreeSet<&str> = whole.companions.iter().map(|it| it.folder.as_str()).collect();
     let folders = folders(desired, live);
     folders.iter().filter(|(folder, _)| shared.contains(*folder)).for_each(|(_, it)| neighbours.join_all(it));
+    let waiters = waiters(desired);
+    for companion in &whole.companions {
+        let waiting = waiters.get(&companion.key).into_iter().flatten();
+        let beside = folders.get(companion.folder.as_str()).into_iter().flatten().take(1);
+        neighbours.join_all(&waiting.chain(beside).copied().collect::<Vec<_>>());
+    }
     neighbours.join_all(&users(desired, live, whole));
     let acting = |action| whole.units.iter().filter(move |unit| unit.action == action).map(|unit| &unit.key);
     if acting(Action::Delete).next().is_some() {
         neighbours.join_all(&acting(Action::Delete).chain(acting(Action::Create)).collect::<Vec<_>>());
     }
     neighbours
+}
+
+/// The units that wait for each live object.
+fn waiters(desired: &Desired) -> BTreeMap<&ObjectKey, Vec<&UnitKey>> {
+    let mut waiters: BTreeMap<&ObjectKey, Vec<&UnitKey>> = BTreeMap::new();
+    for unit in desired.units.values() {
+        unit.awaits.iter().for_each(|one| waiters.entry(&one.object).or_default().push(&unit.key));
+    }
+    waiters
 }
 
 /// The units that come from each folder, those that left Git included.

@@ -1,6 +1,6 @@
 //! What a source of manifests gives, whoever read it, before it is known which files it becomes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -20,6 +20,8 @@ pub struct Object {
     pub manifest: Value,
     /// The YAML it was written as.
     pub text: Option<String>,
+    /// The environments it is in; `None` for every one.
+    pub environments: Option<BTreeSet<String>>,
     /// Whether its texts mean what they say: nothing that was written for people stands for anything else.
     pub literal: bool,
 }
@@ -82,6 +84,7 @@ impl Object {
             node: Some(document.node.clone()),
             manifest: document.value(),
             text: document.text.clone(),
+            environments: None,
             literal: false,
         }
     }
@@ -106,6 +109,11 @@ impl Object {
         Kind::of(self.at("/apiVersion"), self.at("/kind"))
     }
 
+    /// Whether it is in an environment.
+    pub fn is_in(&self, environment: &str) -> bool {
+        self.environments.as_ref().is_none_or(|environments| environments.contains(environment))
+    }
+
     /// `FlinkDeployment orders`, for messages.
     pub fn title(&self) -> String {
         format!("{} {}", self.at("/kind"), self.name())
@@ -122,6 +130,7 @@ impl Object {
             node: None,
             manifest: item.clone(),
             text: None,
+            environments: None,
             literal: self.literal,
         };
         items.iter().map(item).collect()

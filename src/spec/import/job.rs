@@ -9,20 +9,24 @@ use crate::spec::render::yaml;
 
 /// The line by which editors find the schema; the path follows.
 pub const MODELINE: &str = "# yaml-language-server: $schema=";
+/// The annotation that says of any plain manifest which environments it is in.
+pub const ENVIRONMENTS: &str = "flinkops.dev/environments";
 /// Annotations that say in a plain manifest what fields say in a `job.yaml`.
-const ANNOTATIONS: [(&str, &[&str]); 7] = [
+const ANNOTATIONS: [(&str, &[&str]); 8] = [
     ("flinkops.dev/adopt", &["adopt"]),
     ("flinkops.dev/allow-recreate", &["allow", "recreate"]),
     ("flinkops.dev/allow-state-loss", &["allow", "stateLoss"]),
     ("flinkops.dev/depends-on", &["dependsOn"]),
+    (ENVIRONMENTS, &["environments"]),
     ("flinkops.dev/freeze", &["freeze"]),
     ("flinkops.dev/on-create", &["onCreate"]),
     ("flinkops.dev/renamed-from", &["renamedFrom"]),
 ];
 /// The fields in the order in which they are written.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "kind",
     "name",
+    "environments",
     "dependsOn",
     "adopt",
     "allow",
@@ -62,7 +66,7 @@ pub fn fields(manifest: &Value) -> Map<String, Value> {
     }
     for (annotation, path) in ANNOTATIONS {
         let Some(said) = own.get(annotation).and_then(Value::as_str) else { continue };
-        let value = if annotation == "flinkops.dev/depends-on" {
+        let value = if ["flinkops.dev/depends-on", ENVIRONMENTS].contains(&annotation) {
             said.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
         } else {
             Value::from(said)

@@ -76,7 +76,14 @@ fn is_made(object: &Value) -> bool {
 fn of(object: &Value) -> Object {
     let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let name = format!("{}/{}/{}", text("/metadata/namespace"), text("/kind"), text("/metadata/name"));
-    Object { place: Place::file(name), node: None, manifest: object.clone(), text: None, literal: true }
+    Object {
+        place: Place::file(name),
+        node: None,
+        manifest: object.clone(),
+        text: None,
+        environments: None,
+        literal: true,
+    }
 }
 
 fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {

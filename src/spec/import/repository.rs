@@ -63,6 +63,10 @@ impl Repository {
             bundle.findings.extend(missing(name, found.namespace.as_deref(), &environments));
         }
         bundle.environments.retain(|name, _| environments.contains_key(name));
+        for places in bundle.objects.iter_mut().filter_map(|object| object.environments.as_mut()) {
+            places.retain(|name| environments.contains_key(name));
+        }
+        bundle.objects.retain(|object| object.environments.as_ref().is_none_or(|places| !places.is_empty()));
         Ok(Self {
             root: read.roots.first().cloned().unwrap_or_default(),
             environments,

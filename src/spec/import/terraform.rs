@@ -155,7 +155,14 @@ fn objects(
     let begin = place(file, &value.span().unwrap_or_default());
     let Some(text) = text else {
         let manifest = without_null(evaluator.value(value)?);
-        return Ok(vec![Object { place: begin, node: None, manifest, text: None, literal: true }]);
+        return Ok(vec![Object {
+            place: begin,
+            node: None,
+            manifest,
+            text: None,
+            environments: None,
+            literal: true,
+        }]);
     };
     let refuse = |what: &str| Refused { what: what.to_owned(), span: text.span() };
     let yaml = evaluator.value(text)?;

@@ -24,7 +24,10 @@ pub fn verify(target: &Target<'_>, written: &Written) -> Vec<Finding> {
     let mut findings: Vec<Finding> = errors.filter(ours).cloned().collect();
     let broken = !findings.is_empty();
     for desired in loaded.environments.values() {
-        let meant = |unit: &&WrittenUnit| unit.only.as_ref().is_none_or(|only| *only == desired.environment);
+        let meant = |unit: &&WrittenUnit| {
+            let only = unit.only.as_ref().is_none_or(|only| *only == desired.environment);
+            only && unit.object.is_in(&desired.environment)
+        };
         for unit in written.units.iter().filter(meant) {
             let wanted = unit.patched.get(&desired.environment).unwrap_or(&unit.object.manifest);
             if !broken {

@@ -87,7 +87,7 @@ impl Writer {
 
     /// Every object once. The same one again is passed over, another by its name is told.
     fn distinct(&mut self) -> Vec<Object> {
-        let mut seen: BTreeMap<(String, String, String), Object> = BTreeMap::new();
+        let mut seen = BTreeMap::new();
         let mut kept = Vec::new();
         for object in std::mem::take(&mut self.bundle.objects) {
             let namespace = object.namespace().filter(|name| !self.repository.is_own(name));
@@ -95,15 +95,16 @@ impl Writer {
                 object.at("/kind").to_owned(),
                 object.name().to_owned(),
                 namespace.unwrap_or_default().to_owned(),
+                object.environments.clone(),
             );
             match seen.get(&key) {
-                Some(first) if first.manifest == object.manifest => {}
-                Some(first) => {
+                Some(Object { manifest, .. }) if *manifest == object.manifest => {}
+                Some(Object { place, .. }) => {
                     let message = format!(
                         "{} is also in {}:{}, and other than here: only that was imported",
                         object.title(),
-                        first.place.file,
-                        first.place.line
+                        place.file,
+                        place.line
                     );
                     let finding = Finding::error("import-twice", object.place.clone(), message);
                     self.findings.push(finding.hint("import the folder that is meant"));
@@ -129,6 +130,9 @@ impl Writer {
         fields.insert("kind".to_owned(), json!(kind));
         if folder != unit.name() {
             fields.insert("name".to_owned(), json!(unit.name()));
+        }
+        if let Some(environments) = &unit.environments {
+            fields.insert("environments".to_owned(), json!(environments));
         }
         self.job_file(unit, folder, "job.yaml", Draft { fields, text: unit.text.clone(), left_out });
         let mut patched = BTreeMap::new();
@@ -183,7 +187,8 @@ impl Writer {
         let home = companion::home(object, homes);
         let taken = home == SHARED && homes.iter().any(|unit| unit.folder == SHARED);
         let folder = if taken { "shared-objects".to_owned() } else { home };
-        let file = format!("{}-{}.yaml", kind.to_lowercase(), object.name());
+        let places = object.environments.iter().flatten().map(|name| format!("-{name}"));
+        let file = format!("{}-{}{}.yaml", kind.to_lowercase(), object.name(), places.collect::<String>());
         self.plain(object, &folder, &file);
     }
 
@@ -202,6 +207,11 @@ impl Writer {
         if let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) {
             let own = object.namespace().is_some_and(|namespace| self.repository.is_own(namespace));
             metadata.retain(|key, _| !(SERVER.contains(&key.as_str()) || own && key == "namespace"));
+            if let Some(environments) = &object.environments {
+                let names: Vec<&str> = environments.iter().map(String::as_str).collect();
+                metadata.entry("annotations").or_insert_with(|| json!({}))[job::ENVIRONMENTS] =
+                    json!(names.join(","));
+            }
         }
         let words = object.text.as_deref().and_then(|text| {
             let text = if status { text::cut(text, &text::keys(&["status"]))? } else { text.to_owned() };

@@ -22,6 +22,9 @@ pub struct JobFile<Spec> {
     pub kind: Option<Kind>,
     /// Its name in the cluster; absent: the folder's name. Not in an environment's file.
     pub name: Option<String>,
+    /// The environments that it and all else in its folder is in; absent: every one. Not in an environment's file.
+    #[schemars(length(min = 1))]
+    pub environments: Option<Vec<String>>,
     /// What must be settled before this one may change: units as `name`, `Kind/name` or `namespace/Kind/name`,
     /// the last also for a unit that is only in the cluster; and any other live object, which is only read, also as
     /// `group/version/Kind/name`. The

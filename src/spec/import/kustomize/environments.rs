@@ -9,51 +9,93 @@ use crate::spec::finding::Finding;
 use crate::spec::import::bundle::{Bundle, Environment, Object, Patch};
 use crate::spec::import::overlay::{PatchDocument, layer};
 
-/// Everything that is in all environments, with what differs in each.
+/// One object as an environment has it.
+struct Occurrence {
+    environment: String,
+    object: Object,
+    patches: Vec<PatchDocument>,
+    result: Value,
+    /// Whether all of its overlay was understood.
+    sound: bool,
+}
+
+/// Everything that is in any environment, with what differs in each.
 pub fn collect(environments: BTreeMap<String, Built>, bundle: &mut Bundle) {
-    let key =
-        |object: &Object| (object.place.clone(), object.at("/kind").to_owned(), object.name().to_owned());
-    let mut seen: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for (name, built) in &environments {
-        for (object, ..) in &built.objects {
-            seen.entry(key(object)).or_default().insert(name.clone());
-        }
-    }
     let everywhere = environments.len();
-    let names = environments.values().filter(|one| one.namespace.is_some()).count();
-    let mut taken = BTreeSet::new();
-    for (name, built) in environments {
-        let mut environment = Environment { namespace: built.namespace, patches: BTreeMap::new() };
+    let own_namespace = environments.values().all(|one| one.namespace.is_some());
+    let mut order = Vec::new();
+    let mut found: BTreeMap<_, Vec<Occurrence>> = BTreeMap::new();
+    for (environment, built) in environments {
         let sound = built.refused.is_empty();
         bundle.findings.extend(built.refused);
         bundle.findings.extend(if sound { built.said } else { Vec::new() });
-        for (mut object, patches, result) in built.objects {
-            let places = &seen[&key(&object)];
-            if places.len() < everywhere {
-                bundle.findings.extend(taken.insert(key(&object)).then(|| partial(&object, places)));
-                continue;
+        for (object, patches, result) in built.objects {
+            let key = (object.place.clone(), object.at("/kind").to_owned(), object.name().to_owned());
+            if !found.contains_key(&key) {
+                order.push(key.clone());
             }
-            if names == everywhere
-                && let Some(metadata) = object.manifest.get_mut("metadata").and_then(Value::as_object_mut)
-            {
-                metadata.remove("namespace");
-            }
-            if let Some(kind) = object.unit().filter(|_| sound) {
-                match difference(&object, &patches, &result) {
-                    Ok(Some(patch)) => {
-                        bundle.findings.extend(without_comments(&object, &patches, &patch));
-                        environment.patches.insert((kind, object.name().to_owned()), patch);
-                    }
-                    Ok(None) => {}
-                    Err(finding) => bundle.findings.push(*finding),
+            let environment = environment.clone();
+            found.entry(key).or_default().push(Occurrence { environment, object, patches, result, sound });
+        }
+        let namespace = built.namespace;
+        bundle.environments.insert(environment, Environment { namespace, patches: BTreeMap::new() });
+    }
+    for mut all in order.iter().filter_map(|key| found.remove(key)) {
+        let places: BTreeSet<String> = all.iter().map(|one| one.environment.clone()).collect();
+        let partial = (places.len() < everywhere).then_some(places);
+        for one in &mut all {
+            one.object.environments.clone_from(&partial);
+            for manifest in [&mut one.object.manifest, &mut one.result] {
+                if let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut)
+                    && own_namespace
+                {
+                    metadata.remove("namespace");
                 }
             }
-            if taken.insert(key(&object)) {
-                bundle.objects.push(object);
-            }
         }
-        bundle.environments.insert(name, environment);
+        match partial.filter(|_| !all.iter().any(|one| one.sound)) {
+            Some(places) => bundle.findings.push(not_taken(&all[0].object, &places)),
+            None if all[0].object.unit().is_some() => unit(all, bundle),
+            None => bundle.objects.extend(companions(all)),
+        }
     }
+}
+
+/// A job, with what differs as its layers.
+fn unit(all: Vec<Occurrence>, bundle: &mut Bundle) {
+    for one in all.iter().filter(|one| one.sound) {
+        let Occurrence { environment, object, patches, result, .. } = one;
+        match difference(object, patches, result) {
+            Ok(Some(patch)) => {
+                bundle.findings.extend(without_comments(object, patches, &patch));
+                let key = object.unit().map(|kind| (kind, object.name().to_owned()));
+                let environment = bundle.environments.get_mut(environment);
+                environment.zip(key).map(|(environment, key)| environment.patches.insert(key, patch));
+            }
+            Ok(None) => {}
+            Err(finding) => bundle.findings.push(*finding),
+        }
+    }
+    bundle.objects.extend(all.into_iter().next().map(|one| one.object));
+}
+
+/// A companion has no layers: it is written once for the environments in which it is the same.
+fn companions(all: Vec<Occurrence>) -> Vec<Object> {
+    let mut groups: Vec<Object> = Vec::new();
+    let everywhere = all.iter().all(|one| one.object.environments.is_none());
+    for Occurrence { environment, object, result, sound, .. } in all {
+        let manifest = if sound { result } else { object.manifest.clone() };
+        if let Some(group) = groups.iter_mut().find(|group| group.manifest == manifest) {
+            group.environments.get_or_insert_default().insert(environment);
+        } else {
+            let environments = Some(BTreeSet::from([environment]));
+            groups.push(Object { manifest, environments, ..object });
+        }
+    }
+    if let ([one], true) = (groups.as_mut_slice(), everywhere) {
+        one.environments = None;
+    }
+    groups
 }
 
 /// Several patches are one layer, which has none of their words.
@@ -63,12 +105,15 @@ fn without_comments(object: &Object, patches: &[PatchDocument], patch: &Patch) -
     (said && patch.text.is_none()).then(|| Finding::warning("import-comments", patch.place.clone(), message))
 }
 
-fn partial(object: &Object, places: &BTreeSet<String>) -> Finding {
+fn not_taken(object: &Object, places: &BTreeSet<String>) -> Finding {
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
-    let message = format!("{} is only in {}: it was not imported", object.title(), places.join(", "));
-    let finding = Finding::error("import-partial", object.place.clone(), message);
-    finding
-        .hint("a repository has the same jobs in every environment; keep this one in a repository of its own")
+    let message = format!(
+        "{} is only in {}, and was not imported with the rest of it",
+        object.title(),
+        places.join(", ")
+    );
+    Finding::error("import-partial", object.place.clone(), message)
+        .hint("once nothing of that overlay is refused, it is imported as a job of that environment")
 }
 
 fn difference(

@@ -52,13 +52,15 @@ pub struct Reader<'a> {
     limits: &'a Limits,
     all: BTreeMap<String, Kustomization>,
     used: BTreeSet<String>,
+    built: BTreeSet<String>,
     steps: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Finds every kustomization.
     pub fn new(tree: &'a SourceTree, limits: &'a Limits) -> Self {
-        let mut reader = Self { tree, limits, all: BTreeMap::new(), used: BTreeSet::new(), steps: 0 };
+        let (all, used, built) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let mut reader = Self { tree, limits, all, used, built, steps: 0 };
         for path in tree.files.keys().filter(|path| FILES.contains(&base_name(path))) {
             reader.used.insert(path.clone());
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
@@ -93,6 +95,9 @@ impl<'a> Reader<'a> {
             into.said.extend(built.said);
         }
         environments::collect(environments, bundle);
+        while let Some(unbuilt) = self.all.keys().find(|folder| !self.built.contains(*folder)).cloned() {
+            bundle.findings.extend(self.build(&unbuilt, &mut Vec::new()).refused);
+        }
     }
 
     /// The folders of other kustomizations that one builds upon.
@@ -100,14 +105,18 @@ impl<'a> Reader<'a> {
         let paths = one.resources().into_iter().filter_map(|item| join(&one.folder, item.text()?));
         paths.filter(|path| self.all.contains_key(path)).collect()
     }
+
     fn build(&mut self, folder: &str, above: &mut Vec<String>) -> Built {
         let mut built = Built::default();
+        self.built.insert(folder.to_owned());
         self.steps += 1;
-        if above.iter().any(|other| other == folder) || self.steps > STEPS {
-            let node = &self.all[folder].node;
-            built
-                .refused
-                .push(refuse(node, "a kustomization that builds upon itself, or upon very many others,"));
+        let node = &self.all[folder].node;
+        if let Some(first) = above.iter().position(|other| other == folder) {
+            built.refused.push(circle(node, above[first..].iter().map(String::as_str).chain([folder])));
+            return built;
+        }
+        if self.steps > STEPS {
+            built.refused.push(refuse(node, "a kustomization that builds upon very many others"));
             return built;
         }
         let one = Kustomization {
@@ -206,6 +215,13 @@ impl<'a> Reader<'a> {
             apply(&found, target, item, built);
         }
     }
+}
+
+/// That kustomizations build upon each other, by their folders.
+fn circle<'f>(node: &Node, folders: impl Iterator<Item = &'f str>) -> Finding {
+    let folders: Vec<&str> = folders.map(|folder| if folder.is_empty() { "." } else { folder }).collect();
+    let message = format!("kustomizations build upon each other in a circle: {}", folders.join(" → "));
+    Finding::error("import-kustomize", node.mark.place(), message).hint("take one of them out of `resources`")
 }
 
 /// A path below the root from another folder; `None` where it leads out.

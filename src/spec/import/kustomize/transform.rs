@@ -87,14 +87,21 @@ pub fn apply(found: &Document, target: Option<&Node>, item: &Node, built: &mut B
         }
         *value_now = overlay::merged(value_now, &patch);
         patches.push(PatchDocument { node: found.node.clone(), text: found.text.clone() });
-        if object.unit().is_none() {
-            let message =
-                format!("a patch of the companion {}, which is the same everywhere,", object.title());
-            built.refused.push(refuse(item, &message).hint("give it another name for each environment"));
+        if object.unit().is_none() && has_list(&patch) {
+            // Of these kinds kustomize knows how lists are keyed, and merges them.
+            let message = format!("a patch of a list in {}", object.title());
+            built.refused.push(refuse(item, &message).hint("write the whole object out in each overlay"));
         }
     }
     if !any {
         built.refused.push(refuse(item, "a patch of something that is not among the resources"));
+    }
+}
+
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.values().any(has_list),
+        other => other.is_array(),
     }
 }
 
