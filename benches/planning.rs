@@ -9,13 +9,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
+use flinkops::flink::kind::Kind;
 use flinkops::plan::ledger::{Ledger, Marker};
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::write::Write;
 use flinkops::plan::{self, Live, Plan};
 use flinkops::repo::Source;
+use flinkops::spec::check::check;
+use flinkops::spec::schema::Form;
 use flinkops::spec::source::Limits;
-use flinkops::spec::{Desired, load, yaml};
+use flinkops::spec::{Desired, FILE, load, yaml};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -205,12 +208,16 @@ fn validate_source(source: &Source) -> usize {
     units
 }
 
-/// As much of it as has to be done by whoever reads YAML with places from Git.
+/// As much of it as is reading: Git's objects, their YAML with places, and the types of its fields.
 fn read_files(fixture: &Fixture) {
     let limits = Limits::default();
     let tree = fixture.source.read(Some("HEAD"), &limits).expect("a tree");
     for (path, bytes) in &tree.files {
-        black_box(yaml::read(path, bytes, &limits).expect("YAML"));
+        let form = if path == FILE { Form::Repository } else { Form::Job(Kind::FlinkDeployment) };
+        for document in yaml::read(path, bytes, &limits).expect("YAML") {
+            assert!(check(form, &document).is_empty(), "{path}");
+            black_box(document);
+        }
     }
 }
 
