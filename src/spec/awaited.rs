@@ -1,9 +1,10 @@
 //! Dependencies on live objects that are no units: how they are written, and which cannot be.
 
 use super::desired::Awaited;
+use super::environment::Environment;
 use super::finding::Finding;
 use super::node::{Mark, Node};
-use super::repository::Environment;
+
 use crate::flink::kind::{Kind, ObjectKey};
 
 /// Whether a word names a live object: `group/version/Kind/name`, for the annotation of a plain manifest.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::finding::Place;
 use super::layout::base_name;
-use super::load::{Loaded, Loading, start};
+use super::load::{Loaded, start};
+use super::loading::Loading;
 use super::node::{Content, Mark, Node};
 use super::object::Rendered;
 use super::repository::{FILE, root};

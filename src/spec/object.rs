@@ -8,13 +8,15 @@ use super::check::check_at;
 use super::companions::BUILT_IN;
 use super::config_map;
 use super::desired::{Awaited, Consents, RenderedManifest};
+use super::environment::{self, Environment};
 use super::finding::{Finding, Place};
 use super::folder::{Folder, Job, bad_name, form};
 use super::layers;
 use super::manifest::Manifest;
-use super::node::{Content, Mark, Member, Node};
+use super::node::{Mark, Node};
 use super::policy::Policy;
-use super::repository::{self, Environment};
+use super::repository;
+use super::shape::{in_namespace, sizes_as_the_operator_types_them, whole};
 use super::source::SourceTree;
 use super::values::{self, Put, Resolved};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
@@ -143,36 +145,13 @@ impl Renderer<'_> {
     fn job(&mut self, job: &Job) {
         let mut layers = self.layers(job);
         self.put_values(job, &mut layers);
-        let has_pods = job.kind == Kind::FlinkDeployment;
-        let (made, mut findings) = if has_pods {
-            config_map::generate(self.tree, &self.folder.path, &job.name, &layers)
-        } else {
-            (Vec::new(), without_pods(job.kind, &layers).collect())
-        };
-        if has_pods {
-            findings.append(&mut config_map::logging(self.tree, &self.folder.path, &mut layers));
-        }
-        findings.append(&mut config_map::mount(&made, &mut layers));
-        self.out.findings.append(&mut findings);
-        for map in made {
-            let key = ObjectKey::new(BUILT_IN[0].0, BUILT_IN[0].1, &self.environment.namespace, &map.name);
-            let place = map.manifest.mark.place();
-            let mut manifest = in_namespace(&map.manifest, &self.environment.namespace);
-            self.mark_namespace(&mut manifest);
-            self.out.companions.push(RenderedCompanion { key, place, manifest });
-        }
-        let items = layers.get("dependsOn").map_or(&[][..], Node::items);
-        let maps = items.iter().filter(|item| item.members().is_some());
-        let maps = maps.map(|item| awaited::of_map(item, &self.environment.namespace));
-        let (objects, depends_on) = words(list(&layers, "dependsOn"));
-        let words =
-            objects.iter().map(|(word, mark)| awaited::of_word(word, mark, &self.environment.namespace));
-        let awaits = self.awaits(maps.chain(words));
+        self.files(job, &mut layers);
+        let (awaits, depends_on) = self.dependencies(&layers);
         let namespace = &self.environment.namespace;
         let mut written = whole(job.kind, &job.name, namespace, &job.node.mark, &layers, &layers);
         self.mark_namespace(&mut written);
         self.out.findings.append(&mut annotations::reserved(&written, Form::Job));
-        let (policy, mut findings) = repository::policy(layers.get("policy"));
+        let (policy, mut findings) = environment::policy(layers.get("policy"));
         // What flinkops.yaml adds to the policy is told of the environment.
         findings.retain(|finding| finding.place.file != repository::FILE);
         self.out.findings.append(&mut findings);
@@ -187,6 +166,40 @@ impl Renderer<'_> {
             consents: consents(&layers),
             policy,
         });
+    }
+
+    /// What becomes of the files beside a job: ConfigMaps that are mounted, and logging configuration.
+    fn files(&mut self, job: &Job, layers: &mut Node) {
+        let has_pods = job.kind == Kind::FlinkDeployment;
+        let (made, mut findings) = if has_pods {
+            config_map::generate(self.tree, &self.folder.path, &job.name, layers)
+        } else {
+            (Vec::new(), without_pods(job.kind, layers).collect())
+        };
+        if has_pods {
+            findings.append(&mut config_map::logging(self.tree, &self.folder.path, layers));
+        }
+        findings.append(&mut config_map::mount(&made, layers));
+        self.out.findings.append(&mut findings);
+        for map in made {
+            let key = ObjectKey::new(BUILT_IN[0].0, BUILT_IN[0].1, &self.environment.namespace, &map.name);
+            let place = map.manifest.mark.place();
+            let mut manifest = in_namespace(&map.manifest, &self.environment.namespace);
+            self.mark_namespace(&mut manifest);
+            self.out.companions.push(RenderedCompanion { key, place, manifest });
+        }
+    }
+
+    /// What `dependsOn` says: live objects to wait for, and words for units.
+    fn dependencies(&mut self, layers: &Node) -> (Vec<Awaited>, Words) {
+        let environment = self.environment;
+        let namespace = &environment.namespace;
+        let items = layers.get("dependsOn").map_or(&[][..], Node::items);
+        let maps = items.iter().filter(|item| item.members().is_some());
+        let maps = maps.map(|item| awaited::of_map(item, namespace));
+        let (objects, depends_on) = words(list(layers, "dependsOn"));
+        let words = objects.iter().map(|(word, mark)| awaited::of_word(word, mark, namespace));
+        (self.awaits(maps.chain(words)), depends_on)
     }
 
     /// The live objects that a unit waits for, those that cannot be told of by a finding.
@@ -304,66 +317,5 @@ fn consents(layers: &Node) -> Consents {
         freeze: text(&["freeze"]),
         renamed_from: text(&["renamedFrom"]),
         fresh: text(&["onCreate"]).is_some_and(|word| word == "fresh"),
-    }
-}
-
-/// The whole manifest of a unit. `said` holds `spec`; `about` holds labels and annotations.
-fn whole(kind: Kind, name: &str, namespace: &str, mark: &Mark, said: &Node, about: &Node) -> Node {
-    let text = |text: &str| Node::text_at(mark.clone(), text);
-    let mut metadata = Node::map(mark.clone(), [("name", text(name)), ("namespace", text(namespace))]);
-    copy(about, &mut metadata, &["labels", "annotations"]);
-    let head =
-        [("apiVersion", text(kind.api_version())), ("kind", text(kind.as_str())), ("metadata", metadata)];
-    let mut manifest = Node::map(mark.clone(), head);
-    copy(said, &mut manifest, &["spec"]);
-    if let Some(members) = manifest.members_mut() {
-        let spec = || Member::new(mark.clone(), Node::empty(mark.clone()));
-        members.entry("spec".to_owned()).or_insert_with(spec);
-    }
-    manifest
-}
-
-fn copy(from: &Node, to: &mut Node, keys: &[&str]) {
-    let (Some(from), Some(to)) = (from.members(), to.members_mut()) else { return };
-    for key in keys {
-        if let Some(member) = from.get(*key).filter(|member| !member.value.is_null()) {
-            to.insert((*key).to_owned(), member.clone());
-        }
-    }
-}
-
-/// The manifest of a companion with its namespace, without what the API server owns.
-fn in_namespace(node: &Node, namespace: &str) -> Node {
-    let mut manifest = node.clone();
-    annotations::without_environments(&mut manifest);
-    let Some(members) = manifest.members_mut() else { return manifest };
-    members.remove("status");
-    if let Some(metadata) = members.get_mut("metadata").and_then(|member| member.value.members_mut()) {
-        metadata.retain(|key, _| ["name", "labels", "annotations"].contains(&key.as_str()));
-        let value = Node::text_at(node.mark.clone(), namespace);
-        metadata.insert("namespace".to_owned(), Member::new(node.mark.clone(), value));
-    }
-    manifest
-}
-
-/// `resource` is a number and two texts to the operator's API; people write either for both.
-fn sizes_as_the_operator_types_them(manifest: &mut Node) {
-    for part in ["jobManager", "taskManager"] {
-        let path = ["spec", part, "resource"];
-        let found = path.iter().try_fold(&mut *manifest, |node, key| {
-            node.members_mut()?.get_mut(*key).map(|member| &mut member.value)
-        });
-        let Some(members) = found.and_then(Node::members_mut) else { continue };
-        for (key, member) in members {
-            let content = &mut member.value.content;
-            match content {
-                Content::Text(text) if key == "cpu" => {
-                    let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
-                    *content = number.map_or(content.clone(), Content::Number);
-                }
-                Content::Number(number) if key != "cpu" => *content = Content::Text(number.to_string()),
-                _ => {}
-            }
-        }
     }
 }

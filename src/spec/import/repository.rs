@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::bundle::Bundle;
 use super::job::MODELINE;
 use crate::spec::companions::Allowed;
+use crate::spec::environment::Environment;
 use crate::spec::finding::Finding;
 use crate::spec::names;
 use crate::spec::render::yaml;
@@ -57,7 +58,7 @@ impl Repository {
         let Some(read) = read.filter(|_| !crate::spec::folder::has_error(&findings)) else {
             return Err(findings);
         };
-        let own = |one: &repository::Environment| (one.name.clone(), one.namespace.clone());
+        let own = |one: &Environment| (one.name.clone(), one.namespace.clone());
         let environments: BTreeMap<String, String> = read.environments.values().map(own).collect();
         for (name, found) in &bundle.environments {
             bundle.findings.extend(missing(name, found.namespace.as_deref(), &environments));
