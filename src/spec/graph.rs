@@ -13,6 +13,8 @@ use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 #[derive(Debug, Default)]
 pub struct Names {
     by_name: BTreeMap<String, BTreeSet<UnitKey>>,
+    /// The names of units that are in other environments only.
+    elsewhere: BTreeSet<String>,
     /// Whether there are units whose name cannot be told.
     incomplete: bool,
 }
@@ -21,6 +23,11 @@ impl Names {
     /// Adds a unit.
     pub fn add(&mut self, key: UnitKey) {
         self.by_name.entry(key.name.clone()).or_default().insert(key);
+    }
+
+    /// Adds the name of a unit that is in other environments only.
+    pub fn add_elsewhere(&mut self, name: &str) {
+        self.elsewhere.insert(name.to_owned());
     }
 
     /// Notes that there are units without a known name.
@@ -67,6 +74,12 @@ impl Names {
     }
 
     fn dangling(&self, word: &str, name: &str, mark: &Mark) -> Finding {
+        if self.elsewhere.contains(name) {
+            let message = format!("`{word}` is in other environments only");
+            let hint =
+                "list this one under `environments` there, or say this dependency in the files of those";
+            return Finding::error("dangling-dependency", mark.place(), message).hint(hint);
+        }
         let message = format!("`{word}` is not in this repository");
         let finding = Finding::error("dangling-dependency", mark.place(), message);
         match nearest(name, self.by_name.keys().map(String::as_str)) {

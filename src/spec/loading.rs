@@ -157,6 +157,9 @@ impl<'a> Loading<'a> {
             if folder.broken && folder.names.is_empty() {
                 names.incomplete();
             }
+            let elsewhere =
+                folder.names.iter().filter(|name| !folder.broken && !known.contains(name.as_str()));
+            elsewhere.for_each(|name| names.add_elsewhere(name));
         }
         for folder in &mut self.folders {
             folder.resolve(&names);
