@@ -1,9 +1,13 @@
 //! A consent in a job's own file covers one change: the one it was first used for (S21).
 //!
 //! What it was used for is the unit's rendered hash, and it is in the ledger before the write that needed it.
-//! The next change that needs one is covered by other words only: whoever wrote the first did not know it.
+//! The next change that needs one is covered by other words only: whoever wrote the first did not know it. That
+//! may be one at the same hash: a job that is lost once more, a field that is changed by hand once more.
+
+use jiff::Timestamp;
 
 use super::ledger::{ConsentFor, Ledger};
+use super::operation::Purpose;
 use super::outcome::{Blocked, BlockedBy};
 use super::subject::Subject;
 use crate::spec::Consents;
@@ -71,18 +75,35 @@ impl Consent {
         let used = subject.ledger.and_then(|ledger| ledger.consents.get(self.field()))?;
         let under_way = subject.kept_down().is_some_and(|operation| operation.target == used.hash);
         let other = used.hash != subject.hash && !under_way;
-        (other && self.written(subject) == Some(&used.reason)).then_some(used)
+        let spent = other || used.done || was_restored(subject, used);
+        (spent && self.written(subject) == Some(&used.reason)).then_some(used)
     }
 }
 
+/// Whether the job was restored by this consent. Its mark tells also where nobody was there to see it settle.
+fn was_restored(subject: &Subject<'_>, used: &ConsentFor) -> bool {
+    subject.operation.as_ref().is_some_and(|mark| {
+        let restores = matches!(mark.purpose, Purpose::Rescue | Purpose::Restore);
+        restores && mark.target == used.hash && mark.since >= used.time
+    })
+}
+
 /// The record with what is about to be used; the same where it says so already.
-pub fn note(subject: &Subject<'_>, consents: &[Consent], ledger: &mut Ledger) {
+pub fn note(subject: &Subject<'_>, consents: &[Consent], now: Timestamp, ledger: &mut Ledger) {
     for consent in consents {
         let Some(reason) = consent.given(subject) else { continue };
         let known = ledger.consents.get(consent.field());
         if known.is_none_or(|known| known.reason != *reason) {
-            let used = ConsentFor { hash: subject.hash.clone(), reason: reason.clone() };
+            let (hash, reason) = (subject.hash.clone(), reason.clone());
+            let used = ConsentFor { hash, reason, time: now, done: false };
             ledger.consents.insert(consent.field().to_owned(), used);
         }
+    }
+}
+
+/// Notes that what the unit is now has settled: what was used for it is used up.
+pub fn settled(subject: &Subject<'_>, ledger: &mut Ledger) {
+    for used in ledger.consents.values_mut().filter(|used| used.hash == subject.hash) {
+        used.done = true;
     }
 }

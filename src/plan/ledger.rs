@@ -146,6 +146,12 @@ pub struct ConsentFor {
     pub hash: String,
     /// The reason that was given.
     pub reason: String,
+    /// When it was first used.
+    #[serde(default)]
+    pub time: Timestamp,
+    /// Whether that change has settled since: then it covers nothing any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
 }
 
 /// The record of one unit. It outlives the unit.

@@ -38,6 +38,9 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     savepoints(world, subject, &mut ledger);
     let applied = subject.ledger != Some(&ledger);
     let settled = note_settled(world, subject, &mut ledger);
+    if settled {
+        consent::settled(subject, &mut ledger);
+    }
     if settled || ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
         ledger.held = None;
     } else if ledger.held.is_none() {
@@ -204,7 +207,7 @@ pub fn stopped(world: World<'_>, subject: &Subject<'_>, path: &str) -> Option<Ta
 /// Binds the consents of the job's file to this change, before the first write that needs them (S21).
 pub fn consented(world: World<'_>, subject: &Subject<'_>, consents: &[Consent]) -> Option<Task> {
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
-    consent::note(subject, consents, &mut ledger);
+    consent::note(subject, consents, world.now, &mut ledger);
     let known = subject.ledger.map_or(ledger.consents.is_empty(), |known| known.consents == ledger.consents);
     task(world, subject, &ledger, "notes what the consent is used for").filter(|_| !known)
 }

@@ -343,6 +343,71 @@ fn s13_a_job_that_is_lost_once_more_after_its_rescue_is_rescued_once_more() {
     }
 }
 
+/// `clicks` after its first rescue, as the operator has it once it is well again.
+fn rescued(scene: Scene, patch: &Value) -> Scene {
+    let mut scene = scene.edit(JOB, "clicks", |object| {
+        super::merge(object, patch);
+        object["metadata"]["generation"] = json!(2);
+        object["status"] = settled_status(&object["spec"], 2);
+    });
+    scene.now += SignedDuration::from_hours(1);
+    scene
+}
+
+fn lost_again(scene: Scene) -> Scene {
+    let mut scene = scene.edit(JOB, "clicks", |object| {
+        object["status"]["jobStatus"]["state"] = json!("RECONCILING");
+        object["status"]["error"] = json!("Job Not Found");
+    });
+    scene.now += SignedDuration::from_hours(1);
+    scene
+}
+
+#[test]
+fn s21_s13_a_consent_to_one_rescue_does_not_cover_the_next_loss_at_the_same_hash() {
+    let says = |scene: Scene, why: &str| {
+        scene.unit(JOB, "clicks", |unit| unit.consents.state_loss = Some(why.to_owned()))
+    };
+    let scene = recorded(says(lost(), "a test"));
+    let patch = patch_of(&scene.of("clicks")).clone();
+    let unwatched = lost_again(rescued(says(lost(), "a test"), &patch));
+    let mut unwatched = says(unwatched, "a test");
+    unwatched.live.ledgers = scene.live.ledgers.clone();
+    let watched = recorded(rescued(scene, &patch));
+    assert!(watched.live.ledgers[&key(JOB, "clicks")].consents["allow.stateLoss"].done);
+    // Somebody took our mark away: the record tells all the same.
+    let watched = lost_again(watched).edit(JOB, "clicks", |object| {
+        object["metadata"]["annotations"].as_object_mut().unwrap().remove("flinkops.dev/operation");
+    });
+    for scene in [watched, unwatched] {
+        let unit = scene.of("clicks");
+        let blocked = unit.blocked.expect("it needs a word");
+        assert_eq!((unit.health, blocked.by), (Health::Lost, BlockedBy::Consent), "{}", blocked.message);
+        assert!(blocked.message.contains("(\"a test\") was used for"), "{}", blocked.message);
+        let scene = recorded(says(scene, "once more"));
+        let patch = patch_of(&scene.of("clicks")).clone();
+        assert!(patch.pointer(NONCE).is_some(), "{patch}");
+    }
+}
+
+#[test]
+fn s21_a_consent_to_a_stateless_restart_does_not_cover_the_next_one_at_the_same_hash() {
+    let unwritten = |image: &str| {
+        let mut spec = application(image);
+        spec["job"].as_object_mut().unwrap().remove("upgradeMode");
+        spec
+    };
+    let scene = Scene::new().git("ingest", unwritten("a:2"), &[]).running("ingest", unwritten("a:1")).recorded();
+    let scene = recorded(scene.unit(APP, "ingest", |unit| unit.consents.state_loss = Some("a test".into())));
+    assert_eq!(scene.writes(), ["patch ingest"]);
+    let scene = recorded(scene.running("ingest", unwritten("a:2")));
+    // Somebody changes it by hand; to change it back restarts it once more.
+    let scene = scene.running("ingest", unwritten("a:3"));
+    let unit = scene.of("ingest");
+    assert_eq!((unit.effect, unit.state), (Effect::StatelessRestart, State::Dropped));
+    assert_eq!(unit.blocked.map(|blocked| blocked.by), Some(BlockedBy::Consent));
+}
+
 #[test]
 fn s13_an_older_flink_does_not_read_the_savepoint_of_a_newer() {
     let mut scene = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
