@@ -3,9 +3,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::config;
 use super::kind::Role;
 use super::snapshot;
 use super::status::Status;
+
+/// With this, which is the default, the operator starts what has high availability again by itself.
+const RECOVERY: &str = "kubernetes.operator.jm-deployment-recovery.enabled";
 
 /// How a unit is doing, as one word of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
@@ -19,7 +23,7 @@ pub enum Health {
     Suspended,
     /// Failed, with a name.
     Failed,
-    /// A session job whose cluster lost it.
+    /// A session job that its cluster lost, or an application whose JobManager is gone for good.
     Lost,
     /// The operator refuses the spec.
     Rejected,
@@ -63,7 +67,7 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
             verdict(Health::Progressing, "the operator has not acted on it yet".into())
         };
     }
-    if role == Role::SessionJob && is_lost(status) {
+    if is_lost(role, spec, status) {
         // The operator waits for a job that is gone, and acts on no generation any more.
         return verdict(Health::Lost, describe("RECONCILING", status));
     }
@@ -118,9 +122,39 @@ fn judge_running(role: Role, status: &Status) -> Verdict {
     Verdict { health, message: describe(if word.is_empty() { &status.lifecycle } else { word }, status) }
 }
 
+fn is_lost(role: Role, spec: &Value, status: &Status) -> bool {
+    match role {
+        Role::SessionJob => is_lost_by_cluster(status),
+        Role::Application => has_no_job_manager(status) && (!is_recovered(spec) || is_given_up(status)),
+        Role::SessionCluster | Role::Snapshot => false,
+    }
+}
+
+/// An application that should run and has no JobManager any more (`onMissingDeployment`). Once its spec changes,
+/// the operator says that it cannot restore it (`getJobUpgrade`).
+fn has_no_job_manager(status: &Status) -> bool {
+    let missing = status.error_type == "MissingJobManagerException"
+        || status.error.as_deref().is_some_and(|error| error.starts_with("Missing JobManager deployment"))
+        || is_given_up(status);
+    let running = status.last_reconciled.as_ref().and_then(|last| last.job_state.as_deref()) == Some("running");
+    missing && running && status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED"
+}
+
+/// Whether the operator says that it cannot restore an application by itself.
+pub fn is_given_up(status: &Status) -> bool {
+    status.error.as_deref().is_some_and(|error| error.contains("Manual restore required"))
+}
+
+/// Whether the operator starts an application without a JobManager again by itself (`shouldRecoverDeployment`).
+fn is_recovered(spec: &Value) -> bool {
+    let configuration = config::effective(None, spec);
+    let is_off = configuration.get(RECOVERY).is_some_and(|it| it.eq_ignore_ascii_case("false"));
+    config::has_high_availability(&configuration) && !is_off
+}
+
 /// A session job that should run and that Flink does not know: `Job Not Found` since 1.8,
 /// `MissingSessionJobException` before. 1.7 says so of a suspended one as well, once its cluster has restarted.
-fn is_lost(status: &Status) -> bool {
+fn is_lost_by_cluster(status: &Status) -> bool {
     let missing = status.error_type == "MissingSessionJobException"
         || status.error.as_deref().is_some_and(|error| error.starts_with("Job Not Found"));
     missing && status.job == "RECONCILING" && matches!(status.lifecycle.as_str(), "STABLE" | "DEPLOYED")
@@ -165,6 +199,7 @@ mod tests {
             (Role::Application, 2, stable("RUNNING", "READY", 2, stuck), Health::Settled),
             (Role::Application, 2, stable("RECONCILING", "DEPLOYING", 2, None), Health::Progressing),
             (Role::Application, 2, stable("RECONCILING", "ERROR", 2, None), Health::Failed),
+            (Role::Application, 2, stable("RECONCILING", "MISSING", 2, None), Health::Progressing),
             (Role::Application, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
             (Role::Application, 2, stable("RESTARTING", "READY", 2, None), Health::Progressing),
             (Role::SessionCluster, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
@@ -175,6 +210,33 @@ mod tests {
         ] {
             assert_eq!(health(role, generation, status.clone()), expected, "{role:?} {generation} {status}");
         }
+    }
+
+    #[test]
+    fn s13_an_application_without_a_job_manager_is_lost_unless_the_operator_brings_it_back() {
+        const MISSING: &str = r#"{"type":"x.MissingJobManagerException","message":"Missing JobManager deployment"}"#;
+        const GIVEN_UP: &str =
+            r#"{"type":"x.UpgradeFailureException","message":"HA data is not available. Manual restore required."}"#;
+        let last = |state: &str| format!(r#"{{"spec":{{"job":{{"state":"{state}","upgradeMode":"savepoint"}}}}}}"#);
+        let status = |generation: i64, lifecycle: &str, last: &str, error: &str| {
+            json!({"observedGeneration": generation, "lifecycleState": lifecycle, "error": error,
+                   "jobStatus": {"state": "RECONCILING"}, "jobManagerDeploymentStatus": "MISSING",
+                   "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": last}})
+        };
+        let judge = |configuration: Value, status: &Value| {
+            let spec = json!({"job": {"state": "running"}, "flinkConfiguration": configuration});
+            judge(Role::Application, 2, &spec, &Status::parse(status)).health
+        };
+        let ha = json!({"high-availability.type": "kubernetes"});
+        let off = json!({"high-availability": {"type": "kubernetes"}, super::RECOVERY: "false"});
+        let gone = status(2, "STABLE", &last("running"), MISSING);
+        assert_eq!(judge(Value::Null, &gone), Health::Lost);
+        assert_eq!(judge(ha.clone(), &gone), Health::Progressing, "high availability brings it back");
+        assert_eq!(judge(off, &gone), Health::Lost);
+        let refused = status(1, "FAILED", &last("running"), GIVEN_UP);
+        assert_eq!(judge(ha, &refused), Health::Lost, "its metadata is gone as well");
+        let stopped = status(2, "UPGRADING", &last("suspended"), MISSING);
+        assert_eq!(judge(Value::Null, &stopped), Health::Progressing, "between two versions");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A stateful session job that its cluster has lost: what it is restored from, and how (S13). Nobody else does
-//! it: the operator waits for a job that is gone, and would start it only from nothing.
+//! A stateful job that is lost, by its session cluster or with its JobManager: what it is restored from, and how
+//! (S13). Nobody else does it: the operator waits for a job that is gone, and would start it only from nothing.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -31,12 +31,19 @@ pub struct Rescue {
 /// What is to be done about a lost job; `None` where there is none, or the operator was told already.
 pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
     let (unit, live) = (subject.unit?, subject.live?);
-    let lost = subject.verdict.health == Health::Lost && !subject.is_stateless_by_words();
+    let lost = subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() && !comes_back(subject);
     if !lost || live.deleting_since().is_some() || subject.kept_down().is_some() {
         return None;
     }
     let from = named(subject).or_else(|| Some(known(subject)?.path.clone()));
     Some(Rescue { from, in_place: takes_nonce(world, subject, unit) })
+}
+
+/// Whether the operator brings an application back by itself: with high availability that is its own, which it was
+/// not seen to fail with.
+fn comes_back(subject: &Subject<'_>) -> bool {
+    let available = config::has_high_availability(&subject.configuration());
+    subject.role == Role::Application && available && !health::is_given_up(&subject.status)
 }
 
 /// The verdict on a lost job that the operator was told to restore and has not begun with, as long as it is away:

@@ -92,7 +92,7 @@ pub struct Policy {
     pub savepoint_timeout: SignedDuration,
     /// What happens when an upgrade does not settle.
     pub on_failure: OnFailure,
-    /// Whether lost session jobs are rescued without asking.
+    /// Whether lost jobs are rescued without asking.
     pub repair: bool,
     /// Whether a job that a person suspended is resumed (S19).
     pub heal_suspend: bool,

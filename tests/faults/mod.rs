@@ -156,6 +156,9 @@ ordeals! {
     s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend;
     s24_companions_come_about_whatever_goes_wrong: companions;
     s9_s23_a_rollback_comes_about_whatever_goes_wrong: rollback;
+    s9_s23_a_rollback_on_operator_1_7_comes_about_whatever_goes_wrong: rollback_1_7;
+    s9_s13_a_lost_job_manager_comes_back_whatever_goes_wrong: lost_job_manager;
+    s9_s13_a_lost_job_manager_on_operator_1_7_comes_back_whatever_goes_wrong: lost_job_manager_1_7;
     s9_s13_a_rescue_comes_about_whatever_goes_wrong: rescue;
     s9_s13_a_rescue_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_1_7;
     s9_s12_a_change_on_operator_1_7_comes_about_whatever_goes_wrong: cluster_change_1_7;

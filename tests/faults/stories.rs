@@ -154,19 +154,47 @@ pub fn cluster_change_1_7() -> Story {
     on_1_7("session cluster change on 1.7", cluster_change())
 }
 
-/// A session job whose new version starts and breaks goes back to what it was.
+/// A session job whose new version starts and breaks, and an application whose new version never starts, go back to
+/// what they were; then both are mended.
 pub fn rollback() -> Story {
-    let at = |revision: &str, breaks: &str| {
-        let mut job = job("one", 1);
+    let at = |revision: &str, breaks: &str, never: &str| {
+        let (mut job, mut ingest) = (job("one", 1), application("ingest", "ingest:1"));
         job.1["job"]["entryClass"] = json!(breaks);
-        let mut desired = at(revision, &[cluster("1024m"), job]);
+        ingest.1["job"]["entryClass"] = json!(never);
+        let mut desired = at(revision, &[cluster("1024m"), job, ingest]);
         for unit in desired.units.values_mut() {
             unit.policy.on_failure = OnFailure::Rollback;
             unit.policy.settle = SignedDuration::from_secs(20);
         }
         desired
     };
-    Story { fails: &["r2"], ..story("rollback", at("r1", "One"), vec![at("r2", "OneBreaks")]) }
+    let wanted = vec![at("r2", "OneBreaks", "IngestMissing"), at("r3", "OneAgain", "IngestAgain")];
+    Story { fails: &["r2"], ..story("rollback", at("r1", "One", "Ingest"), wanted) }
+}
+
+/// The same on an operator that restores nothing in place: what ran is deleted and created again.
+pub fn rollback_1_7() -> Story {
+    on_1_7("rollback on 1.7", rollback())
+}
+
+/// An application without high availability loses its JobManager, and policy has it restored from the savepoint
+/// that it was stopped with before.
+pub fn lost_job_manager() -> Story {
+    let at = |revision: &str, image: &str, repair: bool| {
+        let mut desired = at(revision, &[application("ingest", image)]);
+        desired.units.values_mut().for_each(|unit| unit.policy.repair = repair);
+        desired
+    };
+    let lose: fn(&World) = |world| {
+        world.sim.operator().lose_job_manager(&deployment("ingest"), world.sim.now());
+    };
+    let before = vec![at("r1", "ingest:1", false), at("r2", "ingest:2", false)];
+    Story { before, happens: lose, ..story("lost JobManager", None, vec![at("r3", "ingest:2", true)]) }
+}
+
+/// The same on an operator that restores nothing in place.
+pub fn lost_job_manager_1_7() -> Story {
+    on_1_7("lost JobManager on 1.7", lost_job_manager())
 }
 
 /// A session cluster loses its job, and policy has it restored from the savepoint it was stopped with before.

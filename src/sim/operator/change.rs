@@ -17,6 +17,11 @@ use crate::flink::kind::Role;
 use crate::flink::scale;
 use crate::flink::validate::{Proposal, validate};
 
+/// What is said of an application that can neither be stopped nor restored.
+const NO_WAY_BACK: &str = "JobManager deployment is missing and HA metadata is not available to make stateful \
+                           upgrades. It is possible that the job has finished or terminally failed, or the configmaps \
+                           have been deleted. Manual restore required.";
+
 impl Machine {
     /// A spec that breaks a rule is not acted upon: the one before stays in force.
     pub(super) fn refuse(&mut self, subject: &mut Subject<'_>) -> bool {
@@ -59,6 +64,7 @@ impl Machine {
         }
         let diffs = self.diffs(subject, &last);
         match reaction(&diffs) {
+            DiffType::Ignore if self.recovers(subject, &last) => self.recover(subject),
             DiffType::Ignore => self.ignore(subject, last),
             DiffType::Scale if scales(subject) => self.rescale(subject, &last),
             change => {
@@ -174,7 +180,13 @@ impl Machine {
             configuration: &configuration,
             has_kept: self.flink.has_kept(&subject.key),
         };
-        let Some(stop) = decide(&situation) else { return self.timings.reconcile };
+        let Some(stop) = decide(&situation) else {
+            if subject.status.job_manager.as_deref() == Some("MISSING") {
+                let text = error("UpgradeFailureException", NO_WAY_BACK, None, None);
+                subject.status.error = Some(text);
+            }
+            return self.timings.reconcile;
+        };
         if stop == Stop::Savepoint {
             self.say(
                 subject,

@@ -32,6 +32,29 @@ impl Machine {
         self.deploy(subject, Step::Deploy)
     }
 
+    /// Whether a JobManager that is gone is deployed again (`shouldRecoverDeployment`): where its state is not lost
+    /// with it.
+    pub(super) fn recovers(&self, subject: &Subject<'_>, last: &Recorded) -> bool {
+        let gone = subject.role != Role::SessionJob
+            && subject.status.job_manager.as_deref() == Some("MISSING")
+            && !last.is_suspended();
+        let stateless = subject.role == Role::SessionCluster || subject.upgrade_mode() == "stateless";
+        gone && (is_highly_available(&subject.configuration()) || (stateless && self.mode.is_modern()))
+    }
+
+    /// A JobManager that is gone is deployed again, with what high availability keeps.
+    pub(super) fn recover(&mut self, subject: &mut Subject<'_>) -> Duration {
+        self.say(subject, "Warning", ("RecoverDeployment", "Job"), "Recovering lost deployment");
+        let kept = self.flink.has_kept(&subject.key);
+        if let Some(last) = subject.status.last.as_mut().filter(|_| subject.role == Role::Application) {
+            last.spec["job"]["upgradeMode"] = json!(if kept { "last-state" } else { "stateless" });
+        }
+        if kept && self.mode.is_modern() {
+            subject.status.upgrade_path = Some(LAST_STATE_DUMMY.to_owned());
+        }
+        self.deploy(subject, Step::Deploy)
+    }
+
     /// `savepointRedeployNonce`: the state is what the spec names.
     pub(super) fn redeploy(&mut self, subject: &mut Subject<'_>) -> Duration {
         subject.status.upgrade_path = subject.initial_path();

@@ -119,6 +119,11 @@ impl Operator {
         self.machine().flink.crash_job_manager(cluster, now);
     }
 
+    /// Has a cluster's JobManager be gone for good, as by `kubectl delete deployment`.
+    pub fn lose_job_manager(&self, cluster: &UnitKey, now: Timestamp) {
+        self.machine().flink.stop_cluster(cluster, false, now);
+    }
+
     /// Takes up every resource of a store where its status says it stands: Flink then runs what was
     /// running elsewhere. What Flink knows of these resources already is forgotten.
     pub fn take_up(&self, store: &Store) {

@@ -41,11 +41,17 @@ impl Machine {
     }
 
     fn observe_job_manager(&mut self, subject: &mut Subject<'_>) {
+        let was_there = !matches!(subject.status.job_manager.as_deref(), Some("MISSING" | "ERROR"));
         let state = match self.flink.phase(&subject.key, subject.now) {
             Phase::Ready => "READY",
             Phase::Listening => "DEPLOYED_NOT_READY",
             Phase::Starting => "DEPLOYING",
-            Phase::Absent => "MISSING",
+            Phase::Absent => {
+                if was_there {
+                    self.missing(subject);
+                }
+                "MISSING"
+            }
             // The words stay those of the first look.
             Phase::BackOff(..) if subject.status.job_manager.as_deref() == Some("ERROR") => "ERROR",
             Phase::BackOff(reason, words) => {
@@ -58,6 +64,13 @@ impl Machine {
         if state == "READY" && !subject.is_refused() {
             subject.status.error = None;
         }
+    }
+
+    /// The Deployment of a JobManager is gone (`onMissingDeployment`).
+    fn missing(&mut self, subject: &mut Subject<'_>) {
+        let message = "Missing JobManager deployment";
+        self.say(subject, "Warning", ("Missing", "JobManagerDeployment"), message);
+        subject.status.error = Some(error("MissingJobManagerException", message, None, None));
     }
 
     fn observe_job(&mut self, subject: &mut Subject<'_>, last: &Recorded) {

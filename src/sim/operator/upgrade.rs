@@ -108,7 +108,7 @@ fn changes_version(situation: &Situation<'_>) -> bool {
 fn never_ran(situation: &Situation<'_>) -> bool {
     let status = situation.status;
     !status.job_is("RUNNING")
-        && matches!(status.job_manager.as_deref(), Some("ERROR" | "MISSING" | "DEPLOYING"))
+        && matches!(status.job_manager.as_deref(), Some("ERROR" | "DEPLOYING"))
         && situation.last.upgrade_mode() != "last-state"
 }
 

@@ -193,7 +193,7 @@ pub struct PolicyLayer {
     pub savepoint_timeout: Option<String>,
     /// What happens when an upgrade does not settle; absent: `stop`.
     pub on_failure: Option<OnFailure>,
-    /// Whether lost session jobs are rescued without asking; absent: `false`.
+    /// Whether lost jobs are rescued without asking; absent: `false`.
     pub repair: Option<bool>,
     /// Whether a job that a person suspended is resumed; absent: `false`.
     pub heal_suspend: Option<bool>,
