@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::cause::{self, Record};
 use super::effect::{Effect, Effects};
 use super::element::{Element, elements};
-use super::fields::Fields;
+use super::fields::{Fields, field_hash};
 use super::ignored::is_ignored_at;
 use super::ledger::Ledger;
 use super::live::LiveObject;
-use super::operation::Operation;
+use super::operation::{NONCE, Operation, PATH};
 use super::outcome::{Cause, Change, Owner};
 use super::owner::Owners;
 use crate::flink::canonical::{differences, escape, leaves};
@@ -90,8 +90,16 @@ impl Comparison<'_> {
         fields
     }
 
+    /// Our own temporary fields, and those left to others. A restore point that is new in Git goes before ours.
     fn is_left_alone(&self, place: &Place<'_>, path: &str) -> bool {
-        self.operation.is_some_and(|operation| operation.owns(path)) || is_ignored_at(self.unit, place)
+        let ours = self.operation.is_some_and(|operation| operation.owns(path));
+        (ours && !self.is_named_anew(path)) || is_ignored_at(self.unit, place)
+    }
+
+    fn is_named_anew(&self, path: &str) -> bool {
+        let wanted = self.wanted.get(path).filter(|_| matches!(path, PATH | NONCE));
+        let applied = self.ledger.and_then(|ledger| ledger.fields.get(path));
+        wanted.is_some_and(|wanted| applied != Some(&field_hash(path, wanted)))
     }
 }
 

@@ -321,6 +321,28 @@ fn s13_a_lost_job_is_restored_once_and_never_by_stateless() {
 }
 
 #[test]
+fn s13_an_application_that_high_availability_brings_back_is_left_to_its_operator() {
+    let gone = |object: &mut Value| {
+        object["status"]["jobStatus"]["state"] = json!("RECONCILING");
+        object["status"]["jobManagerDeploymentStatus"] = json!("MISSING");
+        object["status"]["error"] = json!("Missing JobManager deployment");
+    };
+    let scene =
+        Scene::new().git("ingest", application("a:1"), &[]).running("ingest", application("a:1")).recorded();
+    let mut scene = scene.edit(APP, "ingest", gone).unit(APP, "ingest", |unit| unit.policy.repair = true);
+    let (path, time, reason) = ("s3://b/sp/5".to_owned(), scene.now, Reason::Upgrade);
+    let known = Savepoint { path, time, flink_version: Some("v1_20".into()), reason, last: false };
+    scene.ledger(&key(APP, "ingest")).add_savepoint(known);
+    let unit = scene.of("ingest");
+    assert_eq!((unit.action, unit.effect, unit.health), (Action::Update, Effect::Restore, Health::Lost));
+    assert_eq!(patch_of(&unit).pointer(PATH), Some(&json!("s3://b/sp/5")));
+    // As it is stated of the operator's own configuration.
+    scene.desired.operator = [("high-availability.type".to_owned(), "kubernetes".to_owned())].into();
+    let unit = scene.of("ingest");
+    assert_eq!((unit.action, unit.next.iter().filter(|task| task.event).count()), (Action::Keep, 0));
+}
+
+#[test]
 fn s13_a_job_that_is_lost_once_more_after_its_rescue_is_rescued_once_more() {
     // The last one was changed since by somebody who may, which the operator does not look at.
     for generation in [2, 3] {
@@ -391,13 +413,53 @@ fn s21_s13_a_consent_to_one_rescue_does_not_cover_the_next_loss_at_the_same_hash
 }
 
 #[test]
+fn s16_s19_a_restore_point_that_is_new_in_git_goes_before_that_of_a_rescue() {
+    let repaired = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
+    let patch = patch_of(&repaired.of("clicks")).clone();
+    let scene = recorded(rescued(repaired, &patch));
+    let scene = scene.unit(JOB, "clicks", |unit| {
+        unit.manifest["spec"]["job"]["initialSavepointPath"] = json!("s3://b/sp/mine");
+        unit.manifest["spec"]["job"]["savepointRedeployNonce"] = json!(1);
+    });
+    let unit = scene.of("clicks");
+    assert_eq!((unit.effect, unit.state), (Effect::Restore, State::Replaced));
+    let patch = patch_of(&unit);
+    assert_eq!(
+        (patch.pointer(PATH), patch.pointer(NONCE)),
+        (Some(&json!("s3://b/sp/mine")), Some(&json!(1)))
+    );
+    assert_eq!(patch.pointer("/metadata/annotations/flinkops.dev~1operation"), Some(&Value::Null));
+}
+
+#[test]
+fn s19_a_restore_point_that_git_named_long_ago_does_not_disturb_a_rescue() {
+    let old = json!("s3://b/sp/old");
+    let scene = lost().unit(JOB, "clicks", |unit| {
+        unit.policy.repair = true;
+        unit.manifest["spec"]["job"]["initialSavepointPath"] = old.clone();
+    });
+    let mut scene =
+        scene.edit(JOB, "clicks", |object| object["spec"]["job"]["initialSavepointPath"] = old.clone());
+    let hash = super::super::fields::field_hash(PATH, &old);
+    scene.ledger(&key(JOB, "clicks")).fields.insert(PATH.to_owned(), hash);
+    let patch = patch_of(&scene.of("clicks")).clone();
+    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/5")));
+    let scene = scene.edit(JOB, "clicks", |object| {
+        super::merge(object, &patch);
+        object["metadata"]["generation"] = json!(2);
+    });
+    assert!(scene.of("clicks").changes.is_empty(), "the operator may not have looked at it yet");
+}
+
+#[test]
 fn s21_a_consent_to_a_stateless_restart_does_not_cover_the_next_one_at_the_same_hash() {
     let unwritten = |image: &str| {
         let mut spec = application(image);
         spec["job"].as_object_mut().unwrap().remove("upgradeMode");
         spec
     };
-    let scene = Scene::new().git("ingest", unwritten("a:2"), &[]).running("ingest", unwritten("a:1")).recorded();
+    let scene =
+        Scene::new().git("ingest", unwritten("a:2"), &[]).running("ingest", unwritten("a:1")).recorded();
     let scene = recorded(scene.unit(APP, "ingest", |unit| unit.consents.state_loss = Some("a test".into())));
     assert_eq!(scene.writes(), ["patch ingest"]);
     let scene = recorded(scene.running("ingest", unwritten("a:2")));
