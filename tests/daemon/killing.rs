@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flinkops::daemon::{Options, Outcome, apply};
+use flinkops::daemon::apply;
 use flinkops::flink::kind::{ObjectKey, UnitKey};
 use flinkops::plan::ledger::{Ledger, Marker};
 use flinkops::plan::live::LiveObject;
@@ -16,7 +16,6 @@ use flinkops::sim::api::store::WriteOptions;
 use flinkops::sim::{LoggedRequest, Phase, Verdict};
 use flinkops::spec::Desired;
 use flinkops::spec::policy::Ignore;
-use flinkops::spec::source::Revision;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -115,7 +114,7 @@ fn end_state(world: &World) -> Value {
     })
 }
 
-pub fn unit_state(world: &World, key: &UnitKey) -> Value {
+fn unit_state(world: &World, key: &UnitKey) -> Value {
     let live = world.unit(key);
     let ledger = world.ledger(key);
     let applied = |ledger: &Ledger| {
@@ -151,24 +150,8 @@ fn marks(live: &LiveObject) -> Vec<String> {
     live.annotations().into_iter().flat_map(|annotations| annotations.keys().cloned()).collect()
 }
 
-/// Which request a process dies at.
-#[derive(Clone, Copy, Debug)]
-pub struct Death {
-    pub write: usize,
-    pub phase: Phase,
-}
-
-/// Revisions to be applied one after the other, and whether each settles.
-pub type History = [(Desired, bool)];
-
-/// Applies the history and dies once on the way, if told to; answers how many writes were made. Looks at what
-/// came of `each` revision, and counts anew where that lost a job.
-pub async fn live_through(
-    world: &World,
-    history: &History,
-    death: Option<Death>,
-    each: &mut dyn FnMut(&World) -> bool,
-) -> usize {
+/// Applies the history and dies once on the way, after this write if told to; answers how many writes were made.
+async fn live_through(world: &World, history: &[Desired], death: Option<usize>) -> usize {
     let (writes, died) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let killed = Arc::new(Notify::new());
     let hook = (writes.clone(), died.clone(), killed.clone());
@@ -178,12 +161,11 @@ pub async fn live_through(
             if !is_ours(&request) {
                 return Verdict::Pass;
             }
-            let number = match phase {
-                Phase::Before => writes.fetch_add(1, Ordering::SeqCst) + 1,
-                Phase::After => writes.load(Ordering::SeqCst),
-            };
-            let now = death.is_some_and(|death| death.write == number && death.phase == phase);
-            if now && !died.swap(true, Ordering::SeqCst) {
+            if phase == Phase::Before {
+                return Verdict::Pass;
+            }
+            let number = writes.fetch_add(1, Ordering::SeqCst) + 1;
+            if death == Some(number) && !died.swap(true, Ordering::SeqCst) {
                 killed.notify_one();
                 // Nobody is there any more to read an answer.
                 std::future::pending::<()>().await;
@@ -192,32 +174,21 @@ pub async fn live_through(
         }
     });
     let mut records: BTreeMap<UnitKey, u64> = BTreeMap::new();
-    let earlier: BTreeMap<Revision, Desired> =
-        history.iter().map(|(desired, _)| (desired.revision().clone(), desired.clone())).collect();
-    let earlier = Arc::new(move |revision: &Revision| earlier.get(revision).cloned());
-    let options = || Options { history: Some(earlier.clone()), ..world.options() };
-    for (desired, settles) in history {
+    let mut others = others_edit_once();
+    for desired in history {
         let first = tokio::select! {
-            outcome = apply(&world.cluster, desired, options(), LIMIT) => Some(outcome),
+            outcome = apply(&world.cluster, desired, world.options(), LIMIT) => Some(outcome),
             () = killed.notified() => None,
         };
         let outcome = match first {
             Some(outcome) => outcome,
-            None => apply(&world.cluster, desired, options(), LIMIT).await,
+            None => apply(&world.cluster, desired, world.options(), LIMIT).await,
         };
         let outcome = outcome.expect("the embedded cluster answers");
-        let revision: &Revision = desired.revision();
-        assert!(!matches!(outcome, Outcome::TimedOut(_)), "{outcome:?}");
-        assert!(
-            outcome.is_settled() == *settles,
-            "{death:?} at {revision}: {outcome:?}\n{}",
-            world.progress.text()
-        );
-        let units = history.iter().flat_map(|(desired, _)| desired.units.keys());
-        keep_count(world, units, &mut records, death);
-        if each(world) {
-            records.clear();
-        }
+        let revision = desired.revision();
+        assert!(outcome.is_settled(), "{death:?} at {revision}: {outcome:?}\n{}", world.progress.text());
+        keep_count(world, &mut records, death);
+        others(world);
         // Whatever that did, the operator has seen it before the next revision comes.
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
@@ -227,7 +198,7 @@ pub async fn live_through(
 
 /// After the first revision others change a field that is left to them: it is so at the end, although its unit is
 /// created anew (S5).
-fn others_edit_once() -> impl FnMut(&World) -> bool {
+fn others_edit_once() -> impl FnMut(&World) {
     let edit = |object: &mut Value| object["spec"]["flinkConfiguration"][THEIRS] = json!("7");
     let mut done = false;
     move |world| {
@@ -235,19 +206,13 @@ fn others_edit_once() -> impl FnMut(&World) -> bool {
             let moved = (&deployment("moved")).into();
             world.sim.store().edit(&moved, &WriteOptions::by("others"), edit).expect("it is there");
         }
-        false
     }
 }
 
 /// No job ever counts less than it did, be it deleted in between.
-fn keep_count<'a>(
-    world: &World,
-    units: impl Iterator<Item = &'a UnitKey>,
-    records: &mut BTreeMap<UnitKey, u64>,
-    death: Option<Death>,
-) {
-    for key in units.filter(|key| world.job(key).is_some()) {
-        let now = world.records(key);
+fn keep_count(world: &World, records: &mut BTreeMap<UnitKey, u64>, death: Option<usize>) {
+    for key in everything().into_iter().filter(|key| world.job(key).is_some()) {
+        let now = world.records(&key);
         let before = records.insert(key.clone(), now).unwrap_or_default();
         assert!(now >= before, "{death:?}: {key} counted {before} and then {now}\n{}", world.progress.text());
     }
@@ -263,20 +228,19 @@ fn is_ours(request: &LoggedRequest) -> bool {
 #[tokio::test(start_paused = true)]
 async fn killed_at_writes_all_along_the_way_the_next_one_reaches_the_same_end() {
     let undisturbed = World::new();
-    let history: Vec<_> = history().into_iter().map(|desired| (desired, true)).collect();
-    let writes = live_through(&undisturbed, &history, None, &mut others_edit_once()).await;
+    let writes = live_through(&undisturbed, &history(), None).await;
     let end = end_state(&undisturbed);
     assert!(writes > 50, "the history holds every kind of action: {writes}");
     // A process that dies before a write has done what one did that died after the write before.
     for write in (1..=writes).step_by(3) {
-        let (world, death) = (World::new(), Death { write, phase: Phase::After });
-        live_through(&world, &history, Some(death), &mut others_edit_once()).await;
+        let world = World::new();
+        live_through(&world, &history(), Some(write)).await;
         let found = end_state(&world);
-        assert!(found == end, "{death:?}:\n{}\n{}", diff(&end, &found), world.progress.text());
+        assert!(found == end, "killed after {write}:\n{}\n{}", diff(&end, &found), world.progress.text());
     }
 }
 
-pub fn diff(end: &Value, found: &Value) -> String {
+fn diff(end: &Value, found: &Value) -> String {
     let pretty = |value| serde_json::to_string_pretty(value).expect("JSON");
     let (end, found) = (pretty(end), pretty(found));
     similar::TextDiff::from_lines(&end, &found).unified_diff().to_string()

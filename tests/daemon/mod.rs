@@ -2,7 +2,6 @@
 
 mod applying;
 mod checkpoints;
-mod failing;
 mod following;
 mod killing;
 mod leading;
