@@ -29,8 +29,8 @@ pub(super) struct Flags {
     /// The context in it, instead of the environment's or the current one.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// How to ask Flink what runs on a session cluster before it is changed, and `status` where a job's state is:
-    /// `proxy`, through the API server, or a URL such as `http://{name}-rest.{namespace}:8081`. Without it nobody asks.
+    /// How to ask Flink what runs on a session cluster before it is changed, for the newest checkpoint of a job before
+    /// it is stopped, and `status` where a job's state is: `proxy`, through the API server, or a URL such as `http://{name}-rest.{namespace}:8081`. Without it nobody asks.
     #[arg(long, value_name = "WAY", env = "FLINKOPS_FLINK_REST")]
     flink_rest: Option<FlinkRest>,
 }

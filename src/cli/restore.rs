@@ -46,7 +46,7 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     let cluster = flags.target.connect(&desired, redactor).await?;
     let live = flags.target.look(&cluster, &reading, &mut desired, redactor).await?.live;
     let unit = flags.unit(&desired)?;
-    let Some(savepoint) = flags.savepoint.clone().or_else(|| youngest(&live, &unit.key)) else {
+    let Some(savepoint) = flags.savepoint.clone().or_else(|| on_record(&live, &unit.key, redactor)) else {
         talk::say(Tone::Error, &format!("no savepoint of {} is on record", unit.key.name));
         talk::say(Tone::Help, "name one with --savepoint");
         return Ok(Exit::Failed);
@@ -102,8 +102,23 @@ impl Flags {
     }
 }
 
-fn youngest(live: &Live, unit: &UnitKey) -> Option<String> {
-    Some(live.ledger(unit)?.savepoints.first()?.path.clone())
+/// The youngest savepoint on record, or the last checkpoint that was seen where there is none; of a checkpoint it
+/// is said that it may be gone.
+fn on_record(live: &Live, unit: &UnitKey, redactor: &Redactor) -> Option<String> {
+    let ledger = live.ledger(unit)?;
+    let savepoint = ledger.savepoints.first().map(|savepoint| savepoint.path.clone());
+    let checkpoint = ledger.checkpoint.as_ref();
+    if let Some(seen) = checkpoint {
+        let what = format!("the checkpoint {} was seen at {}", redactor.scrub(&seen.path), seen.seen);
+        talk::say(Tone::Warning, &format!("{what}: Flink may have deleted it since"));
+        if savepoint.is_some() {
+            talk::say(
+                Tone::Help,
+                "it is younger than the savepoint; to restore it, name it with --savepoint",
+            );
+        }
+    }
+    savepoint.or_else(|| Some(checkpoint?.path.clone()))
 }
 
 /// A nonce that is another than any before it.

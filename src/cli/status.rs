@@ -31,6 +31,8 @@ pub(super) async fn run(flags: &Flags, redactor: &Redactor) -> anyhow::Result<Ex
     };
     let known = reading.loaded.environments[&desired.environment].findings.len();
     reading.say(&desired.findings[known..], redactor);
+    let found = look.plan.findings.iter().filter(|finding| !desired.findings.contains(finding));
+    reading.say(&found.cloned().collect::<Vec<_>>(), redactor);
     flags.save.save(&look.live, &desired, redactor)?;
     if let Some(cluster) = &look.cluster {
         let jobs = look.plan.units.iter().filter_map(|unit| look.live.job_ref(&unit.key));

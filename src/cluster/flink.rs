@@ -4,8 +4,9 @@
 //! The one reader here that leaves Kubernetes. It is used only where the user said how Flink can be reached: when
 //! a cluster is about to be changed (S14), and for a report on how everything is doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
@@ -66,6 +67,16 @@ impl Cluster {
         Self { flink: rest, ..self.clone() }
     }
 
+    /// Whether anybody said how Flink is asked.
+    pub fn asks_flink(&self) -> bool {
+        self.flink.is_some()
+    }
+
+    /// Whether Flink is asked without the API server, so that it may be asked now and then.
+    pub fn asks_flink_directly(&self) -> bool {
+        matches!(self.flink, Some(FlinkRest::At(_)))
+    }
+
     /// What session clusters run, all of them asked at once: ten seconds at most. Nothing where nobody said how
     /// to ask.
     pub async fn ask_flink(&self, clusters: impl Iterator<Item = &UnitKey>) -> Answers {
@@ -76,11 +87,22 @@ impl Cluster {
         futures::future::join_all(answers).await.into_iter().collect()
     }
 
-    /// What Flink tells of the state of jobs. Nothing where nobody said how to ask.
+    /// What Flink tells of the state of jobs. Nothing where nobody said how to ask. A cluster that did not answer
+    /// in time is not waited for again.
     pub async fn ask_state(&self, jobs: impl IntoIterator<Item = JobRef>) -> JobStates {
         let Some(way) = &self.flink else { return BTreeMap::new() };
+        let silent = Mutex::new(BTreeSet::new());
+        let silent = &silent;
         let answers = stream::iter(jobs).map(|JobRef { unit, cluster, id }| async move {
-            (unit, self.ask(way, &cluster, &rest::checkpoints(&id), rest::job_state).await)
+            let is_silent = || silent.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_silent().contains(&cluster) {
+                return (unit, Err(no_answer()));
+            }
+            let answer = self.ask(way, &cluster, &rest::checkpoints(&id), rest::job_state).await;
+            if answer.as_ref().is_err_and(|why| *why == no_answer()) {
+                is_silent().insert(cluster);
+            }
+            (unit, answer)
         });
         answers.buffer_unordered(AT_ONCE).collect().await
     }
@@ -93,7 +115,7 @@ impl Cluster {
         read: fn(&Value) -> Option<T>,
     ) -> Result<T, String> {
         let answer = tokio::time::timeout(PATIENCE, self.get(way, cluster, path)).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        let answer = answer.unwrap_or_else(|_| Err(no_answer()));
         let unlike = || "the answer is not that of Flink's REST API".to_owned();
         answer.and_then(|answer| read(&answer).ok_or_else(unlike)).map_err(|why| self.masked(&why))
     }
@@ -115,6 +137,10 @@ impl Cluster {
         let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
         client.request(request).await.map_err(|error| said(&error))
     }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }
 
 /// What went wrong, in words for a person.

@@ -11,6 +11,7 @@
 
 pub mod apply;
 mod clock;
+mod eye;
 mod metrics;
 mod outcome;
 mod progress;

@@ -69,6 +69,13 @@ pub enum Event<'a> {
         /// Why.
         error: &'a WriteError,
     },
+    /// Flink could not be asked for the newest checkpoint of a job. Told once for each reason.
+    FlinkSilent {
+        /// The job.
+        unit: &'a UnitKey,
+        /// Why.
+        message: &'a str,
+    },
     /// Nothing moves any more.
     Quiet(&'a Standing),
 }
@@ -118,6 +125,9 @@ impl Progress for Log {
                 tracing::debug!("{error}; planning again");
             }
             Event::Refused { error, .. } => tracing::warn!("failed to {error}"),
+            Event::FlinkSilent { unit, message } => {
+                tracing::warn!(%unit, "failed to ask Flink for its newest checkpoint: {message}");
+            }
             Event::Quiet(standing) => tracing::info!("{standing}"),
         }
     }

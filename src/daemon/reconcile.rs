@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::eye::Eye;
 use super::outcome::{Judge, Standing};
 use super::progress::{Event, Progress, Silent};
 use super::refusal::Refusals;
@@ -17,7 +19,7 @@ use super::{Clock, Metrics};
 use crate::cluster::{Cluster, Events, Scope, Watch, WriteError};
 use crate::flink::health::Health;
 use crate::flink::kind::{Kind, UnitKey};
-use crate::plan::live::{LiveObject, Since};
+use crate::plan::live::{JobStates, LiveObject, Since};
 use crate::plan::outcome::Blocked;
 use crate::plan::write::Task;
 use crate::plan::{self, Action, Live, Plan, UnitPlan, Write};
@@ -138,6 +140,7 @@ pub struct Reconciler {
     since: BTreeMap<UnitKey, Since>,
     refusals: Refusals,
     told: Told,
+    eye: Eye,
     descents: BTreeMap<(Revision, Revision), bool>,
     /// Earlier revisions that something goes back to.
     earlier: BTreeMap<Revision, Arc<Desired>>,
@@ -179,6 +182,7 @@ impl Reconciler {
             since: BTreeMap::new(),
             refusals: Refusals::default(),
             told: Told::default(),
+            eye: Eye::default(),
             descents: BTreeMap::new(),
             earlier: BTreeMap::new(),
         }
@@ -211,6 +215,11 @@ impl Reconciler {
         }
         self.tell_findings(&plan, desired);
         self.tell_plan(&plan);
+        if tasks.is_empty() && self.options.writes && self.cluster.asks_flink_directly() {
+            self.eye.at_leisure(desired, &live, &plan, self.options.clock.now());
+        } else {
+            self.eye.rest();
+        }
         let mut round = Round {
             standing: Standing::default(),
             wrote: 0,
@@ -239,13 +248,17 @@ impl Reconciler {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = wake => {}
+        let now = self.options.clock.now();
+        let told = tokio::select! {
+            () = wake => return,
             () = self.watch.changed() => {
                 let took = round.map_or(Duration::ZERO, |round| round.took);
                 tokio::time::sleep(took.clamp(GATHER, LONGEST_GATHER)).await;
+                return;
             }
-        }
+            told = self.eye.look(&self.cluster, now) => told,
+        };
+        self.eye.rested(told, self.options.clock.now(), &*self.options.progress);
     }
 
     /// Waits until everything said about actions is written, for a little while.
@@ -259,7 +272,8 @@ impl Reconciler {
     /// When to plan again: as the plan says, or to ask Flink again, which tells of nothing by itself.
     fn wake(&self, plan: &Plan, live: &Live) -> Option<Instant> {
         let asked = (!live.strangers.is_empty()).then(|| Instant::now() + ASK_AGAIN);
-        plan.wake.map(|at| self.options.clock.instant(at)).into_iter().chain(asked).min()
+        let planned = plan.wake.into_iter().chain(self.eye.wake());
+        planned.map(|at| self.options.clock.instant(at)).chain(asked).min()
     }
 
     async fn plan(&mut self, desired: &Desired) -> Option<(Plan, Live)> {
@@ -267,6 +281,7 @@ impl Reconciler {
         let now = self.options.clock.now();
         self.since = plan::observe(&self.since, &live, now);
         live.since.clone_from(&self.since);
+        live.states = self.eye.take();
         let movement = self.movement(desired, &live);
         let previous = self.previous(desired, &live).await;
         let told = (movement != desired.movement || !previous.is_empty()).then(|| Desired {
@@ -281,7 +296,30 @@ impl Reconciler {
         if !live.strangers.is_empty() {
             live.states = self.cluster.ask_state(plan::about_to_restart(&plan, &live)).await;
         }
-        Some((if live.strangers.is_empty() { plan } else { plan::plan(desired, &live, now) }, live))
+        let plan = if live.strangers.is_empty() { plan } else { plan::plan(desired, &live, now) };
+        let told = self.look_before(desired, &live, &plan, now).await;
+        if told.is_empty() {
+            return Some((plan, live));
+        }
+        live.states.extend(told);
+        Some((plan::plan(desired, &live, now), live))
+    }
+
+    /// What Flink tells of the jobs that this plan is about to stop (S9).
+    async fn look_before(
+        &mut self,
+        desired: &Desired,
+        live: &Live,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> JobStates {
+        if !self.options.writes || !self.cluster.asks_flink() {
+            return JobStates::new();
+        }
+        let tasks = self.permitted(plan::step(plan), desired);
+        let told = self.eye.before(&self.cluster, desired, live, (plan, &tasks), now).await;
+        self.eye.learn(&told, now, &*self.options.progress);
+        told
     }
 
     /// The units that go back to an earlier revision, as they are there (S23).

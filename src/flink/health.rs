@@ -80,7 +80,13 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
             let message = format!("no savepoint could be taken for the change, the job runs on: {error}");
             return verdict(Health::Failed, message);
         }
-        let message = format!("the operator has not acted on generation {generation} yet");
+        let mut message = format!("the operator has not acted on generation {generation} yet");
+        if let Some(error) =
+            status.error.as_deref().filter(|_| status.error_type == "ReconciliationException")
+        {
+            // It tries to, again and again.
+            message = format!("{message}: {}", error.lines().next().unwrap_or_default());
+        }
         return verdict(Health::Progressing, message);
     }
     if wants_suspended {
@@ -136,7 +142,8 @@ fn has_no_job_manager(status: &Status) -> bool {
     let missing = status.error_type == "MissingJobManagerException"
         || status.error.as_deref().is_some_and(|error| error.starts_with("Missing JobManager deployment"))
         || is_given_up(status);
-    let running = status.last_reconciled.as_ref().and_then(|last| last.job_state.as_deref()) == Some("running");
+    let running =
+        status.last_reconciled.as_ref().and_then(|last| last.job_state.as_deref()) == Some("running");
     missing && running && status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED"
 }
 
@@ -214,10 +221,11 @@ mod tests {
 
     #[test]
     fn s13_an_application_without_a_job_manager_is_lost_unless_the_operator_brings_it_back() {
-        const MISSING: &str = r#"{"type":"x.MissingJobManagerException","message":"Missing JobManager deployment"}"#;
-        const GIVEN_UP: &str =
-            r#"{"type":"x.UpgradeFailureException","message":"HA data is not available. Manual restore required."}"#;
-        let last = |state: &str| format!(r#"{{"spec":{{"job":{{"state":"{state}","upgradeMode":"savepoint"}}}}}}"#);
+        const MISSING: &str =
+            r#"{"type":"x.MissingJobManagerException","message":"Missing JobManager deployment"}"#;
+        const GIVEN_UP: &str = r#"{"type":"x.UpgradeFailureException","message":"HA data is not available. Manual restore required."}"#;
+        let last =
+            |state: &str| format!(r#"{{"spec":{{"job":{{"state":"{state}","upgradeMode":"savepoint"}}}}}}"#);
         let status = |generation: i64, lifecycle: &str, last: &str, error: &str| {
             json!({"observedGeneration": generation, "lifecycleState": lifecycle, "error": error,
                    "jobStatus": {"state": "RECONCILING"}, "jobManagerDeploymentStatus": "MISSING",

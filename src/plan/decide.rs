@@ -114,16 +114,21 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     }
 }
 
-/// The newest savepoint on record, with its age: it is not the end of the state (S16).
+/// The newest savepoint on record, with its age, and a younger checkpoint: neither is the end of the state (S16).
 fn history(ledger: &Ledger, now: Timestamp) -> String {
-    let newest = ledger.savepoints.first();
-    newest.map_or_else(String::new, |savepoint| {
+    let savepoint = ledger.savepoints.first().map(|savepoint| {
         format!(
-            " (the newest savepoint on record, {}, is of {})",
+            "the newest savepoint on record, {}, is of {}",
             savepoint.path,
             clock_time(savepoint.time, now)
         )
-    })
+    });
+    let checkpoint = ledger.checkpoint.as_ref().map(|checkpoint| {
+        let time = clock_time(checkpoint.time, now);
+        format!("the newest checkpoint seen, {}, is of {time} and may be gone", checkpoint.path)
+    });
+    let known: Vec<String> = savepoint.into_iter().chain(checkpoint).collect();
+    if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) }
 }
 
 /// S16: a savepoint is read by the Flink version that took it, and by later ones.

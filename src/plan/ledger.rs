@@ -71,6 +71,39 @@ pub struct Savepoint {
     pub last: bool,
 }
 
+/// The newest checkpoint that Flink told of while the job ran. Flink deletes it once newer ones are complete, so it
+/// may be gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// Where it is, or was.
+    pub path: String,
+    /// When it was begun.
+    pub time: Timestamp,
+    /// `spec.flinkVersion` of the cluster that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flink_version: Option<String>,
+    /// When Flink told of it.
+    pub seen: Timestamp,
+}
+
+impl Checkpoint {
+    /// The same as something to restore.
+    pub fn to_savepoint(&self) -> Savepoint {
+        let Self { path, time, flink_version, .. } = self.clone();
+        Savepoint { path, time, flink_version, reason: Reason::Checkpoint, last: false }
+    }
+}
+
+/// The run of an application's job that the operator began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When the operator deployed it.
+    pub deployed: Timestamp,
+    /// When its job began, as Flink says.
+    pub started: Timestamp,
+}
+
 /// What was applied last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,6 +202,13 @@ pub struct Ledger {
     /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub savepoints: Vec<Savepoint>,
+    /// The newest checkpoint seen while the job runs: nothing but a way out where no savepoint is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+    /// The run that the operator began, of an application without high availability: another one was begun by
+    /// Kubernetes, from what was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
     /// What the unit depended on, so that deletes can go against it: `namespace/Kind/name`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<String>,
@@ -221,8 +261,10 @@ impl Ledger {
         }
     }
 
-    /// Adds a savepoint unless it is known, and forgets the oldest that are not final.
+    /// Adds a savepoint unless it is known, and forgets the oldest that are not final. A checkpoint that is no younger
+    /// is forgotten as well: Flink discards those of a job that it stops with a savepoint.
     pub fn add_savepoint(&mut self, savepoint: Savepoint) {
+        self.checkpoint.take_if(|checkpoint| checkpoint.time <= savepoint.time);
         let path = normalise(&savepoint.path);
         self.savepoints.retain(|known| normalise(&known.path) != path);
         self.savepoints.insert(0, savepoint);

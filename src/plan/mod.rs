@@ -11,7 +11,9 @@
 //! awaited   whether a live object of another kind is ready
 //! failure   an upgrade that does not work out
 //! astray    a stopped job that would start from something else
-//! rescue    a job that its session cluster has lost
+//! rescue    a job that is lost
+//! restarted a job that nobody began anew
+//! checkpoint the newest checkpoint of a job that runs
 //! snapshot  a snapshot and its savepoint
 //! tasks     what may be written right now        bring_back, patch, record, operation
 //! base      the same between two revisions, without a cluster
@@ -53,12 +55,14 @@ mod remove;
 mod rename;
 mod rescue;
 mod restart;
+mod restarted;
 mod schema;
 pub mod sealed;
 mod snapshot;
 mod subject;
 mod tasks;
 
+pub mod checkpoint;
 pub mod forecast;
 pub mod ledger;
 pub mod live;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::checkpoint;
 use super::consent::{self, Consent};
 use super::failure::{self, Return};
 use super::fields::field_hashes;
@@ -12,6 +13,7 @@ use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::remove::{self, Stage};
 use super::rename;
+use super::restarted;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
 use crate::flink::config::retains_checkpoints;
@@ -36,9 +38,12 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
         ledger.apply(Applied { from, ..applied });
     }
     savepoints(world, subject, &mut ledger);
+    checkpoint::forget(subject, &mut ledger);
+    checkpoint::note(world, subject, &mut ledger);
     let applied = subject.ledger != Some(&ledger);
     let settled = note_settled(world, subject, &mut ledger);
     if settled {
+        restarted::note(subject, &mut ledger);
         consent::settled(subject, &mut ledger);
     }
     if settled || ledger.held.as_ref().is_some_and(|held| held.hash != subject.hash) {
@@ -86,7 +91,11 @@ pub fn let_go_back(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) 
     ledger.others = ignored::luggage(world, subject);
     ledger.clear_final();
     if let Some(path) = path {
-        ledger.set_final(path, || savepoint(world, subject, path, Reason::Upgrade, true));
+        let checkpoint = ledger.checkpoint.take().filter(|checkpoint| checkpoint.path == path);
+        ledger.set_final(path, || match checkpoint {
+            Some(checkpoint) => Savepoint { last: true, ..checkpoint.to_savepoint() },
+            None => savepoint(world, subject, path, Reason::Upgrade, true),
+        });
     }
     task(world, subject, &ledger, "lets it go, to go back")
 }
@@ -163,15 +172,14 @@ pub fn is_savepoint(path: &str) -> bool {
 }
 
 fn savepoint(world: World<'_>, subject: &Subject<'_>, path: &str, reason: Reason, last: bool) -> Savepoint {
+    let path = path.to_owned();
+    Savepoint { path, time: world.now, flink_version: flink_version(subject), reason, last }
+}
+
+/// The Flink that the job runs on.
+pub fn flink_version(subject: &Subject<'_>) -> Option<String> {
     let spec = subject.cluster_spec.unwrap_or(subject.live_spec());
-    let version = spec.get("flinkVersion").and_then(serde_json::Value::as_str);
-    Savepoint {
-        path: path.to_owned(),
-        time: world.now,
-        flink_version: version.map(str::to_owned),
-        reason,
-        last,
-    }
+    Some(spec.get("flinkVersion")?.as_str()?.to_owned())
 }
 
 /// Records the last checkpoint of a job that cannot be saved any more, before its cluster goes, which alone still
@@ -234,6 +242,7 @@ pub fn released(world: World<'_>, subject: &Subject<'_>, path: Option<&str>) -> 
     }
     if path.is_none() {
         ledger.clear_final();
+        ledger.checkpoint = None;
     }
     let message = path.map_or("lets it go".into(), |path| format!("lets it go, with savepoint {path}"));
     task(world, subject, &ledger, &message)
@@ -255,7 +264,7 @@ pub fn retried(world: World<'_>, unit: &UnitKey) -> Option<(Held, Task)> {
 }
 
 /// A write of the ledger, unless it says so already.
-fn task(world: World<'_>, subject: &Subject<'_>, ledger: &Ledger, message: &str) -> Option<Task> {
+pub fn task(world: World<'_>, subject: &Subject<'_>, ledger: &Ledger, message: &str) -> Option<Task> {
     if subject.ledger == Some(ledger) {
         return None;
     }

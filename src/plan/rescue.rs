@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::checkpoint;
 use super::consent::Consent;
 use super::failure::takes_nonce;
-use super::ledger::Savepoint;
+use super::ledger::{Checkpoint, Savepoint};
 use super::live::LiveObject;
 use super::operation::{NONCE, PATH, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
@@ -31,11 +32,12 @@ pub struct Rescue {
 /// What is to be done about a lost job; `None` where there is none, or the operator was told already.
 pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
     let (unit, live) = (subject.unit?, subject.live?);
-    let lost = subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() && !comes_back(subject);
+    let lost =
+        subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() && !comes_back(subject);
     if !lost || live.deleting_since().is_some() || subject.kept_down().is_some() {
         return None;
     }
-    let from = named(subject).or_else(|| Some(known(subject)?.path.clone()));
+    let from = named(subject).or_else(|| Some(known(subject)?.path));
     Some(Rescue { from, in_place: takes_nonce(world, subject, unit) })
 }
 
@@ -65,13 +67,30 @@ fn named(subject: &Subject<'_>) -> Option<String> {
     change.after.as_ref()?.as_str().map(str::to_owned)
 }
 
-/// The youngest restore point on record, unless the job claimed it as it started from it (S23).
-fn known<'a>(subject: &Subject<'a>) -> Option<&'a Savepoint> {
+/// The youngest restore point on record, unless the job claimed it as it started from it (S23). The checkpoint that
+/// was seen while it ran is one only where there is no other: Flink may have deleted it since.
+fn known(subject: &Subject<'_>) -> Option<Savepoint> {
     let started_from = subject.status.savepoint.as_deref().map(normalise);
     let claimed = |savepoint: &&Savepoint| {
         super::failure::claims(subject) && Some(normalise(&savepoint.path)) == started_from
     };
-    subject.ledger?.savepoints.iter().find(|savepoint| !claimed(savepoint))
+    let savepoint = subject.ledger?.savepoints.iter().find(|savepoint| !claimed(savepoint));
+    savepoint.cloned().or_else(|| Some(checkpoint::of_lost(subject)?.to_savepoint()))
+}
+
+/// What is to be said of the checkpoint that was seen while a lost job ran, beside what it is restored from.
+fn fleeting(subject: &Subject<'_>, from: &str, now: Timestamp) -> Option<String> {
+    let Checkpoint { path, time, seen, .. } = checkpoint::of_lost(subject)?;
+    let (time, seen) = (clock_time(*time, now), clock_time(*seen, now));
+    Some(if path == from {
+        format!(
+            "that checkpoint of {time} is the newest that Flink told of, at {seen}, and may be gone by now"
+        )
+    } else {
+        format!(
+            "a younger checkpoint of {time}, {path}, may still be there: job.initialSavepointPath may name it instead"
+        )
+    })
 }
 
 /// Decides about a lost job.
@@ -83,7 +102,10 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Res
         Decision::anew(subject, state)
     };
     let decision = match &rescue.from {
-        Some(path) => decision.because(format!("is lost, and is restored from {path}")),
+        Some(path) => {
+            let decision = decision.because(format!("is lost, and is restored from {path}"));
+            fleeting(subject, path, world.now).into_iter().fold(decision, Decision::because)
+        }
         None => decision.because("is lost"),
     };
     let early = (!subject.held(world, 1)).then(|| {
@@ -104,8 +126,8 @@ fn consented(world: World<'_>, subject: &Subject<'_>, unit: &Unit, decision: Dec
             "is lost, and no restore point of it is on record: name one in job.initialSavepointPath{retained}"
         ));
     };
-    let Savepoint { path, time, .. } = savepoint;
-    if let Some((taken, version)) = subject.unreadable(unit, savepoint) {
+    let Savepoint { path, time, .. } = &savepoint;
+    if let Some((taken, version)) = subject.unreadable(unit, &savepoint) {
         return blocked(format!(
             "is lost, and {path} was taken by Flink {taken}, which {version} does not read: name another restore \
              point in job.initialSavepointPath{retained}"

@@ -101,6 +101,9 @@ impl Closing<'_> {
         for savepoint in &mut ledger.savepoints {
             savepoint.path = self.text(&savepoint.path);
         }
+        if let Some(checkpoint) = &mut ledger.checkpoint {
+            checkpoint.path = self.text(&checkpoint.path);
+        }
         if let Some(held) = &mut ledger.held {
             held.reason = self.text(&held.reason);
         }

@@ -14,6 +14,7 @@ use super::live::{Live, LiveObject};
 use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step, StepKind};
 use super::rescue;
+use super::restarted;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
@@ -190,6 +191,7 @@ impl<'a> Subject<'a> {
         subject.changes = changes;
         subject.findings.extend(findings);
         subject.findings.extend(unit.and_then(|unit| cause::scaled(unit, &subject.changes)));
+        subject.findings.extend(restarted::finding(world, &subject));
         subject.refuse(world);
         if let Some(verdict) = rescue::under_way(&subject) {
             subject.verdict = verdict;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::astray;
 use super::carry::{self, Passenger};
+use super::checkpoint;
 use super::decide::resume_mark;
 use super::failure;
 use super::fleet::Fleet;
@@ -41,8 +42,17 @@ pub struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    /// What may be written for one unit right now.
+    /// What may be written for one unit right now. What Flink has just told of a job comes before what touches it.
     pub fn next(&self, index: usize, gate: &Gate) -> Vec<Task> {
+        let first = |task: &Task| {
+            let job = self.fleet.get(task.unit.as_ref()?).filter(|_| task.event)?;
+            checkpoint::record(self.world, job)
+        };
+        let tasks = self.requests(index, gate);
+        tasks.into_iter().map(|task| first(&task).unwrap_or(task)).collect()
+    }
+
+    fn requests(&self, index: usize, gate: &Gate) -> Vec<Task> {
         let (subject, decision) = (&self.fleet.subjects[index], &self.decisions[index]);
         if subject.ownership != Ownership::Ours && decision.action == Action::Keep
             || self.is_read_only(subject)

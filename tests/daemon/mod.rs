@@ -5,6 +5,7 @@ mod checkpoints;
 mod following;
 mod killing;
 mod leading;
+mod losing;
 mod reporting;
 mod restarting;
 pub mod running;

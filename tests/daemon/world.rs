@@ -145,6 +145,7 @@ impl Progress for Lines {
             Event::StartFailed { message } => format!("start failed: {message}"),
             Event::WaitingForLease { holder } => format!("waiting for lease: {holder}"),
             Event::Gone(key) => format!("gone {key}"),
+            Event::FlinkSilent { unit, message } => format!("Flink is silent on {unit}: {message}"),
             _ => return,
         };
         self.0.lock().expect("no panic while telling").push(line);

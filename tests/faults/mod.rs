@@ -154,6 +154,7 @@ ordeals! {
     s9_s18_a_rename_comes_about_whatever_goes_wrong: rename;
     s9_s18_a_move_to_a_session_cluster_comes_about_whatever_goes_wrong: move_to_cluster;
     s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend;
+    s9_checkpoints_on_record_come_about_whatever_goes_wrong: checkpoints;
     s24_companions_come_about_whatever_goes_wrong: companions;
     s9_s23_a_rollback_comes_about_whatever_goes_wrong: rollback;
     s9_s23_a_rollback_on_operator_1_7_comes_about_whatever_goes_wrong: rollback_1_7;

@@ -19,6 +19,8 @@ pub struct Story {
     pub operator: OperatorMode,
     /// What is there, brought about without any trouble, one revision after the other.
     pub before: Vec<Desired>,
+    /// Whether Flink may be asked.
+    pub asks: bool,
     /// What happens then, by nobody's hand.
     pub happens: fn(&World),
     /// What is wanted then, one revision after the other.
@@ -64,7 +66,7 @@ fn renamed(mut desired: Desired, to: &UnitKey, from: &str) -> Desired {
 
 fn story(name: &'static str, before: impl Into<Option<Desired>>, wanted: Vec<Desired>) -> Story {
     let (operator, before) = (OperatorMode::default(), before.into().into_iter().collect());
-    Story { name, operator, before, happens: |_| {}, wanted, fails: &[], same: Vec::new() }
+    Story { name, operator, before, asks: false, happens: |_| {}, wanted, fails: &[], same: Vec::new() }
 }
 
 /// The same on operator 1.7.
@@ -140,6 +142,19 @@ pub fn suspend() -> Story {
     let running = || [application("paused", "app:1"), application("other", "app:1")];
     let resting = [suspended(application("paused", "app:1")), application("other", "app:1")];
     story("suspend and resume", both("r1", running()), vec![both("r2", resting), both("r3", running())])
+}
+
+/// Jobs whose newest checkpoint is put on record before they are stopped.
+pub fn checkpoints() -> Story {
+    let at = |revision: &str, image: &str, parallelism: i64| {
+        let mut entries = [cluster("1024m"), job("one", parallelism), application("ingest", image)];
+        for (_, spec, _) in &mut entries[1..] {
+            spec["flinkConfiguration"]["execution.checkpointing.interval"] = json!("10 s");
+        }
+        at(revision, &entries)
+    };
+    let before = at("r1", "ingest:1", 1);
+    Story { asks: true, ..story("upgrade with checkpoints on record", before, vec![at("r2", "ingest:2", 2)]) }
 }
 
 /// Files beside a job come, change and go.

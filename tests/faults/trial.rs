@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinkops::cluster::Cluster;
+use flinkops::cluster::{Cluster, FlinkRest};
 use flinkops::daemon::{Options, Outcome, apply};
 use flinkops::flink::kind::{ObjectKey, UnitKey};
 use flinkops::plan::ledger::Marker;
@@ -272,7 +272,8 @@ pub async fn live_through(story: &Story, trouble: Trouble) -> Trial {
         let desired = &patient(desired);
         // A process that begins knows nothing, not even what the API serves.
         let process = async || {
-            let cluster = Cluster::new(world.sim.client(), "embedded");
+            let way = story.asks.then_some(FlinkRest::Proxy);
+            let cluster = Cluster::new(world.sim.client(), "embedded").with_flink(way);
             let options = Options { history: Some(earlier.clone()), ..world.options() };
             apply(&cluster, desired, options, LIMIT).await
         };

@@ -79,6 +79,9 @@ pub struct UnitStatus {
     pub applied: Option<Timestamp>,
     /// The savepoints flinkops knows, newest first.
     pub savepoints: Vec<SavepointDocument>,
+    /// The newest checkpoint that was seen while the job ran: Flink may have deleted it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<SeenDocument>,
     /// What Flink itself tells of the job's state; absent where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flink: Option<FlinkDocument>,
@@ -107,6 +110,20 @@ pub struct CheckpointDocument {
     /// When it was begun.
     #[schemars(with = "String")]
     pub time: Timestamp,
+}
+
+/// A checkpoint on record.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenDocument {
+    /// Where it was.
+    pub path: String,
+    /// When it was begun.
+    #[schemars(with = "String")]
+    pub time: Timestamp,
+    /// When Flink told of it.
+    #[schemars(with = "String")]
+    pub seen: Timestamp,
 }
 
 /// A savepoint on record.
@@ -181,6 +198,11 @@ impl UnitStatus {
                 .iter()
                 .map(|savepoint| SavepointDocument::new(savepoint, secrets))
                 .collect(),
+            checkpoint: ledger.and_then(|ledger| ledger.checkpoint.as_ref()).map(|it| SeenDocument {
+                path: secrets.scrub(&it.path).into_owned(),
+                time: it.time,
+                seen: it.seen,
+            }),
             flink: live.states.get(&unit.key).map(|told| FlinkDocument::new(told, secrets)),
         }
     }

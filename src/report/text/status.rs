@@ -54,6 +54,13 @@ fn unit_lines(text: &mut String, unit: &UnitStatus, longest: usize, width: usize
     if let Some(savepoint) = unit.savepoints.iter().find(|savepoint| savepoint.last) {
         remark("stopped with ", &savepoint.path);
     }
+    let told = unit.flink.as_ref().is_some_and(|flink| flink.checkpoint.is_some());
+    if let Some(seen) = unit.checkpoint.as_ref().filter(|_| !told) {
+        let at = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let words =
+            format!("{} of {}, seen at {}: it may be gone by now", seen.path, at(seen.time), at(seen.seen));
+        remark("last checkpoint seen ", &words);
+    }
     if let Some(flink) = &unit.flink {
         match (&flink.unknown, &flink.restored_from) {
             (Some(why), _) => remark("restored from: not known, ", why),
