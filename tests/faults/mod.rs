@@ -85,18 +85,30 @@ impl Ordeal {
             .collect()
     }
 
-    async fn all(mut self) {
-        let begun = Instant::now();
+    /// What may leave something half done.
+    async fn most(&mut self) {
         // A process that dies before a call has done what one did that died after the call before.
         let kills = self.at_writes(Fault::Killed, &[After]);
         self.each("killed", kills).await;
         let lost = self.at_writes(Fault::Cut, &[After]);
         self.each("reply lost", lost).await;
-        let silent = self.at_writes(Fault::Silence, &[After]).into_iter().step_by(2);
-        self.each("reply never came", silent).await;
         let everywhere =
             EVERYWHERE.map(|(fault, phase, first)| Trouble { fault, phase, when: When::EveryOther(first) });
         self.each("everywhere at once", everywhere).await;
+    }
+
+    /// Of what another story tries with every trouble, on another operator or from another failure.
+    async fn variant(mut self) {
+        let begun = Instant::now();
+        self.most().await;
+        self.tell(begun, "all that its sibling tries beside");
+    }
+
+    async fn all(mut self) {
+        let begun = Instant::now();
+        self.most().await;
+        let silent = self.at_writes(Fault::Silence, &[After]).into_iter().step_by(2);
+        self.each("reply never came", silent).await;
         let alone = (0..APART).map(|first| Trouble {
             fault: Fault::Any,
             phase: Before,
@@ -108,16 +120,19 @@ impl Ordeal {
         self.each("watches cut or begun with 410", watches).await;
         let gone = self.at_writes(Fault::OperatorGone(LONG), &[After]).into_iter().step_by(2);
         self.each("operator away", gone).await;
-        self.tell(begun);
+        self.tell(
+            begun,
+            "at each call by itself, all but one in turn of 500, 429, silence and 503; replies that never came and the \
+             operator away at every other write",
+        );
     }
 
     /// Past the test runner's capture: how much was tried is part of the result.
-    fn tell(&self, begun: Instant) {
+    fn tell(&self, begun: Instant, left_out: &str) {
         let Self { story, calm, points, runs, summary } = self;
         let line = format!(
-            "[faults] {}: {points} fault points in {runs} runs of {} calls, {} of them writes{summary}; left out: at \
-             each call by itself, all but one in turn of 500, 429, silence and 503; replies that never came and the \
-             operator away at every other write; {:.1} s\n",
+            "[faults] {}: {points} fault points in {runs} runs of {} calls, {} of them writes{summary}; left out: \
+             {left_out}; {:.1} s\n",
             story.name,
             calm.calls,
             calm.writes,
@@ -137,30 +152,31 @@ fn difference(calm: &Trial, trial: &Trial) -> String {
 }
 
 macro_rules! ordeals {
-    ($($test:ident: $story:ident;)*) => {$(
+    ($($test:ident: $story:ident, $tries:ident;)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $test() {
-            Ordeal::begin(stories::$story()).await.all().await;
+            Ordeal::begin(stories::$story()).await.$tries().await;
         }
     )*};
 }
 
 ordeals! {
-    s9_a_first_commit_comes_about_whatever_goes_wrong: create;
-    s9_an_upgrade_comes_about_whatever_goes_wrong: upgrade;
-    s9_s12_a_session_clusters_change_comes_about_whatever_goes_wrong: cluster_change;
-    s9_s16_a_delete_and_its_way_back_come_about_whatever_goes_wrong: delete;
-    s9_a_recreation_comes_about_whatever_goes_wrong: recreate;
-    s9_s18_a_rename_comes_about_whatever_goes_wrong: rename;
-    s9_s18_a_move_to_a_session_cluster_comes_about_whatever_goes_wrong: move_to_cluster;
-    s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend;
-    s9_checkpoints_on_record_come_about_whatever_goes_wrong: checkpoints;
-    s24_companions_come_about_whatever_goes_wrong: companions;
-    s9_s23_a_rollback_comes_about_whatever_goes_wrong: rollback;
-    s9_s23_a_rollback_on_operator_1_7_comes_about_whatever_goes_wrong: rollback_1_7;
-    s9_s13_a_lost_job_manager_comes_back_whatever_goes_wrong: lost_job_manager;
-    s9_s13_a_lost_job_manager_on_operator_1_7_comes_back_whatever_goes_wrong: lost_job_manager_1_7;
-    s9_s13_a_rescue_comes_about_whatever_goes_wrong: rescue;
-    s9_s13_a_rescue_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_1_7;
-    s9_s12_a_change_on_operator_1_7_comes_about_whatever_goes_wrong: cluster_change_1_7;
+    s9_a_first_commit_comes_about_whatever_goes_wrong: create, all;
+    s9_an_upgrade_comes_about_whatever_goes_wrong: upgrade, all;
+    s9_s12_a_session_clusters_change_comes_about_whatever_goes_wrong: cluster_change, all;
+    s9_s16_a_delete_and_its_way_back_come_about_whatever_goes_wrong: delete, all;
+    s9_a_recreation_comes_about_whatever_goes_wrong: recreate, all;
+    s9_s18_a_rename_comes_about_whatever_goes_wrong: rename, all;
+    s9_s18_a_move_to_a_session_cluster_comes_about_whatever_goes_wrong: move_to_cluster, all;
+    s9_s16_a_rest_comes_about_whatever_goes_wrong: suspend, all;
+    s9_checkpoints_on_record_come_about_whatever_goes_wrong: checkpoints, all;
+    s24_companions_come_about_whatever_goes_wrong: companions, all;
+    s9_s23_a_rollback_comes_about_whatever_goes_wrong: rollback, all;
+    s9_s23_a_revert_comes_about_whatever_goes_wrong: revert, variant;
+    s9_s23_a_rollback_on_operator_1_7_comes_about_whatever_goes_wrong: rollback_1_7, variant;
+    s9_s13_a_lost_job_manager_comes_back_whatever_goes_wrong: lost_job_manager, all;
+    s9_s13_a_lost_job_manager_on_operator_1_7_comes_back_whatever_goes_wrong: lost_job_manager_1_7, variant;
+    s9_s13_a_rescue_comes_about_whatever_goes_wrong: rescue, all;
+    s9_s13_a_rescue_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_1_7, variant;
+    s9_s12_a_change_on_operator_1_7_comes_about_whatever_goes_wrong: cluster_change_1_7, variant;
 }

@@ -169,22 +169,29 @@ pub fn cluster_change_1_7() -> Story {
     on_1_7("session cluster change on 1.7", cluster_change())
 }
 
-/// A session job whose new version starts and breaks, and an application whose new version never starts, go back to
-/// what they were; then both are mended.
+/// A job that goes back where a version does not work out; `class` is what that version runs.
+fn guarded(revision: &str, entry: Entry, class: &str) -> Desired {
+    let (key, mut spec, on) = entry;
+    spec["job"]["entryClass"] = json!(class);
+    let mut desired = at(revision, &[cluster("1024m"), (key, spec, on)]);
+    for unit in desired.units.values_mut() {
+        unit.policy.on_failure = OnFailure::Rollback;
+        unit.policy.settle = SignedDuration::from_secs(20);
+    }
+    desired
+}
+
+/// A session job whose new version starts and breaks goes back to what it was.
 pub fn rollback() -> Story {
-    let at = |revision: &str, breaks: &str, never: &str| {
-        let (mut job, mut ingest) = (job("one", 1), application("ingest", "ingest:1"));
-        job.1["job"]["entryClass"] = json!(breaks);
-        ingest.1["job"]["entryClass"] = json!(never);
-        let mut desired = at(revision, &[cluster("1024m"), job, ingest]);
-        for unit in desired.units.values_mut() {
-            unit.policy.on_failure = OnFailure::Rollback;
-            unit.policy.settle = SignedDuration::from_secs(20);
-        }
-        desired
-    };
-    let wanted = vec![at("r2", "OneBreaks", "IngestMissing"), at("r3", "OneAgain", "IngestAgain")];
-    Story { fails: &["r2"], ..story("rollback", at("r1", "One", "Ingest"), wanted) }
+    let at = |revision: &str, class: &str| guarded(revision, job("one", 1), class);
+    Story { fails: &["r2"], ..story("rollback", at("r1", "One"), vec![at("r2", "OneBreaks")]) }
+}
+
+/// An application whose new version never starts goes back to what it was, and is mended.
+pub fn revert() -> Story {
+    let at = |revision: &str, class: &str| guarded(revision, application("ingest", "ingest:1"), class);
+    let wanted = vec![at("r2", "IngestMissing"), at("r3", "IngestAgain")];
+    Story { fails: &["r2"], ..story("revert of what never ran", at("r1", "Ingest"), wanted) }
 }
 
 /// The same on an operator that restores nothing in place: what ran is deleted and created again.
