@@ -282,6 +282,12 @@ fn settled(object: &Value) -> Value {
     if object["kind"] == "FlinkStateSnapshot" {
         return json!({"state": "COMPLETED", "path": "s3://orders/savepoints/savepoint-1", "failures": 0});
     }
+    if object["kind"] == "FlinkBlueGreenDeployment" {
+        let suspended = spec["template"]["spec"]["job"]["state"] == "suspended";
+        let job = if suspended { "SUSPENDED" } else { "RUNNING" };
+        let last = json!({ "spec": spec }).to_string();
+        return json!({"blueGreenState": "ACTIVE_BLUE", "jobStatus": {"state": job}, "lastReconciledSpec": last});
+    }
     let job = object["kind"] == "FlinkSessionJob" || spec["job"].is_object();
     let suspended = spec["job"]["state"] == "suspended";
     let state = if suspended { "suspended" } else { "running" };
@@ -293,6 +299,10 @@ fn settled(object: &Value) -> Value {
         "jobStatus": {"state": if suspended || !job { "FINISHED" } else { "RUNNING" }},
         "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": reconciled.to_string()},
     });
+    if object["apiVersion"] == "platform.confluent.io/v1beta1" {
+        status["cmfSync"] = json!({"status": "Created"});
+        status["cfkInternalState"] = json!("CREATED");
+    }
     if object["kind"] == "FlinkDeployment" {
         status["jobManagerDeploymentStatus"] = json!(if suspended { "MISSING" } else { "READY" });
     }

@@ -23,8 +23,8 @@ pub struct Scope {
     pub companions: BTreeSet<ObjectKey>,
     /// Objects of any kind that units wait for: only their conditions matter.
     pub awaited: BTreeSet<ObjectKey>,
-    /// The units in Git of kinds that not every cluster serves: only such kinds are read, and these matter even
-    /// where someone else owns them (S4).
+    /// The units in Git of kinds that not every cluster serves, and those that they depend on: only such kinds are
+    /// read, and these matter even where someone else owns them (S4).
     pub rare: BTreeSet<UnitKey>,
     /// Further such kinds, of which records tell that there is one.
     pub recorded: BTreeSet<Kind>,
@@ -45,7 +45,7 @@ impl Scope {
                 .flat_map(|unit| &unit.awaits)
                 .map(|awaited| awaited.object.clone())
                 .collect(),
-            rare: desired.units.keys().filter(|key| !key.kind.is_everywhere()).cloned().collect(),
+            rare: rare(desired).filter(|key| !key.kind.is_everywhere()).cloned().collect(),
             recorded: BTreeSet::new(),
         }
     }
@@ -113,6 +113,12 @@ impl Scope {
     pub(super) fn counts(&self, unit: &UnitKey, object: &LiveObject) -> bool {
         unit.kind.is_everywhere() || self.owns_repository(object) || self.rare.contains(unit)
     }
+}
+
+/// The units in Git, and those that they depend on, which may be elsewhere.
+fn rare(desired: &Desired) -> impl Iterator<Item = &UnitKey> {
+    let on = desired.units.values().flat_map(|unit| &unit.depends_on).map(|edge| &edge.on);
+    desired.units.keys().chain(on)
 }
 
 /// One kind in one namespace: what one LIST or one watch is about.

@@ -1,10 +1,13 @@
 //! What a change of a `FlinkBlueGreenDeployment` means to the operator (`FlinkBlueGreenDeploymentSpecDiff`).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::canonical;
 use super::diff::{DeploymentMode, DiffType, Table, reaction};
+use super::health::{Health, Verdict, describe};
+use super::kind::deployment;
 use super::release::Release;
+use super::status::Status;
 
 /// What the operator does about a changed spec (its `BlueGreenDiffType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +53,44 @@ pub fn diff_type(
     })
 }
 
+/// Whether the operator has taken up this spec: it notes the one that it acts upon.
+pub fn has_acted(spec: &Value, status: &Status) -> bool {
+    let last = status.last_reconciled.as_ref().and_then(|last| last.template.as_ref());
+    last.is_some_and(|template| {
+        let last = json!({ "template": template });
+        let mode = DeploymentMode::of(deployment(spec));
+        diff_type(Release::default(), mode, &last, spec) == Some(BlueGreenDiffType::Ignore)
+    })
+}
+
+/// Whether it is between two deployments: a change by then goes into the one that is starting.
+pub fn is_between(status: &Status) -> bool {
+    ["TRANSITIONING", "SAVEPOINTING"].iter().any(|word| status.lifecycle.starts_with(word))
+}
+
+/// Judges one read (`BlueGreenDeploymentService`): it rests while one of its deployments is active and runs. A
+/// deployment that did not become ready in time was given up, and the one before runs on (`abortDeployment`).
+pub fn judge(spec: &Value, status: &Status) -> Verdict {
+    let active = status.lifecycle.starts_with("ACTIVE_");
+    let acted = has_acted(spec, status);
+    let suspended = is_suspended(deployment(spec));
+    let given_up = status.error.as_deref().is_some_and(|error| error.starts_with("Aborting deployment"));
+    let health = match status.job.as_str() {
+        _ if !status.present || !acted => Health::Progressing,
+        "FAILING" if given_up => Health::RolledBack,
+        "FAILING" | "FAILED" => Health::Failed,
+        "SUSPENDED" if active && suspended => Health::Suspended,
+        "RUNNING" if active && !suspended => Health::Settled,
+        _ => Health::Progressing,
+    };
+    let message = if !status.present || (!acted && active) {
+        "the operator has not acted on it yet".to_owned()
+    } else {
+        describe(if status.job.is_empty() { &status.lifecycle } else { &status.job }, status)
+    };
+    Verdict { health, message }
+}
+
 fn template(spec: &Value) -> Option<&Value> {
     spec.pointer("/template/spec").filter(|spec| spec.is_object())
 }
@@ -64,10 +105,8 @@ fn is_equal(left: &Value, right: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use BlueGreenDiffType::{Ignore, PatchChild, Resume, SavepointRedeploy, Suspend, Transition};
-    use serde_json::json;
-
     use super::*;
+    use BlueGreenDiffType::{Ignore, PatchChild, Resume, SavepointRedeploy, Suspend, Transition};
 
     fn base() -> Value {
         json!({"configuration": {"k": "1"}, "template": {"metadata": {"labels": {"a": "1"}}, "spec": {
@@ -170,6 +209,27 @@ mod tests {
             row(Release::V1_8, &base(), &with(std::slice::from_ref(&edit)), Transition);
             row(Release::V1_8, &base(), &with(&[edit, ("/configuration/k", json!("2"))]), Transition);
         }
+    }
+
+    #[test]
+    fn it_rests_while_one_deployment_is_active_and_runs() {
+        let of = |state: &str, job: &str, last: &Value, error: Option<&str>| {
+            let last = json!({ "spec": last }).to_string();
+            let status = json!({"blueGreenState": state, "jobStatus": {"state": job}, "lastReconciledSpec": last, "error": error});
+            judge(&base(), &Status::parse(&status)).health
+        };
+        assert_eq!(of("ACTIVE_BLUE", "RUNNING", &base(), None), Health::Settled);
+        assert_eq!(of("ACTIVE_GREEN", "RUNNING", &base(), None), Health::Settled);
+        let before = with(&[("/template/spec/image", json!("flink:1.19"))]);
+        assert_eq!(of("ACTIVE_BLUE", "RUNNING", &before, None), Health::Progressing, "not seen yet");
+        assert_eq!(of("TRANSITIONING_TO_GREEN", "RECONCILING", &base(), None), Health::Progressing);
+        assert_eq!(of("SAVEPOINTING_BLUE", "RUNNING", &before, None), Health::Progressing);
+        let aborted = Some("Aborting deployment 'a-green', rolling B/G deployment back to ACTIVE_BLUE");
+        assert_eq!(of("ACTIVE_BLUE", "FAILING", &base(), aborted), Health::RolledBack);
+        let swallowed =
+            Some("Transition to GREEN not possible, current Flink Deployment 'a-blue' is not READY.");
+        assert_eq!(of("ACTIVE_BLUE", "FAILING", &base(), swallowed), Health::Failed);
+        assert_eq!(judge(&base(), &Status::default()).health, Health::Progressing);
     }
 
     #[test]

@@ -20,8 +20,21 @@ use super::{config, list};
 /// configuration key is one segment.
 pub type Leaves = BTreeMap<String, Value>;
 
+/// Where the template of a blue/green deployment stands, which holds the `spec` of a FlinkDeployment.
+pub const TEMPLATE: &str = "/spec/template";
 /// Where the keys of Flink's configuration stand.
-pub const CONFIGURATION: &str = "/spec/flinkConfiguration/";
+const CONFIGURATION: &str = "/spec/flinkConfiguration/";
+
+/// A path of a configuration key, as what leads to the configuration and the key.
+pub fn configuration_key(path: &str) -> Option<(&str, String)> {
+    let key = path.strip_prefix(TEMPLATE).unwrap_or(path).strip_prefix(CONFIGURATION)?;
+    Some((&path[..path.len() - key.len() - 1], unescape(key)))
+}
+
+/// The path within the FlinkDeployment that is the template; `None` for what is beside that.
+pub fn in_template(path: &str) -> Option<&str> {
+    path.strip_prefix(TEMPLATE).filter(|rest| rest.starts_with("/spec/"))
+}
 
 /// Maps with free keys in a pod template: there an empty map equals none.
 const FREE: [&str; 7] =
@@ -37,7 +50,17 @@ pub fn leaves(spec: &Value) -> Leaves {
     let Some(spec) = spec.as_object() else { return out };
     for (field, value) in spec {
         let path = format!("/spec/{}", escape(field));
-        if field == "flinkConfiguration" {
+        if let ("template", Some(deployment)) = (field.as_str(), value.get("spec")) {
+            // A blue/green deployment's: the spec of a FlinkDeployment below it is compared as one.
+            out.extend(
+                leaves(deployment).into_iter().map(|(path, leaf)| (format!("{TEMPLATE}{path}"), leaf)),
+            );
+            for (field, value) in
+                value.as_object().into_iter().flatten().filter(|(field, _)| *field != "spec")
+            {
+                collect(&format!("{TEMPLATE}/{}", escape(field)), field, value, Part::Own, &mut out);
+            }
+        } else if field == "flinkConfiguration" {
             let keys = config::flatten(value).into_iter();
             out.extend(keys.map(|(key, text)| (format!("{path}/{}", escape(&key)), Value::String(text))));
         } else {

@@ -3,10 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::config;
-use super::kind::Role;
-use super::snapshot;
+use super::kind::{Role, deployment};
 use super::status::Status;
+use super::{blue_green, config, confluent, snapshot};
 
 /// With this, which is the default, the operator starts what has high availability again by itself.
 const RECOVERY: &str = "kubernetes.operator.jm-deployment-recovery.enabled";
@@ -52,8 +51,13 @@ pub struct Verdict {
 /// Judges one read of a live object. A verdict counts only once it has held for a while (S22).
 pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verdict {
     let verdict = |health, message: String| Verdict { health, message };
-    if role == Role::Snapshot {
-        return snapshot::judge(status);
+    match role {
+        Role::Snapshot => return snapshot::judge(status),
+        Role::BlueGreen => return blue_green::judge(spec, status),
+        Role::ManagedApplication | Role::ManagedEnvironment => {
+            return confluent::judge(role, generation, spec, status);
+        }
+        Role::Application | Role::SessionCluster | Role::SessionJob => {}
     }
     if let Some(refusal) = rejection(generation, status) {
         return verdict(Health::Rejected, refusal);
@@ -97,7 +101,7 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
 
 /// Whether a spec says `job.state: suspended`.
 pub fn is_suspended(spec: &Value) -> bool {
-    spec.pointer("/job/state").and_then(Value::as_str) == Some("suspended")
+    deployment(spec).pointer("/job/state").and_then(Value::as_str) == Some("suspended")
 }
 
 /// A refused spec: its generation stays ahead, with a validation error (a new resource: never any generation).
@@ -132,7 +136,7 @@ fn is_lost(role: Role, spec: &Value, status: &Status) -> bool {
     match role {
         Role::SessionJob => is_lost_by_cluster(status),
         Role::Application => has_no_job_manager(status) && (!is_recovered(spec) || is_given_up(status)),
-        Role::SessionCluster | Role::Snapshot => false,
+        _ => false,
     }
 }
 

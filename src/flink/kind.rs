@@ -12,6 +12,10 @@ pub const VERSION: &str = "v1beta1";
 /// `apiVersion` of every custom resource of the operator.
 pub const API_VERSION: &str = "flink.apache.org/v1beta1";
 
+/// `apiVersion` of the resources by which Confluent for Kubernetes speaks to Confluent Manager.
+pub const CONFLUENT: &str = "platform.confluent.io/v1beta1";
+const NEEDS_CONFLUENT: &str = "install Confluent for Kubernetes with its custom resource definitions";
+
 /// A kind of custom resource that can be a unit.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
@@ -23,6 +27,12 @@ pub enum Kind {
     FlinkSessionJob,
     /// A savepoint or a checkpoint of a job, taken once.
     FlinkStateSnapshot,
+    /// An application of which a changed version starts beside the running one, and takes over.
+    FlinkBlueGreenDeployment,
+    /// An application that Confluent Manager for Apache Flink runs, by way of Confluent for Kubernetes.
+    FlinkApplication,
+    /// Where Confluent Manager runs applications.
+    FlinkEnvironment,
 }
 
 /// All that sets one kind apart from another, but for what the operator makes of its fields.
@@ -43,7 +53,14 @@ struct Facts {
 
 impl Kind {
     /// Every kind, in the order in which they are listed and watched.
-    pub const ALL: [Self; 3] = [Self::FlinkDeployment, Self::FlinkSessionJob, Self::FlinkStateSnapshot];
+    pub const ALL: [Self; 6] = [
+        Self::FlinkDeployment,
+        Self::FlinkSessionJob,
+        Self::FlinkStateSnapshot,
+        Self::FlinkBlueGreenDeployment,
+        Self::FlinkApplication,
+        Self::FlinkEnvironment,
+    ];
 
     const fn facts(self) -> Facts {
         let facts = Facts {
@@ -72,6 +89,40 @@ impl Kind {
                 since: "upgrade the operator and its custom resource definitions to 1.10 or later",
                 fields: Some(&["jobReference", "savepoint", "checkpoint", "backoffLimit"]),
                 ..facts
+            },
+            Self::FlinkBlueGreenDeployment => Facts {
+                name: "FlinkBlueGreenDeployment",
+                plural: "flinkbluegreendeployments",
+                everywhere: false,
+                word: "blue-green",
+                since: "upgrade the operator and its custom resource definitions to 1.14 or later",
+                ..facts
+            },
+            Self::FlinkApplication => Facts {
+                name: "FlinkApplication",
+                plural: "flinkapplications",
+                api_version: CONFLUENT,
+                everywhere: false,
+                word: "application",
+                since: NEEDS_CONFLUENT,
+                ..facts
+            },
+            Self::FlinkEnvironment => Facts {
+                name: "FlinkEnvironment",
+                plural: "flinkenvironments",
+                api_version: CONFLUENT,
+                everywhere: false,
+                word: "environment",
+                since: NEEDS_CONFLUENT,
+                fields: Some(&[
+                    "kubernetesNamespace",
+                    "kubernetesClusterName",
+                    "flinkApplicationDefaults",
+                    "computePoolDefaults",
+                    "statementDefaults",
+                    "secrets",
+                    "cmfRestClassRef",
+                ]),
             },
         }
     }
@@ -138,6 +189,19 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The spec of the FlinkDeployment that a spec is, or holds as its template.
+pub fn deployment(spec: &Value) -> &Value {
+    spec.pointer("/template/spec").unwrap_or(spec)
+}
+
+/// What leads to the template within a manifest of a kind; empty where the spec is no template.
+pub const fn template(kind: Kind) -> &'static str {
+    match kind {
+        Kind::FlinkBlueGreenDeployment => "/spec/template",
+        _ => "",
+    }
+}
+
 /// The finalizer that the operator puts on its resources of a kind.
 pub fn finalizer(kind: &str) -> String {
     format!("{}s.{GROUP}/finalizer", kind.to_lowercase())
@@ -154,6 +218,12 @@ pub enum Role {
     SessionJob,
     /// A FlinkStateSnapshot.
     Snapshot,
+    /// A FlinkBlueGreenDeployment.
+    BlueGreen,
+    /// A FlinkApplication of Confluent's.
+    ManagedApplication,
+    /// A FlinkEnvironment of Confluent's.
+    ManagedEnvironment,
 }
 
 impl Role {
@@ -162,6 +232,9 @@ impl Role {
         match kind {
             Kind::FlinkSessionJob => Self::SessionJob,
             Kind::FlinkStateSnapshot => Self::Snapshot,
+            Kind::FlinkBlueGreenDeployment => Self::BlueGreen,
+            Kind::FlinkApplication => Self::ManagedApplication,
+            Kind::FlinkEnvironment => Self::ManagedEnvironment,
             Kind::FlinkDeployment if spec.get("job").is_some_and(|job| !job.is_null()) => Self::Application,
             Kind::FlinkDeployment => Self::SessionCluster,
         }
@@ -169,7 +242,26 @@ impl Role {
 
     /// Whether a unit of this role runs a job of its own.
     pub fn has_job(self) -> bool {
+        self.is_operable() || matches!(self, Self::BlueGreen | Self::ManagedApplication)
+    }
+
+    /// Whether flinkops can stop its job with a savepoint that counts (S8), and start it from one.
+    pub fn is_operable(self) -> bool {
         matches!(self, Self::Application | Self::SessionJob)
+    }
+
+    /// Why no stop of its job leads to a savepoint that counts (S8).
+    pub fn unstoppable(self) -> Option<&'static str> {
+        match self {
+            Self::BlueGreen => Some(
+                "its status names no savepoint, so that flinkops cannot stop its job with one that counts",
+            ),
+            Self::ManagedApplication => Some(
+                "its status is what Confluent Manager copied at some time, so that flinkops cannot tell whether a stop \
+                 led to a savepoint",
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -201,8 +293,11 @@ impl UnitKey {
     pub fn refers_to(&self, spec: &Value) -> Option<Self> {
         let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
         match self.kind {
-            Kind::FlinkDeployment => None,
+            Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment | Kind::FlinkEnvironment => None,
             Kind::FlinkSessionJob => self.cluster(spec),
+            Kind::FlinkApplication => {
+                Some(Self::new(&self.namespace, Kind::FlinkEnvironment, text("/flinkEnvironment")?))
+            }
             Kind::FlinkStateSnapshot => {
                 let kind = Kind::parse(text("/jobReference/kind")?)?;
                 Some(Self::new(&self.namespace, kind, text("/jobReference/name")?))

@@ -6,6 +6,7 @@
 pub mod blue_green;
 pub mod canonical;
 pub mod config;
+pub mod confluent;
 pub mod diff;
 pub mod duration;
 pub mod health;

@@ -14,6 +14,8 @@ pub struct LastReconciled {
     pub redeploy_nonce: Option<i64>,
     /// The generation of that spec, on operators that keep it here (before 1.8).
     pub generation: Option<i64>,
+    /// The template of a blue/green deployment in it.
+    pub template: Option<Value>,
 }
 
 /// `status` of a unit, across operator versions.
@@ -23,8 +25,13 @@ pub struct Status {
     pub present: bool,
     /// The generation the operator has acted upon.
     pub generation: Option<i64>,
-    /// `lifecycleState`, such as `STABLE`; of a snapshot its `state`, such as `COMPLETED`.
+    /// `lifecycleState`, such as `STABLE`; of a snapshot its `state`, such as `COMPLETED`;
+    /// of a blue/green deployment its `blueGreenState`.
     pub lifecycle: String,
+    /// How Confluent for Kubernetes says it is doing (`cfkInternalState`, such as `CREATED`).
+    pub internal: String,
+    /// Whether Confluent Manager has it (`cmfSync.status`, such as `Created`).
+    pub sync: String,
     /// `jobStatus.state`, such as `RUNNING`.
     pub job: String,
     /// `jobManagerDeploymentStatus`, such as `READY`.
@@ -47,9 +54,9 @@ impl Status {
     /// Reads a status value; null gives the empty status.
     pub fn parse(status: &Value) -> Self {
         let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let last_reconciled =
-            text("/reconciliationStatus/lastReconciledSpec").and_then(|spec| LastReconciled::parse(&spec));
-        let (error_type, error) = parse_error(text("/error"));
+        let last = text("/reconciliationStatus/lastReconciledSpec").or_else(|| text("/lastReconciledSpec"));
+        let last_reconciled = last.and_then(|spec| LastReconciled::parse(&spec));
+        let (error_type, error) = parse_error(text("/error").or_else(|| text("/cmfSync/errorMessage")));
         let trigger = text("/jobStatus/savepointInfo/lastSavepoint/triggerType");
         let upgrade = text("/jobStatus/upgradeSavepointPath").is_some_and(|path| !path.is_empty());
         Self {
@@ -59,7 +66,12 @@ impl Status {
                 .get("observedGeneration")
                 .and_then(Value::as_i64)
                 .or_else(|| last_reconciled.as_ref()?.generation),
-            lifecycle: text("/lifecycleState").or_else(|| text("/state")).unwrap_or_default(),
+            lifecycle: ["/lifecycleState", "/blueGreenState", "/state"]
+                .into_iter()
+                .find_map(text)
+                .unwrap_or_default(),
+            internal: text("/cfkInternalState").unwrap_or_default(),
+            sync: text("/cmfSync/status").unwrap_or_default(),
             job: text("/jobStatus/state").unwrap_or_default(),
             job_manager: text("/jobManagerDeploymentStatus").unwrap_or_default(),
             reconciliation: text("/reconciliationStatus/state").unwrap_or_default(),
@@ -84,13 +96,15 @@ impl Status {
 impl LastReconciled {
     fn parse(text: &str) -> Option<Self> {
         let stored: Stored = serde_json::from_str(text).ok()?;
-        let job = stored.spec.map_or(stored.job, |spec| spec.job);
+        let (job, template) = stored.spec.map_or((stored.job, None), |spec| (spec.job, spec.template));
+        let job = template.as_ref().and_then(|template| template.pointer("/spec/job")).unwrap_or(&job);
         let text = |field: &str| job.get(field).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             job_state: text("state"),
             upgrade_mode: text("upgradeMode"),
             redeploy_nonce: job.get("savepointRedeployNonce").and_then(Value::as_i64),
             generation: stored.resource_metadata.pointer("/metadata/generation").and_then(Value::as_i64),
+            template: template.clone(),
         })
     }
 }
@@ -110,6 +124,7 @@ struct Stored {
 struct StoredSpec {
     #[serde(default)]
     job: Value,
+    template: Option<Value>,
 }
 
 /// The operator writes errors as a JSON string, and a lost job's as plain text. Some have no message: a Pod that

@@ -5,7 +5,9 @@
 //! releases refused comes after.
 
 mod autoscaler;
+mod blue_green;
 mod change;
+mod confluent;
 mod deployment;
 mod job;
 mod resources;
@@ -67,6 +69,8 @@ pub fn validate(proposal: &Proposal<'_>) -> Vec<Violation> {
         Kind::FlinkDeployment => deployment::check(&checked),
         Kind::FlinkSessionJob => session_job::check(&checked),
         Kind::FlinkStateSnapshot => snapshot::check(&checked),
+        Kind::FlinkBlueGreenDeployment => blue_green::check(&checked),
+        Kind::FlinkApplication | Kind::FlinkEnvironment => confluent::check(&checked),
     }
 }
 

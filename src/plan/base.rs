@@ -112,6 +112,16 @@ fn settled(key: &UnitKey, mut object: Value, spec: &Value) -> LiveObject {
     object["metadata"]["finalizers"] = json!([finalizer(key.kind.as_str())]);
     let status = match key.kind {
         Kind::FlinkStateSnapshot => json!({"state": "COMPLETED"}),
+        Kind::FlinkBlueGreenDeployment => json!({
+            "blueGreenState": "ACTIVE_BLUE",
+            "jobStatus": {"state": if is_suspended(spec) { "SUSPENDED" } else { "RUNNING" }},
+            "lastReconciledSpec": json!({ "spec": spec }).to_string(),
+        }),
+        Kind::FlinkApplication | Kind::FlinkEnvironment => {
+            let mut status = settled_status(spec, 1);
+            status["cmfSync"] = json!({"status": "Created"});
+            status
+        }
         Kind::FlinkDeployment | Kind::FlinkSessionJob => settled_status(spec, 1),
     };
     LiveObject::new(in_cluster(object, status))

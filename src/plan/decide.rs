@@ -1,7 +1,6 @@
 //! What to do about one unit, as if it were alone: the action, its effect, what becomes of its state.
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::astray;
 use super::consent::Consent;
@@ -83,9 +82,9 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let vanished = subject.live.is_none() && subject.ledger.is_some_and(|ledger| !ledger.uid.is_empty());
     let decision = |state| Decision::new(Action::Create, Effect::Create, state);
     match subject.role {
-        Role::SessionCluster => return decision(State::None),
+        Role::SessionCluster | Role::ManagedEnvironment => return decision(State::None),
         Role::Snapshot => return snapshot::create(),
-        Role::Application | Role::SessionJob => {}
+        Role::Application | Role::SessionJob | Role::BlueGreen | Role::ManagedApplication => {}
     }
     let old = rename::leaving(world, unit).filter(|_| from_git.is_none() && !unit.consents.fresh);
     if let Some(old) = old {
@@ -220,7 +219,7 @@ fn adopt(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
 
 /// A job that flinkops itself stopped for a while.
 fn resume(world: World<'_>, subject: &Subject<'_>, unit: &Unit, operation: &Operation) -> Decision {
-    if is_suspended(unit.spec()) {
+    if is_suspended(unit.deployment()) {
         return Decision::new(Action::Update, Effect::None, State::Kept).because("suspended in Git as well");
     }
     let why = match operation.purpose {
@@ -249,20 +248,18 @@ fn recreate(world: World<'_>, subject: &Subject<'_>) -> Decision {
 
 fn update(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     let strongest = subject.changes.iter().map(|change| change.effect).max().unwrap_or(FieldEffect::None);
-    let state = |wanted: &str| {
-        subject.changes.iter().find(|c| c.path == "/spec/job/state" && c.after == Some(json!(wanted)))
-    };
+    let state = |wanted| subject.changes.iter().find(|change| change.effect == wanted);
     if strongest == FieldEffect::Immutable {
         return recreate(world, subject);
     }
     if strongest == FieldEffect::Restore {
         return Decision::new(Action::Update, Effect::Restore, State::Replaced);
     }
-    if state("suspended").is_some() {
+    if state(FieldEffect::Suspend).is_some() {
         let restart = Restart { reason: None, ..restart::of(subject) };
         return restart.decision(Action::Suspend, Effect::Suspend, subject);
     }
-    if let Some(change) = state("running") {
+    if let Some(change) = state(FieldEffect::Resume) {
         return wake_up(subject, unit, change);
     }
     let effect = match strongest {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::live::LiveObject;
 use super::outcome::FieldEffect;
 use super::snapshot;
-use crate::flink::canonical::unescape;
+use crate::flink::canonical::{in_template, unescape};
 use crate::flink::config;
 use crate::flink::diff::{DeploymentMode, DiffType, Table};
 use crate::flink::health::is_suspended;
@@ -50,14 +50,14 @@ impl<'a> Effects<'a> {
         cluster: Option<&'a Value>,
         operator: &BTreeMap<String, String>,
     ) -> Self {
-        let deployment = cluster.unwrap_or(unit.spec());
+        let deployment = cluster.unwrap_or(unit.deployment());
         let mode = DeploymentMode::of(deployment);
         Self {
             unit,
             live,
-            table: Table::new(Release::of(status), mode, live.spec(), unit.spec()),
+            table: Table::new(Release::of(status), mode, live.deployment(), unit.deployment()),
             deployment,
-            configuration: config::layered(operator, cluster, unit.spec()),
+            configuration: config::layered(operator, cluster, unit.deployment()),
             ever_ran: status.last_reconciled.is_some(),
             down: !matches!(status.job.as_str(), "RUNNING" | ""),
         }
@@ -76,6 +76,34 @@ impl<'a> Effects<'a> {
         if self.unit.role == Role::Snapshot {
             return snapshot::effect(path);
         }
+        match self.unit.role {
+            Role::BlueGreen => match in_template(path) {
+                Some(path) => self.beside(self.of_deployment(path, before, after)),
+                None => (
+                    FieldEffect::None,
+                    told(Some("for the operator: it counts from the next change of the template on")),
+                ),
+            },
+            Role::ManagedEnvironment => (FieldEffect::None, told(Some(ENVIRONMENT))),
+            Role::ManagedApplication => {
+                confluent(path, after).unwrap_or_else(|| self.of_deployment(path, before, after))
+            }
+            _ => self.of_deployment(path, before, after),
+        }
+    }
+
+    /// A deployment whose change starts another beside it.
+    fn beside(&self, (effect, note): Effect) -> Effect {
+        match effect {
+            FieldEffect::Upgrade | FieldEffect::Rescale => {
+                let beside = "another deployment starts beside this one, and takes over";
+                (FieldEffect::Upgrade, Some(note.unwrap_or_else(|| beside.to_owned())))
+            }
+            effect => (effect, note),
+        }
+    }
+
+    fn of_deployment(&self, path: &str, before: Option<&Value>, after: Option<&Value>) -> Effect {
         if self.is_immutable(path) {
             return (FieldEffect::Immutable, None);
         }
@@ -105,7 +133,7 @@ impl<'a> Effects<'a> {
     fn snapshot(&self, after: Option<&Value>) -> Effect {
         if after.is_none() {
             (FieldEffect::None, told(Some(NONCE_GONE)))
-        } else if !self.ever_ran || is_suspended(self.unit.spec()) {
+        } else if !self.ever_ran || is_suspended(self.unit.deployment()) {
             (FieldEffect::None, told(Some("no effect: only a running job takes one")))
         } else {
             (FieldEffect::Snapshot, None)
@@ -145,8 +173,8 @@ impl<'a> Effects<'a> {
     fn redeploys(&self) -> bool {
         let nonce =
             |spec: &Value| spec.pointer("/job/savepointRedeployNonce").filter(|it| !it.is_null()).cloned();
-        let wanted = nonce(self.unit.spec());
-        self.table.release >= Release::V1_8 && wanted.is_some() && wanted != nonce(self.live.spec())
+        let wanted = nonce(self.unit.deployment());
+        self.table.release >= Release::V1_8 && wanted.is_some() && wanted != nonce(self.live.deployment())
     }
 
     fn rescale(&self, path: &str) -> Effect {
@@ -169,7 +197,8 @@ impl<'a> Effects<'a> {
 
     /// Why the job's parallelism is not what `job.parallelism` says.
     fn parallelism(&self, path: &str) -> Option<&'static str> {
-        let replicas = self.unit.spec().pointer("/taskManager/replicas").is_some_and(|it| !it.is_null());
+        let replicas =
+            self.unit.deployment().pointer("/taskManager/replicas").is_some_and(|it| !it.is_null());
         match path {
             "/spec/job/parallelism" if replicas => Some("taskManager.replicas decides the parallelism"),
             "/spec/job/parallelism" if self.is_autoscaled() => Some("the autoscaler decides the parallelism"),
@@ -216,6 +245,22 @@ impl<'a> Effects<'a> {
     }
 }
 
+/// What Confluent's own fields of an application do; `None` for those of a FlinkDeployment.
+fn confluent(path: &str, after: Option<&Value>) -> Option<Effect> {
+    if path == "/spec/flinkEnvironment" {
+        return Some((FieldEffect::Immutable, None));
+    }
+    if path.starts_with("/spec/cmfRestClassRef") {
+        return Some((FieldEffect::None, told(Some("the way to Confluent Manager: nothing restarts"))));
+    }
+    let field = path.strip_prefix("/spec/job/startFromSavepoint")?;
+    if field == "/savepointRedeployNonce" && after.is_some() {
+        return Some((FieldEffect::Restore, None));
+    }
+    Some((FieldEffect::None, told(Some("counts at the first start, or with a new savepointRedeployNonce"))))
+}
+
+const ENVIRONMENT: &str = "Confluent Manager lays it under each application when that changes next";
 const NONCE_GONE: &str = "no effect: a nonce that is taken away does nothing";
 
 fn told(note: Option<impl Into<String>>) -> Option<String> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::flink::canonical::{self, CONFIGURATION, escape};
+use crate::flink::canonical::{self, escape};
 use crate::flink::place::Place;
 use crate::flink::secret::{MASK, is_secret_path, mask};
 
@@ -34,7 +34,7 @@ pub struct Element {
 pub fn elements(place: &Place<'_>, before: Option<&Value>, after: Option<&Value>) -> Vec<Element> {
     let is_order = canonical::is_keyed(&place.path) && before.is_some() && after.is_some();
     let written = |side: Option<&Value>, canonical: Option<&Value>| {
-        let side = side.filter(|_| !is_order && !place.path.starts_with(CONFIGURATION));
+        let side = side.filter(|_| !is_order && canonical::configuration_key(&place.path).is_none());
         side.or(canonical).cloned()
     };
     let whole = Element {

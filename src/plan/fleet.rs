@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::subject::{Subject, World};
-use crate::flink::kind::UnitKey;
+use crate::flink::kind::{Role, UnitKey};
 
 /// Every unit of Git and every Flink resource of the namespaces, sorted by key.
 pub struct Fleet<'a> {
@@ -24,6 +24,11 @@ impl<'a> Fleet<'a> {
         for (i, subject) in fleet.subjects.iter().enumerate().filter(|(_, subject)| subject.live.is_some()) {
             if let Some(cluster) = subject.key.cluster(subject.live_spec()) {
                 fleet.jobs.entry(cluster).or_default().push(i);
+            }
+            if subject.role == Role::ManagedApplication
+                && let Some(environment) = subject.key.refers_to(subject.live_spec())
+            {
+                fleet.leaving.entry(environment.to_string()).or_default().push(i);
             }
             if subject.unit.is_none() {
                 for on in subject.ledger.into_iter().flat_map(|ledger| &ledger.depends_on) {

@@ -10,7 +10,7 @@ use super::live::LiveObject;
 use super::outcome::{Blocked, BlockedBy};
 use super::rename;
 use super::subject::{Decision, Subject, World};
-use crate::flink::canonical::{CONFIGURATION, Leaves, differences, dotted, escape, leaves, unescape};
+use crate::flink::canonical::{Leaves, configuration_key, differences, dotted, escape, leaves, unescape};
 use crate::flink::config::spelling;
 use crate::flink::kind::UnitKey;
 use crate::flink::list;
@@ -35,7 +35,7 @@ pub fn values(unit: &Unit, live: &LiveObject) -> Values {
     let differences = differences(&before, &after).into_iter();
     let values = differences.filter_map(|(path, before, _)| {
         let place = locate(live.value(), &unit.manifest, path);
-        let value = if path.starts_with(CONFIGURATION) { before } else { place.left };
+        let value = if configuration_key(path).is_some() { before } else { place.left };
         is_ignored_at(unit, &place).then(|| (place.path, value.cloned().unwrap_or_default()))
     });
     values.collect()
@@ -110,10 +110,12 @@ fn is_between(ledger: &Ledger) -> bool {
 pub fn restore(manifest: &mut Value, values: &Values) {
     for (path, value) in values {
         let value = Some(value).filter(|value| !value.is_null());
-        let key = path.strip_prefix(CONFIGURATION).map(unescape);
-        let spelt = key.and_then(|key| spelling(&manifest["spec"]["flinkConfiguration"], &key));
+        let spelt = configuration_key(path).and_then(|(map, key)| {
+            let keys = spelling(manifest.pointer(map)?, &key)?;
+            Some(segments(&map[1..]).into_iter().chain(keys).collect())
+        });
         let place = match spelt {
-            Some(keys) => ["spec", "flinkConfiguration"].map(str::to_owned).into_iter().chain(keys).collect(),
+            Some(place) => place,
             None => segments(&path[1..]),
         };
         put(manifest, "", &place, value);
@@ -127,8 +129,8 @@ pub fn names(values: &Values) -> String {
 
 /// Whether a unit of the heir's kind may have the field.
 fn fits(path: &str, before: &UnitKey, heir: &Unit) -> bool {
-    let common = ["/spec/job/", CONFIGURATION, "/metadata/"];
-    before.kind == heir.key.kind || common.iter().any(|part| path.starts_with(part))
+    let common = ["/spec/job/", "/metadata/"].iter().any(|part| path.starts_with(part));
+    before.kind == heir.key.kind || common || configuration_key(path).is_some()
 }
 
 fn is_own(key: &str) -> bool {

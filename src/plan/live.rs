@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
-use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::flink::kind::{Kind, ObjectKey, UnitKey, deployment};
 use crate::flink::rest::{JobState, RunningJob};
 use crate::flink::status::Status;
 use crate::spec::served::Served;
@@ -123,6 +123,11 @@ impl LiveObject {
     /// `spec`, or null.
     pub fn spec(&self) -> &Value {
         self.object.get("spec").unwrap_or(&Value::Null)
+    }
+
+    /// The spec of the FlinkDeployment that it is, or has as its template.
+    pub fn deployment(&self) -> &Value {
+        deployment(self.spec())
     }
 
     /// `status`, or null for an object the operator has not touched.

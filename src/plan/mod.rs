@@ -250,7 +250,7 @@ fn decisions(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Decision> {
 
 /// The way of an action that concerns only the unit itself.
 fn with_steps(subject: &Subject<'_>, mut decision: Decision) -> Decision {
-    let by_savepoint = subject.written_mode() == Some("savepoint");
+    let by_savepoint = subject.role.is_operable() && subject.written_mode() == Some("savepoint");
     let first: &[StepKind] = match decision.action {
         Action::Keep | Action::Delete => return decision,
         Action::Create | Action::Recreate => &[StepKind::Create],

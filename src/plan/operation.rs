@@ -66,7 +66,7 @@ impl Operation {
 
     /// A stop of this live job: remembers what the stop overwrites.
     pub fn stop(purpose: Purpose, target: impl Into<String>, live: &LiveObject, now: Timestamp) -> Self {
-        let mode = live.spec().pointer("/job/upgradeMode").and_then(Value::as_str);
+        let mode = live.deployment().pointer("/job/upgradeMode").and_then(Value::as_str);
         Self {
             before: live.operator_status().savepoint.clone(),
             upgrade_mode: mode.map(str::to_owned),

@@ -9,12 +9,13 @@ use super::outcome::Owner;
 use crate::flink::canonical::unescape;
 
 /// Under these names the operator writes: its client's, and its controllers' where it applies server-side.
-const OPERATOR: [&str; 5] = [
+const OPERATOR: [&str; 6] = [
     "fabric8-kubernetes-client",
     "flink-kubernetes-operator",
     "flinkdeploymentcontroller",
     "flinksessionjobcontroller",
     "flinkstatesnapshotcontroller",
+    "flinkbluegreendeploymentcontroller",
 ];
 
 /// Everyone who owns a field: several, where they applied the same value.

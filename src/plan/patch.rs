@@ -9,7 +9,7 @@ use super::live::LiveObject;
 use super::operation::Operation;
 use super::outcome::Change;
 use super::write::Write;
-use crate::flink::canonical::{CONFIGURATION, escape, unescape};
+use crate::flink::canonical::{configuration_key, escape, unescape};
 use crate::flink::config::spelling;
 use crate::spec::source::Revision;
 use crate::spec::{Desired, Unit};
@@ -46,8 +46,8 @@ impl Patch {
     #[must_use]
     pub fn changes(mut self, unit: &Unit, live: &LiveObject, changes: &[Change]) -> Self {
         for change in changes {
-            self = if let Some(key) = change.path.strip_prefix(CONFIGURATION) {
-                self.configuration(&unescape(key), unit, live, change)
+            self = if let Some((map, key)) = configuration_key(&change.path) {
+                self.configuration((map, &key), unit, live, change)
             } else if change.path.starts_with("/metadata/") {
                 self.set(&change.path, change.after.clone().unwrap_or(Value::Null))
             } else {
@@ -83,15 +83,21 @@ impl Patch {
     }
 
     /// A configuration key is written flat. Where the live object spells it nested, that spelling goes.
-    fn configuration(mut self, key: &str, unit: &Unit, live: &LiveObject, change: &Change) -> Self {
-        let live_configuration = live.spec().get("flinkConfiguration").unwrap_or(&Value::Null);
+    fn configuration(
+        mut self,
+        (map, key): (&str, &str),
+        unit: &Unit,
+        live: &LiveObject,
+        change: &Change,
+    ) -> Self {
+        let live_configuration = live.value().pointer(map).unwrap_or(&Value::Null);
         if let Some(path) = spelling(live_configuration, key).filter(|path| path.len() > 1) {
             let path: Vec<String> = path.iter().map(|segment| escape(segment)).collect();
-            self = self.set(&format!("{CONFIGURATION}{}", path.join("/")), Value::Null);
+            self = self.set(&format!("{map}/{}", path.join("/")), Value::Null);
         }
-        let git = unit.spec().get("flinkConfiguration").and_then(|map| map.get(key));
+        let git = unit.manifest.pointer(map).and_then(|map| map.get(key));
         let value = git.or(change.after.as_ref()).cloned().unwrap_or(Value::Null);
-        self.set(&format!("{CONFIGURATION}{}", escape(key)), value)
+        self.set(&format!("{map}/{}", escape(key)), value)
     }
 }
 

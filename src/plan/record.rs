@@ -159,7 +159,7 @@ fn savepoints(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
             applied.from = Some(path.to_owned());
         }
     }
-    let stopped = subject.live.and_then(savepoint_of);
+    let stopped = subject.live.filter(|_| subject.role.is_operable()).and_then(savepoint_of);
     let by_git = subject.operation.as_ref().is_none_or(|operation| operation.purpose == Purpose::Suspend);
     if let Some(path) = stopped.filter(|path| by_git && !ledger.is_final(path)) {
         ledger.add_savepoint(savepoint(world, subject, &path, Reason::Suspend, true));

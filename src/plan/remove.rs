@@ -44,7 +44,13 @@ pub fn stage(subject: &Subject<'_>) -> Stage {
     if subject.role == Role::Snapshot {
         return snapshot::stage(subject);
     }
-    if subject.role == Role::SessionCluster || subject.status.is_finished() || !subject.ever_ran() {
+    if let Some(why) = subject.role.unstoppable() {
+        // Nothing else in such a status can be relied on: a copy may be of before the job ran.
+        let has_state = subject.status.present && subject.keeps_state();
+        return if has_state { Stage::Stuck(why.to_owned()) } else { Stage::Disposable };
+    }
+    let has_none = matches!(subject.role, Role::SessionCluster | Role::ManagedEnvironment);
+    if has_none || subject.status.is_finished() || !subject.ever_ran() {
         return Stage::Disposable;
     }
     let last_mode = subject.status.last_reconciled.as_ref().and_then(|last| last.upgrade_mode.as_deref());

@@ -23,7 +23,7 @@ pub fn old_self(desired: &Desired, live: &Live, unit: &Unit) -> Option<UnitKey> 
     let gone = |key: &&UnitKey| **key != unit.key && !desired.units.contains_key(*key);
     let is_live = |key: &&UnitKey| {
         live.units.get(*key).is_some_and(|object| {
-            Role::of(key.kind, object.spec()).has_job() && ownership(desired, object) == Ownership::Ours
+            Role::of(key.kind, object.spec()).is_operable() && ownership(desired, object) == Ownership::Ours
         })
     };
     let recorded = |key: &&UnitKey| !live.units.contains_key(*key) && live.ledgers.contains_key(*key);
@@ -33,7 +33,7 @@ pub fn old_self(desired: &Desired, live: &Live, unit: &Unit) -> Option<UnitKey> 
 
 /// Everything that `renamedFrom` may mean.
 fn namesakes(unit: &Unit) -> Option<[UnitKey; 2]> {
-    let name = unit.consents.renamed_from.as_ref().filter(|_| unit.role.has_job())?;
+    let name = unit.consents.renamed_from.as_ref().filter(|_| unit.role.is_operable())?;
     let other = match unit.key.kind {
         Kind::FlinkSessionJob => Kind::FlinkDeployment,
         _ => Kind::FlinkSessionJob,
@@ -133,7 +133,7 @@ pub fn unsaid(world: World<'_>, subjects: &[Subject<'_>], decisions: &mut [Decis
         let Some(unit) = unit else { continue };
         let is_twin = |&&old: &&usize| {
             subjects[old].key.namespace == unit.key.namespace
-                && is_near(subjects[old].live_spec(), unit.spec())
+                && is_near(subjects[old].live_spec(), unit.deployment())
         };
         let Some(&old) = old.iter().find(is_twin) else { continue };
         let (left, came) = (&subjects[old].key.name, &unit.key.name);

@@ -3,6 +3,7 @@
 use super::consent::Consent;
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::subject::{Decision, Subject};
+use crate::flink::blue_green::is_between;
 use crate::flink::config::LAST_STATE_FALLBACK;
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
@@ -62,8 +63,23 @@ pub fn of(subject: &Subject<'_>) -> Restart {
                        point in job.initialSavepointPath with a new job.savepointRedeployNonce";
         return Restart::new(Effect::UpgradeFromSavepoint, State::Unknown).refused(message);
     }
+    if subject.role == Role::BlueGreen && is_between(&subject.status) {
+        let message = format!(
+            "{}: a change now would go into the deployment that is starting",
+            subject.verdict.message
+        );
+        let blocked = Some(Blocked::new(BlockedBy::Gate, message));
+        return Restart { blocked, ..Restart::new(Effect::UpgradeFromSavepoint, State::Kept) };
+    }
     let stateless = |state| Restart::new(Effect::StatelessRestart, state);
+    if subject.is_made_stateless() {
+        let message = "would lose its state: its FlinkEnvironment lays upgradeMode: stateless over it; consent with \
+                       allow.stateLoss, or take that out of the environment";
+        return stateless(State::Dropped).needs(Consent::StateLoss, message);
+    }
     match subject.written_mode() {
+        // Of a blue/green deployment a savepoint is taken in either mode.
+        Some("savepoint" | "last-state") if subject.role == Role::BlueGreen => beside(subject),
         Some("savepoint") => from_savepoint(subject),
         Some("last-state") => from_last_state(subject),
         Some(_) => stateless(if subject.keeps_state() { State::Dropped } else { State::None }),
@@ -74,6 +90,20 @@ pub fn of(subject: &Subject<'_>) -> Restart {
         }
         None => stateless(State::None),
     }
+}
+
+/// The next deployment starts from a savepoint of the one that runs on beside it; where that does not run, the
+/// operator gives the change up for good (`checkAndInitiateDeployment`).
+fn beside(subject: &Subject<'_>) -> Restart {
+    let restart = Restart::new(Effect::UpgradeFromSavepoint, State::Kept);
+    let starting =
+        subject.status.lifecycle.is_empty() || subject.status.lifecycle.starts_with("INITIALIZING");
+    if starting || subject.status.job == "RUNNING" || subject.verdict.health.is_failure() {
+        return restart;
+    }
+    let message =
+        format!("{}: the operator gives up a change of one that does not run", subject.verdict.message);
+    Restart { blocked: Some(Blocked::new(BlockedBy::Gate, message)), ..restart }
 }
 
 /// A savepoint can be taken only of a job that runs (`AbstractJobReconciler.getJobUpgrade`).
@@ -105,7 +135,7 @@ fn from_last_state(subject: &Subject<'_>) -> Restart {
 }
 
 fn changes_version(subject: &Subject<'_>) -> bool {
-    subject.changes.iter().any(|change| change.path == "/spec/flinkVersion")
+    subject.changes.iter().any(|change| change.path.ends_with("/spec/flinkVersion"))
 }
 
 /// Whether the job runs, as far as its status tells.

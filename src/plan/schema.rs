@@ -52,8 +52,9 @@ impl Subject<'_> {
     /// Not every cluster serves every kind, nor lets flinkops read it.
     fn refuse_unserved(&mut self, world: World<'_>) {
         let (Some(unit), kind) = (self.unit, self.key.kind) else { return };
-        let unserved = world.live.schema.served().is_some_and(|served| !served.serves(kind));
         let unread = world.live.unread.get(&kind);
+        let unserved = world.live.schema.served().is_some_and(|served| !served.serves(kind))
+            || unread.is_some_and(|why| why.contains("does not serve"));
         if !unserved && unread.is_none() {
             return;
         }
@@ -82,8 +83,8 @@ impl Subject<'_> {
 
 /// A pointer into a spec as changes spell it: a configuration key is one segment.
 fn path(pointer: &str) -> String {
-    match pointer.strip_prefix("/flinkConfiguration/") {
-        Some(key) => format!("/spec/flinkConfiguration/{}", key.replace('/', ".")),
+    match pointer.split_once("/flinkConfiguration/") {
+        Some((before, key)) => format!("/spec{before}/flinkConfiguration/{}", key.replace('/', ".")),
         None => format!("/spec{pointer}"),
     }
 }

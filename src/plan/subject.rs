@@ -15,6 +15,7 @@ use super::operation::{Operation, Purpose, savepoint_of};
 use super::outcome::{Action, Blocked, Change, Effect, FieldEffect, State, Step, StepKind};
 use super::rescue;
 use super::restarted;
+use crate::flink::blue_green;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey};
@@ -152,6 +153,8 @@ pub struct Subject<'a> {
     pub findings: Vec<Finding>,
     /// The cluster of a session job, in Git where it is there, else live.
     pub cluster_spec: Option<&'a Value>,
+    /// What the environment of a Confluent application lays over it, where that is known.
+    pub laid_over: Option<&'a Value>,
     /// What the operator is configured with, as far as Git states it.
     pub operator: &'a BTreeMap<String, String>,
 }
@@ -184,6 +187,9 @@ impl<'a> Subject<'a> {
             changes: Vec::new(),
             findings: Vec::new(),
             cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
+            laid_over: key.refers_to(spec).filter(|on| on.kind == Kind::FlinkEnvironment).and_then(
+                |environment| spec_of(world, &environment)?.pointer("/flinkApplicationDefaults/spec"),
+            ),
             operator: &world.desired.operator,
         };
         subject.want(world);
@@ -223,20 +229,26 @@ impl<'a> Subject<'a> {
         self.unit.map_or(&world.desired.policy, |unit| &unit.policy)
     }
 
-    /// The live spec; null where there is none.
+    /// The live spec, of a blue/green deployment that of its template; null where there is none.
     pub fn live_spec(&self) -> &'a Value {
-        self.live.map_or(&Value::Null, LiveObject::spec)
+        self.live.map_or(&Value::Null, LiveObject::deployment)
     }
 
     /// The spec that matters for the job's state: the live one, since that is what runs.
     fn running_spec(&self) -> &'a Value {
-        self.live.map(LiveObject::spec).or(self.unit.map(Unit::spec)).unwrap_or(&Value::Null)
+        self.live.map(LiveObject::deployment).or(self.unit.map(Unit::deployment)).unwrap_or(&Value::Null)
     }
 
     /// `job.upgradeMode` as Git writes it; `None` where it is not written.
     pub fn written_mode(&self) -> Option<&'a str> {
-        let spec = self.unit.map_or(self.live_spec(), Unit::spec);
+        let spec = self.unit.map_or(self.live_spec(), Unit::deployment);
         spec.pointer("/job/upgradeMode").and_then(Value::as_str)
+    }
+
+    /// Whether the job is upgraded without its state although its own file does not say so.
+    pub fn is_made_stateless(&self) -> bool {
+        let laid = self.laid_over.and_then(|over| over.pointer("/job/upgradeMode")).and_then(Value::as_str);
+        laid == Some("stateless") && !self.is_stateless_by_words()
     }
 
     /// Whether the file consents in words to stateless upgrades (S17).
@@ -258,7 +270,8 @@ impl<'a> Subject<'a> {
     /// Whether the job keeps checkpoints or savepoints: by its upgrade mode or its configuration.
     pub fn keeps_state(&self) -> bool {
         let spec = self.running_spec();
-        config::keeps_state(spec, &self.effective(spec))
+        // What its environment lays under it is not in its own spec.
+        self.role == Role::ManagedApplication || config::keeps_state(spec, &self.effective(spec))
     }
 
     /// Whether a savepoint has somewhere to go.
@@ -268,7 +281,7 @@ impl<'a> Subject<'a> {
 
     /// What the job runs with once Git's wish is done.
     pub fn configuration(&self) -> BTreeMap<String, String> {
-        self.effective(self.unit.map_or(self.live_spec(), Unit::spec))
+        self.effective(self.unit.map_or(self.live_spec(), Unit::deployment))
     }
 
     fn effective(&self, spec: &Value) -> BTreeMap<String, String> {
@@ -287,8 +300,12 @@ impl<'a> Subject<'a> {
 
     /// Whether the operator has taken up the live spec.
     pub fn has_acted(&self) -> bool {
-        let once = self.role == Role::Snapshot && is_over(&self.status);
-        once || self.live.is_some_and(|live| self.status.generation == Some(live.generation()))
+        let Some(live) = self.live else { return false };
+        match self.role {
+            Role::Snapshot => is_over(&self.status),
+            Role::BlueGreen => blue_green::has_acted(live.spec(), &self.status),
+            _ => self.status.generation == Some(live.generation()),
+        }
     }
 
     /// The operator's release, or the newest that it may be: by the schema it serves, else as Git states it, and by the
@@ -303,7 +320,7 @@ impl<'a> Subject<'a> {
     where
         'a: 's,
     {
-        let spec = self.cluster_spec.unwrap_or(unit.spec());
+        let spec = self.cluster_spec.unwrap_or(unit.deployment());
         let (taken, version) = (savepoint.flink_version.as_deref()?, spec.get("flinkVersion")?.as_str()?);
         (!is_readable(taken, version)).then_some((taken, version))
     }
@@ -414,7 +431,18 @@ const OTHERS: [(&str, &str); 6] = [
     ("platform.confluent.io/cmf-managed", "Confluent Manager"),
 ];
 
-/// Whose a live object is, by its labels and annotations.
+/// The unit of which a live object is a part, as the deployments of a blue/green one are.
+fn parent(live: &LiveObject) -> Option<String> {
+    let owners = live.value().pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let text = |owner: &Value, field: &str| owner[field].as_str().map(str::to_owned);
+    let mut units = owners.into_iter().flatten().filter_map(|owner| {
+        let kind = Kind::of(&text(owner, "apiVersion")?, &text(owner, "kind")?)?;
+        Some(format!("{kind} {}", text(owner, "name")?))
+    });
+    units.next()
+}
+
+/// Whose a live object is, by its labels, annotations and owners.
 pub fn ownership(desired: &Desired, live: &LiveObject) -> Ownership {
     let label = |key| live.label(key);
     match (label(LABEL_REPOSITORY), label(LABEL_ENVIRONMENT)) {
@@ -427,9 +455,10 @@ pub fn ownership(desired: &Desired, live: &LiveObject) -> Ownership {
             "flinkops repository `{repository}`, environment `{}`",
             environment.unwrap_or("unknown")
         )),
-        (None, _) => OTHERS
-            .iter()
-            .find(|(mark, _)| live.label(mark).or(live.annotation(mark)).is_some())
-            .map_or(Ownership::Nobody, |(_, tool)| Ownership::Other((*tool).to_owned())),
+        (None, _) => {
+            let marked = OTHERS.iter().find(|(mark, _)| live.label(mark).or(live.annotation(mark)).is_some());
+            let owner = marked.map(|(_, tool)| (*tool).to_owned()).or_else(|| parent(live));
+            owner.map_or(Ownership::Nobody, Ownership::Other)
+        }
     }
 }

@@ -128,7 +128,7 @@ impl<'a> Board<'a> {
         let restores = unit.named_savepoint().is_none() && !unit.consents.fresh;
         let stopped = rename::origin(self.world, subject).filter(|_| restores);
         let mut message = "creates".to_owned();
-        if let Some(savepoint) = stopped.filter(|_| subject.role.has_job()) {
+        if let Some(savepoint) = stopped.filter(|_| subject.role.is_operable()) {
             let operation = Operation {
                 restored_from: Some(savepoint.path.clone()),
                 ..Operation::new(Purpose::Restore, &subject.hash, self.world.now)
@@ -238,8 +238,11 @@ impl<'a> Board<'a> {
         let live = subject.live?;
         let mark = resume_mark(subject, self.world.now).filter(|_| subject.operation.is_some());
         let mut patch = Patch::of(live).changes(unit, live, &subject.changes);
-        patch = patch.raw(unit, "/spec/job/state").mark(mark.as_ref());
-        if mark.is_none() {
+        patch = patch.mark(mark.as_ref());
+        if subject.role.is_operable() {
+            patch = patch.raw(unit, "/spec/job/state");
+        }
+        if mark.is_none() && subject.role.is_operable() {
             patch = patch.raw(unit, "/spec/job/upgradeMode");
         }
         let patch = patch.provenance(unit, self.world.desired.revision(), &subject.hash);

@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(
             findings(Form::Job(Kind::FlinkDeployment), text),
             [
-                "1:7+14 bad-value: `kind`: `FlinkDeploymnt` is not one of `FlinkDeployment`, `FlinkSessionJob` (did you mean `FlinkDeployment`?)",
+                "1:7+14 bad-value: `kind`: `FlinkDeploymnt` is not one of `FlinkDeployment`, `FlinkSessionJob`, `FlinkStateSnapshot`, `FlinkBlueGreenDeployment`, `FlinkApplication`, `FlinkEnvironment` (did you mean `FlinkDeployment`?)",
                 "3:10+1 wrong-type: `image`: expected text, found a number (write it in quotes)",
                 "4:17+5 bad-value: `flinkVersion`: `v1.17` is not one of `v1_15`, `v1_16`, `v1_17`, `v1_18`, `v1_19`, `v1_20`, `v2_0`, `v2_1`, `v2_2`, `v2_3`, `v2_4` (did you mean `v1_17`?)",
                 "5:22+3 wrong-type: `parallelism`: expected a whole number, found text (write it without quotes)",

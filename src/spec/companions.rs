@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::finding::Finding;
 use super::node::Node;
-use crate::flink::kind::{GROUP, Kind, VERSION};
+use crate::flink::kind::{API_VERSION, CONFLUENT, GROUP, Kind};
+
+/// The group of what Confluent Manager takes.
+const MANAGER: &str = "cmf.confluent.io";
 
 /// Kinds that are always allowed, as `apiVersion` and `kind`.
 pub const BUILT_IN: [(&str, &str); 4] =
@@ -67,8 +70,8 @@ impl Allowed {
     /// # Errors
     /// The reason and a hint.
     pub fn permit(&self, version: &str, kind: &str) -> Result<(), (String, String)> {
-        if let Some(reason) = never(version, kind) {
-            return Err((format!("a {kind} is never taken from Git"), reason));
+        if let Some(never) = never(version, kind) {
+            return Err(never);
         }
         if self.0.contains(&(version.to_owned(), kind.to_owned())) {
             return Ok(());
@@ -83,23 +86,55 @@ impl Allowed {
     }
 }
 
-/// Why objects of a kind are never taken, whatever `flinkops.yaml` says.
-fn never(version: &str, kind: &str) -> Option<String> {
-    let reason = match (version.split_once('/'), kind) {
-        (None, "Secret") => "a secret in Git is a secret no more; create it in the cluster by other means",
-        (None, "Namespace") => {
-            "create the namespace once, by other means: deleting it would delete everything in it"
+/// Why objects of a kind are never taken, whatever `flinkops.yaml` says, and what to do instead.
+fn never(version: &str, kind: &str) -> Option<(String, String)> {
+    let (group, _) = version.split_once('/').unwrap_or_default();
+    let units = || {
+        let (_, version) =
+            Kind::parse(kind).map_or(API_VERSION, Kind::api_version).split_once('/').unwrap_or_default();
+        format!("this version looks after {} of {version} only", Kind::names_in(group))
+    };
+    let reason = match (group, kind) {
+        _ if group == MANAGER => return Some(of_the_manager(kind)),
+        ("", "Secret") => {
+            "a secret in Git is a secret no more; create it in the cluster by other means".to_owned()
         }
-        (None, "List") => "write its items as separate documents",
-        (Some((GROUP, _)), _) => {
-            return Some(format!("this version looks after {} of {VERSION} only", Kind::names_in(GROUP)));
+        ("", "Namespace") => {
+            "create the namespace once, by other means: deleting it would delete everything in it".to_owned()
+        }
+        ("", "List") => "write its items as separate documents".to_owned(),
+        (GROUP, _) => units(),
+        _ if version == CONFLUENT && kind == "FlinkStatement" => {
+            "nobody would look after the state of its job here; apply it by other means".to_owned()
+        }
+        _ if Kind::parse(kind).is_some_and(|known| known.api_version().starts_with(&format!("{group}/"))) => {
+            units()
         }
         (_, kind) if CLUSTER_SCOPED.contains(&kind) => {
-            "it belongs to the whole cluster, and an environment is one namespace of it"
+            "it belongs to the whole cluster, and an environment is one namespace of it".to_owned()
         }
         _ => return None,
     };
-    Some(reason.to_owned())
+    Some((format!("a {kind} is never taken from Git"), reason))
+}
+
+/// The documents that Confluent Manager takes look like Kubernetes' and are none.
+fn of_the_manager(kind: &str) -> (String, String) {
+    let message = format!(
+        "a {kind} of {MANAGER} is sent to the REST API of Confluent Manager, and no object of a cluster"
+    );
+    let hint = match Kind::parse(kind).filter(|known| known.api_version() == CONFLUENT) {
+        Some(_) => format!(
+            "write it as {kind} of {CONFLUENT}, the object by which Confluent for Kubernetes speaks to the manager{}",
+            if kind == Kind::FlinkApplication.as_str() {
+                "; its spec also names the `flinkEnvironment`"
+            } else {
+                ""
+            },
+        ),
+        None => "apply it by other means, such as Confluent's own command line".to_owned(),
+    };
+    (message, hint)
 }
 
 fn parse(item: &Node) -> Result<(String, String), Box<Finding>> {
@@ -117,7 +152,7 @@ fn parse(item: &Node) -> Result<(String, String), Box<Finding>> {
         return Err(error("bad-value", message, "such as `apps/v1/Deployment` or `v1/ConfigMap`"));
     };
     match never(version, kind) {
-        Some(reason) => Err(error("companion-kind", format!("a {kind} is never taken from Git"), &reason)),
+        Some((message, hint)) => Err(error("companion-kind", message, &hint)),
         None => Ok((version.to_owned(), kind.to_owned())),
     }
 }

@@ -98,7 +98,7 @@ pub fn logging(tree: &SourceTree, folder: &str, layers: &mut Node) -> Vec<Findin
     let files = layers.get("logConfiguration").and_then(Node::members).cloned().unwrap_or_default();
     for (key, member) in files {
         let (name, mark) = (member.value.text().unwrap_or_default(), &member.value.mark);
-        if let Some(inline) = layers.at(&["spec", "logConfiguration", &key]) {
+        if let Some(inline) = layers::holder(layers).at(&["spec", "logConfiguration", &key]) {
             let message = format!("`{key}` is written in spec.logConfiguration and in a file");
             findings.push(
                 Finding::error("duplicate-key", inline.mark.place(), message).hint("remove one of them"),
@@ -111,7 +111,7 @@ pub fn logging(tree: &SourceTree, folder: &str, layers: &mut Node) -> Vec<Findin
             }
             Ok(text) => {
                 let text = Node::text_at(mark.clone(), text);
-                layers::lay(layers, &text.wrap(&key).wrap("logConfiguration").wrap("spec"));
+                layers::lay(layers::holder(layers), &text.wrap(&key).wrap("logConfiguration").wrap("spec"));
             }
             Err((message, hint)) => {
                 findings.push(Finding::error("config-map-file", mark.place(), message).hint(hint));

@@ -10,7 +10,7 @@ use super::finding::{Finding, Place};
 use super::node::Node;
 use super::policy::Policy;
 use super::source::{Origin, Revision};
-use crate::flink::kind::{ObjectKey, Role, UnitKey};
+use crate::flink::kind::{ObjectKey, Role, UnitKey, deployment};
 use crate::flink::release::{OperatorVersion, Release};
 
 /// A person's consent to something flinkops would otherwise refuse; the text says why.
@@ -139,9 +139,14 @@ impl Unit {
         self.manifest.spec()
     }
 
+    /// The spec of the FlinkDeployment that it is, or has as its template.
+    pub fn deployment(&self) -> &Value {
+        deployment(self.spec())
+    }
+
     /// The restore point that Git names: `job.initialSavepointPath`.
     pub fn named_savepoint(&self) -> Option<&str> {
-        self.spec().pointer("/job/initialSavepointPath")?.as_str()
+        self.deployment().pointer("/job/initialSavepointPath")?.as_str()
     }
 }
 

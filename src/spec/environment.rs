@@ -141,8 +141,9 @@ fn operator_version(stated: &Node) -> Option<OperatorStated> {
 fn layer(kind: Kind, root: &Node, environment: &Node, findings: &mut Vec<Finding>) -> Node {
     let mut base = Node::empty(root.mark.clone());
     for owner in [root, environment] {
-        for part in [owner.at(&["defaults"]), owner.at(&["defaults", kind.as_str()])].into_iter().flatten() {
-            let mut part = part.clone();
+        let common = owner.at(&["defaults"]).map(|part| common(kind, part));
+        let own = owner.at(&["defaults", kind.as_str()]).cloned();
+        for mut part in [common, own].into_iter().flatten() {
             if let Some(members) = part.members_mut() {
                 members.retain(|key, _| ["labels", "annotations", "spec"].contains(&key.as_str()));
             }
@@ -155,6 +156,17 @@ fn layer(kind: Kind, root: &Node, environment: &Node, findings: &mut Vec<Finding
         }
     }
     base
+}
+
+/// The common defaults for a kind: their `spec` is that of a FlinkDeployment, wherever the kind has one.
+fn common(kind: Kind, part: &Node) -> Node {
+    let mut part = part.clone();
+    if let (Kind::FlinkBlueGreenDeployment, Some(members)) = (kind, part.members_mut())
+        && let Some(spec) = members.get_mut("spec")
+    {
+        spec.value = spec.value.clone().wrap("spec").wrap("template");
+    }
+    part
 }
 
 /// The common defaults may hold fields that a kind does not have.

@@ -288,8 +288,10 @@ impl Reader<'_> {
 /// The finding for a name that the operator or Kubernetes would refuse.
 pub fn bad_name(kind: Kind, name: &str, mark: &Mark) -> Option<Finding> {
     let (good, rule) = match kind {
-        Kind::FlinkDeployment => (names::is_deployment(name), names::DEPLOYMENT),
-        Kind::FlinkSessionJob | Kind::FlinkStateSnapshot => (names::is_object(name), names::OBJECT),
+        Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment => {
+            (names::is_deployment(name), names::DEPLOYMENT)
+        }
+        _ => (names::is_object(name), names::OBJECT),
     };
     let message = format!("`{name}` cannot be the name of a {kind}");
     (!good).then(|| Finding::error("bad-name", mark.place(), message).hint(rule))

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::finding::Finding;
+use super::layers::holder;
 use super::node::{Content, Mark, Node};
 
 /// Where pods are described within a manifest: a unit's templates, and that of a Deployment and its like.
@@ -59,6 +60,7 @@ impl Images {
         if self.0.is_empty() {
             return;
         }
+        let manifest = holder(manifest);
         if let Some(image) = manifest.at_mut(&["spec", "image"]) {
             self.change(image, used);
         }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::finding::Finding;
 use super::node::{Content, Member, Members, Node};
+use crate::flink::kind::Kind;
 use crate::flink::list;
 
 /// The name of the field that holds Flink's configuration.
 pub const CONFIGURATION: &str = "flinkConfiguration";
+const BLUE_GREEN: &str = Kind::FlinkBlueGreenDeployment.as_str();
 
 /// Lays `strong` over `weak`.
 pub fn lay(weak: &mut Node, strong: &Node) {
@@ -118,9 +120,18 @@ fn has_null(node: &Node) -> bool {
     }
 }
 
+/// What holds the `spec` of a FlinkDeployment: a layer or a manifest, or the template of a blue/green deployment.
+pub fn holder(layer: &mut Node) -> &mut Node {
+    let is_template = layer.at(&["spec", "template", "spec"]).is_some()
+        && layer.get("kind").and_then(Node::text).is_none_or(|kind| kind == BLUE_GREEN);
+    let way: &[&str] = if is_template { &["spec", "template"] } else { &[] };
+    layer.at_mut(way).expect("it was just looked at")
+}
+
 /// Makes `flinkConfiguration` of a layer's `spec` flat, because to Flink flat and nested are one and only
 /// flat keys can be laid over each other. Says which key is given twice.
 pub fn flatten(layer: &mut Node) -> Vec<Finding> {
+    let layer = holder(layer);
     let spec = layer.members_mut().and_then(|members| members.get_mut("spec"));
     let configuration = spec
         .and_then(|spec| spec.value.members_mut())

@@ -296,7 +296,8 @@ impl RenderedUnit {
     /// Where this unit says that it depends on another: the word in `dependsOn`, else where its spec names it.
     fn place_of(&self, on: &UnitKey) -> Place {
         let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));
-        let fields: [&[&str]; 2] = [&["spec", "deploymentName"], &["spec", "jobReference", "name"]];
+        let fields: [&[&str]; 3] =
+            [&["spec", "deploymentName"], &["spec", "jobReference", "name"], &["spec", "flinkEnvironment"]];
         let named = || fields.iter().find_map(|field| self.written.at(field)).map(|named| &named.mark);
         said.map(|(_, mark)| mark).or_else(named).map_or_else(|| self.place.clone(), Mark::place)
     }

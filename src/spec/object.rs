@@ -19,7 +19,7 @@ use super::repository;
 use super::shape::{in_namespace, sizes_as_the_operator_types_them, whole};
 use super::source::SourceTree;
 use super::values::{self, Put, Resolved};
-use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 
 /// A unit as rendered, its dependencies still words.
 #[derive(Debug)]
@@ -170,13 +170,12 @@ impl Renderer<'_> {
 
     /// What becomes of the files beside a job: ConfigMaps that are mounted, and logging configuration.
     fn files(&mut self, job: &Job, layers: &mut Node) {
-        let has_pods = job.kind == Kind::FlinkDeployment;
-        let (made, mut findings) = if has_pods {
+        let (made, mut findings) = if job.kind == Kind::FlinkDeployment {
             config_map::generate(self.tree, &self.folder.path, &job.name, layers)
         } else {
-            (Vec::new(), without_pods(job.kind, layers).collect())
+            (Vec::new(), without_files(job.kind, layers).collect())
         };
-        if has_pods {
+        if findings.is_empty() || job.kind == Kind::FlinkDeployment {
             findings.append(&mut config_map::logging(self.tree, &self.folder.path, layers));
         }
         findings.append(&mut config_map::mount(&made, layers));
@@ -265,6 +264,7 @@ impl Renderer<'_> {
     /// The checks every unit passes.
     fn unit(&mut self, unit: RenderedUnit) {
         let spec = unit.written.get("spec");
+        self.out.findings.extend(cannot_inherit(&unit));
         if unit.key.kind == Kind::FlinkSessionJob {
             for field in ["deploymentName", "job"] {
                 if spec.and_then(|spec| spec.get(field)).is_none() {
@@ -285,14 +285,42 @@ impl Renderer<'_> {
     }
 }
 
-/// Files that a kind has no pods for.
-fn without_pods(kind: Kind, layers: &Node) -> impl Iterator<Item = Finding> {
-    let written = ["configMaps", "logConfiguration"].into_iter().filter(|field| layers.get(field).is_some());
+/// S18: a state is carried over only to what flinkops can start from a savepoint.
+fn cannot_inherit(unit: &RenderedUnit) -> Option<Finding> {
+    let old = unit.consents.renamed_from.as_ref()?;
+    let role = Role::of(unit.key.kind, unit.manifest.spec());
+    let message = format!("renamedFrom: {old} cannot give a {} the state of another", unit.key.kind);
+    let finding = Finding::error("renamed-kind", unit.place.clone(), message);
+    let hint = "stop the old one with a savepoint, and name that in job.initialSavepointPath of the new one";
+    (role.has_job() && !role.is_operable()).then(|| finding.hint(hint))
+}
+
+/// Files that do not reach the pods of a kind.
+fn without_files(kind: Kind, layers: &Node) -> impl Iterator<Item = Finding> {
+    const NO_CONFIG_MAP: &[&str] = &["configMaps"];
+    const NO_FILE: &[&str] = &["configMaps", "logConfiguration"];
+    let none = || format!("a {kind} has none of its own");
+    let (fields, why, hint) = match kind {
+        Kind::FlinkBlueGreenDeployment => (
+            NO_CONFIG_MAP,
+            "the operator writes the name of each deployment for that of the unit, wherever it stands in the template, \
+             so that no pod would find the ConfigMap"
+                .to_owned(),
+            "write the files into a ConfigMap whose name does not hold that of the unit, and mount it in the template",
+        ),
+        Kind::FlinkApplication => (
+            NO_CONFIG_MAP,
+            "the pods run where its environment says, which need not be this namespace".to_owned(),
+            "put the files into the image, or a ConfigMap where the pods run",
+        ),
+        Kind::FlinkSessionJob => (NO_FILE, none(), "write it in the job.yaml of the session cluster"),
+        _ => (NO_FILE, none(), "write it in the job.yaml of its job"),
+    };
+    let written = fields.iter().filter(|field| layers.get(field).is_some());
     written.map(move |field| {
-        let message = format!("`{field}` needs pods, and a {kind} has none of its own");
+        let message = format!("`{field}` needs pods: {why}");
         let finding = Finding::error("config-map-mount", layers.key_mark(field).place(), message);
-        let owner = if kind == Kind::FlinkSessionJob { "the session cluster" } else { "its job" };
-        finding.hint(format!("write it in the job.yaml of {owner}"))
+        finding.hint(hint)
     })
 }
 

@@ -101,7 +101,7 @@ fn unserved(unit: &RenderedUnit, version: OperatorVersion) -> Vec<Finding> {
 /// delete it nor carry it over. The file's own word `stateless` is consent to do without.
 fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
     let mode = proposal.spec.pointer("/job/upgradeMode").and_then(Value::as_str);
-    let judged = proposal.kind != Kind::FlinkSessionJob || proposal.cluster.is_some();
+    let judged = proposal.kind == Kind::FlinkDeployment || proposal.cluster.is_some();
     if !judged || proposal.spec.get("job").is_none() || mode == Some("stateless") {
         return None;
     }
@@ -127,6 +127,13 @@ pub fn two_rollbacks(
 ) -> Option<Finding> {
     const KEY: &str = "kubernetes.operator.deployment.rollback.enabled";
     let flat = config::layered(operator, None, spec);
+    if unit.policy.on_failure == OnFailure::Rollback && unit.key.kind == Kind::FlinkBlueGreenDeployment {
+        let place = unit.written.place_of("/spec/template");
+        let message =
+            "a blue/green deployment goes back by itself, and onFailure: rollback would undo its work";
+        let finding = Finding::error("two-rollbacks", place, message).unit(&unit.key.name);
+        return Some(finding.hint("say onFailure: stop in the job's policy"));
+    }
     let both = unit.policy.on_failure == OnFailure::Rollback
         && unit.key.kind == Kind::FlinkDeployment
         && flat.get(KEY).is_some_and(|it| it.eq_ignore_ascii_case("true"));

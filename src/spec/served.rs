@@ -18,7 +18,7 @@ use super::desired::Unit;
 use super::finding::Finding;
 use super::schema::each;
 use crate::flink::canonical::{escape, unescape};
-use crate::flink::kind::Kind;
+use crate::flink::kind::{API_VERSION, Kind};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since::{self, Part};
 
@@ -90,7 +90,7 @@ impl Served {
 
     /// Whether the cluster serves a kind at all, as far as the document is about it.
     pub fn serves(&self, kind: Kind) -> bool {
-        kind.is_everywhere() || self.kinds.contains_key(&kind)
+        kind.is_everywhere() || kind.api_version() != API_VERSION || self.kinds.contains_key(&kind)
     }
 
     /// The newest release of the operator that these schemas may be of.

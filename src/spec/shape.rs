@@ -1,6 +1,7 @@
 //! What a manifest looks like on its way to the cluster: head and metadata, and sizes as the operator types them.
 
 use super::annotations;
+use super::layers;
 use super::node::{Content, Mark, Member, Node};
 use crate::flink::kind::Kind;
 
@@ -45,6 +46,7 @@ pub(super) fn in_namespace(node: &Node, namespace: &str) -> Node {
 
 /// `resource` is a number and two texts to the operator's API; people write either for both.
 pub(super) fn sizes_as_the_operator_types_them(manifest: &mut Node) {
+    let manifest = layers::holder(manifest);
     for part in ["jobManager", "taskManager"] {
         let path = ["spec", part, "resource"];
         let found = path.iter().try_fold(&mut *manifest, |node, key| {

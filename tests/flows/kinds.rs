@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flinkops::flink::kind::Kind;
-use flinkops::plan::outcome::{Action, BlockedBy};
+use flinkops::plan::outcome::{Action, BlockedBy, Effect, State};
 use flinkops::sim::OperatorMode;
 
 use super::world::World;
@@ -72,4 +72,74 @@ async fn a_cluster_without_snapshots_does_everything_else() {
         }
     }
     assert!(plan.findings.iter().any(|finding| finding.rule == "kind-not-served"));
+}
+
+const BLUE_GREEN: &str = "kind: FlinkBlueGreenDeployment
+spec:
+  template:
+    spec:
+      image: registry.example.com/prices:1.0
+      flinkVersion: v1_20
+      serviceAccount: flink
+      jobManager: {resource: {memory: 1g, cpu: 1}}
+      taskManager: {resource: {memory: 1g, cpu: 1}}
+      flinkConfiguration: {execution.checkpointing.dir: 's3://orders/cp', execution.checkpointing.savepoint-dir: 's3://orders/sp'}
+      job: {jarURI: 'local:///opt/flink/usrlib/prices.jar', parallelism: 2, upgradeMode: savepoint}
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_blue_green_deployment_goes_on_in_another_from_a_savepoint() {
+    let mut world = World::new(OperatorMode::V1_15);
+    world.files.insert("jobs/prices/job.yaml".to_owned(), BLUE_GREEN.to_owned());
+    world.settle().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let before = world.job("prices-blue").records;
+    assert!(before > 0);
+
+    world.edit("jobs/prices/job.yaml", "prices:1.0", "prices:1.1");
+    let unit = world.plan().await.units.into_iter().find(|unit| unit.key.name == "prices").unwrap();
+    assert_eq!((unit.effect, unit.state), (Effect::UpgradeFromSavepoint, State::Kept));
+    world.settle().await;
+    assert!(world.object(Kind::FlinkDeployment, "prices-blue").is_none(), "the first is gone");
+    let job = world.job("prices-green");
+    assert!(job.state == "RUNNING" && job.records >= before, "{job:?}");
+    let live = world.object(Kind::FlinkBlueGreenDeployment, "prices").unwrap();
+    assert_eq!(live["status"]["blueGreenState"], "ACTIVE_GREEN");
+
+    // S9, S17: no delete without a savepoint that counts, but by consent.
+    world.remove("jobs/prices/");
+    world.apply_for(Duration::from_secs(600)).await;
+    assert_eq!(world.job("prices-green").state, "RUNNING");
+    let consent = "removed: [{name: prices, allow: {stateLoss: prices are read anew}}]\n";
+    world.files.get_mut("flinkops.yaml").unwrap().push_str(consent);
+    world.settle().await;
+    assert!(world.object(Kind::FlinkDeployment, "prices-green").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_of_confluent_follows_git_in_its_environment() {
+    let mut world = World::new(OperatorMode::V1_15);
+    let environment = "kind: FlinkEnvironment\nspec: {kubernetesNamespace: flink-staging}\n";
+    let application = "kind: FlinkApplication
+spec:
+  flinkEnvironment: production
+  image: registry.example.com/prices:1.0
+  flinkVersion: v1_20
+  serviceAccount: flink
+  jobManager: {resource: {memory: 1g, cpu: 1}}
+  taskManager: {resource: {memory: 1g, cpu: 1}}
+  flinkConfiguration: {execution.checkpointing.dir: 's3://orders/cp', execution.checkpointing.savepoint-dir: 's3://orders/sp'}
+  job: {jarURI: 'local:///opt/flink/usrlib/prices.jar', parallelism: 2, upgradeMode: savepoint}
+";
+    world.files.insert("jobs/production/job.yaml".to_owned(), environment.to_owned());
+    world.files.insert("jobs/prices/job.yaml".to_owned(), application.to_owned());
+    let log = world.settle().await;
+    let at = |line: &str| log.iter().position(|it| it.starts_with(line)).unwrap();
+    assert!(at("production: creates") < at("prices: creates"), "{log:#?}");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let before = world.job("prices").records;
+    world.edit("jobs/prices/job.yaml", "prices:1.0", "prices:1.1");
+    world.settle().await;
+    let job = world.job("prices");
+    assert!(job.state == "RUNNING" && job.records >= before && job.starts == 2, "{job:?}");
 }

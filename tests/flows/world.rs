@@ -186,7 +186,9 @@ impl World {
     }
 
     pub fn try_job(&self, name: &str) -> Option<JobView> {
-        Kind::ALL.iter().find_map(|kind| self.sim.operator().job(&key(*kind, name), self.sim.now()))
+        let colours = ["", "-blue", "-green"].map(|colour| format!("{name}{colour}"));
+        let keys = Kind::ALL.iter().flat_map(|kind| colours.iter().map(|name| key(*kind, name)));
+        keys.into_iter().find_map(|key| self.sim.operator().job(&key, self.sim.now()))
     }
 
     pub fn object(&self, kind: Kind, name: &str) -> Option<Value> {

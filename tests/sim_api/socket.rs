@@ -53,7 +53,10 @@ async fn every_served_kind_is_discovered() {
     let flink = discovery.get("flink.apache.org").unwrap().recommended_resources();
     let mut kinds: Vec<&str> = flink.iter().map(|(resource, _)| resource.kind.as_str()).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["FlinkDeployment", "FlinkSessionJob", "FlinkStateSnapshot"]);
+    assert_eq!(
+        kinds,
+        ["FlinkBlueGreenDeployment", "FlinkDeployment", "FlinkSessionJob", "FlinkStateSnapshot"]
+    );
 }
 
 #[tokio::test]

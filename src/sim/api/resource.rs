@@ -78,8 +78,6 @@ const fn rbac(kind: &'static str, plural: &'static str) -> Resource {
     Resource { group: "rbac.authorization.k8s.io", ..core(kind, plural, &[]) }
 }
 
-/// The resource of `FlinkStateSnapshot`s, which operators before 1.10 do not have.
-pub const SNAPSHOT: Resource = flink("FlinkStateSnapshot", "flinkstatesnapshots", &["flinksnp"]);
 /// Events as the core group shows them, which is also how they are stored.
 pub const CORE_EVENT: Resource = core("Event", "events", &["ev"]);
 /// Events as `events.k8s.io` shows them: another view of the same objects.
@@ -89,7 +87,10 @@ pub const EVENT: Resource = Resource { group: "events.k8s.io", ..CORE_EVENT };
 pub const RESOURCES: &[Resource] = &[
     flink("FlinkDeployment", "flinkdeployments", &["flinkdep"]),
     flink("FlinkSessionJob", "flinksessionjobs", &["sessionjob"]),
-    SNAPSHOT,
+    flink("FlinkStateSnapshot", "flinkstatesnapshots", &["flinksnp"]),
+    flink("FlinkBlueGreenDeployment", "flinkbluegreendeployments", &["flinkbgdep"]),
+    Resource { group: "platform.confluent.io", ..flink("FlinkApplication", "flinkapplications", &[]) },
+    Resource { group: "platform.confluent.io", ..flink("FlinkEnvironment", "flinkenvironments", &[]) },
     core("ConfigMap", "configmaps", &["cm"]),
     Resource { has_status: true, ..core("Service", "services", &["svc"]) },
     core("ServiceAccount", "serviceaccounts", &["sa"]),

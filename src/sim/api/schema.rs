@@ -15,6 +15,10 @@ pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<Value> {
         "FlinkDeployment" => deployment(mode),
         "FlinkSessionJob" => session_job(mode),
         "FlinkStateSnapshot" => snapshot(),
+        "FlinkBlueGreenDeployment" => object(json!({
+            "configuration": string_map(), "ingress": anything(),
+            "template": object(json!({"metadata": anything(), "spec": deployment(mode)})),
+        })),
         _ => return None,
     };
     let any = json!({});

@@ -18,7 +18,7 @@ use super::resource::{Part, Resource};
 use super::schema;
 use super::state::State;
 use super::status::StatusError;
-use crate::flink::kind::{GROUP, ObjectKey};
+use crate::flink::kind::{GROUP, Kind, ObjectKey};
 use crate::sim::clock::{Clock, rfc3339};
 use crate::sim::{OperatorMode, Options};
 
@@ -148,7 +148,8 @@ impl Store {
 
     /// Whether this cluster serves the kind.
     pub fn serves(&self, resource: &Resource) -> bool {
-        *resource != super::resource::SNAPSHOT || self.0.mode == OperatorMode::V1_15
+        let kind = Kind::of(&resource.api_version(), resource.kind);
+        kind.is_none_or(Kind::is_everywhere) || self.0.mode == OperatorMode::V1_15
     }
 
     /// The version of the last change.

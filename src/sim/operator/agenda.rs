@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::effect::{Effect, MANAGER};
 use super::flink::Glance;
 use super::subject::unit_key;
-use super::{Operator, machine, snapshots};
+use super::{Operator, machine, parents, snapshots};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
 use crate::sim::api::history::ChangeKind;
 use crate::sim::api::patch::Patch;
 use crate::sim::api::resource::Resource;
-use crate::sim::api::store::{Store, WriteOptions};
+use crate::sim::api::store::{DeleteOptions, Store, WriteOptions};
 
 /// What is looked at next, and when.
 pub struct Agenda {
@@ -134,8 +134,13 @@ impl Agenda {
             return version;
         };
         let soon = self.store.now() + self.operator.machine().timings.reaction;
-        for change in changes.into_iter().filter(|change| change.key.api_version == API_VERSION) {
+        let flink = |key: &ObjectKey| Kind::of(&key.api_version, &key.kind).is_some();
+        for change in changes.into_iter().filter(|change| flink(&change.key)) {
+            if let Some(parent) = parents::parent(&change.object) {
+                self.schedule(&parent, soon);
+            }
             if change.kind == ChangeKind::Deleted {
+                self.collect(&change.object);
                 self.due.remove(&change.key);
                 self.idle.remove(&change.key);
                 self.operator.machine().memory.remove(&change.key);
@@ -150,6 +155,19 @@ impl Agenda {
             }
         }
         version
+    }
+
+    /// What was made for an object goes with it.
+    fn collect(&self, gone: &Value) {
+        let (Some(key), Some(resource)) =
+            (ObjectKey::of(gone), Resource::by_kind(API_VERSION, Kind::FlinkDeployment.as_str()))
+        else {
+            return;
+        };
+        let (deployments, _) = self.store.list(resource, Some(&key.namespace));
+        let its = |it: &&Arc<Value>| parents::parent(it).as_ref() == Some(&key);
+        let own = deployments.iter().filter(its).filter_map(|it| ObjectKey::of(it));
+        own.for_each(|key| self.perform(Effect::Delete { key }));
     }
 
     /// Has an object looked at then, or before.
@@ -220,7 +238,17 @@ impl Agenda {
             return;
         }
         let Some(key) = unit_key(object) else {
-            // A snapshot is of a job that it finds as it stands.
+            // What was made for others is found as it stands.
+            if let Some(parent) = ObjectKey::of(object).filter(parents::is_parent) {
+                let resource = Resource::by_kind(API_VERSION, Kind::FlinkDeployment.as_str());
+                let (all, _) =
+                    resource.map(|it| self.store.list(it, Some(&parent.namespace))).unwrap_or_default();
+                all.iter()
+                    .filter(|it| parents::parent(it).as_ref() == Some(&parent))
+                    .for_each(|it| self.meet(it));
+                return;
+            }
+            // So is the job of a snapshot.
             if let Some(job) = snapshots::target(object).and_then(|job| self.store.get(&(&job).into())) {
                 self.meet(&job);
             }
@@ -245,6 +273,9 @@ impl Agenda {
 
     fn tick(&mut self, key: &ObjectKey, object: &Arc<Value>, now: Timestamp) -> machine::Tick {
         let mut machine = self.operator.machine();
+        if parents::is_parent(key) {
+            return machine.tick_parent(object, &|key| self.store.get(key), now);
+        }
         let Some(unit) = unit_key(object) else {
             let target = snapshots::target(object).and_then(|unit| self.store.get(&(&unit).into()));
             return machine.tick_snapshot(object, target.is_some(), now);
@@ -280,6 +311,9 @@ impl Agenda {
             }
             Effect::Merge { key, patch } => {
                 let _ = self.store.patch(&key, &Patch::Merge(patch), &by);
+            }
+            Effect::Delete { key } => {
+                let _ = self.store.delete(&key, &DeleteOptions::default());
             }
             Effect::Create { object } => {
                 if let Some(key) = ObjectKey::of(&object) {

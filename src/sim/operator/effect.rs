@@ -30,6 +30,11 @@ pub enum Effect {
         /// The whole object.
         object: Value,
     },
+    /// Deletes an object.
+    Delete {
+        /// Which.
+        key: ObjectKey,
+    },
     /// Records an event: creates it, or replaces the one of the same name.
     Event {
         /// The whole core v1 Event.

@@ -18,6 +18,7 @@ mod effect;
 mod flink;
 mod machine;
 mod observe;
+mod parents;
 mod snapshots;
 mod spec;
 mod status;

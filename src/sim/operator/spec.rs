@@ -83,8 +83,7 @@ pub fn fill(kind: Kind, spec: &Value, mode: Mode) -> Value {
     out.insert("flinkConfiguration".into(), or(spec.get("flinkConfiguration"), json!({})));
     match kind {
         Kind::FlinkSessionJob => copy(spec, &["deploymentName"], &mut out),
-        Kind::FlinkStateSnapshot => {}
-        Kind::FlinkDeployment => {
+        _ => {
             copy(spec, &DEPLOYMENT, &mut out);
             out.insert("jobManager".into(), process(spec.get("jobManager"), json!(1)));
             out.insert("taskManager".into(), process(spec.get("taskManager"), Value::Null));

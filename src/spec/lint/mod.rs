@@ -26,7 +26,7 @@ use super::repository::FILE;
 use super::served::DROPPED;
 use crate::flink::canonical::escape;
 use crate::flink::config;
-use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::kind::{Kind, UnitKey, deployment, template};
 use crate::flink::release::OperatorVersion;
 use crate::flink::version::FlinkVersion;
 
@@ -99,6 +99,7 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// A unit with all that the rules look at.
     pub fn new(key: &'a UnitKey, spec: &'a Value, cluster: Option<&'a Value>, desired: &Desired) -> Self {
+        let spec = deployment(spec);
         let own = config::effective(None, spec);
         let mut configuration = desired.operator.clone();
         configuration.extend(config::effective(cluster, &Value::Null));
@@ -112,7 +113,7 @@ impl<'a> Subject<'a> {
         let judge = |rule: &'static Rule| {
             let severity = levels.of(rule)?;
             let remarks = (rule.check)(self).into_iter();
-            Some(remarks.map(move |remark| remark.finding(rule, severity, written, &self.key.name)))
+            Some(remarks.map(move |remark| remark.finding(rule, severity, written, self.key)))
         };
         RULES.iter().filter_map(judge).flatten().collect()
     }
@@ -128,9 +129,10 @@ impl<'a> Subject<'a> {
     /// The deployment that its pods belong to: itself, or a session job's cluster.
     fn deployment(&self) -> Option<&'a Value> {
         match self.key.kind {
-            Kind::FlinkDeployment => Some(self.spec),
+            Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment => Some(self.spec),
             Kind::FlinkSessionJob => self.cluster,
-            Kind::FlinkStateSnapshot => None,
+            // What an environment of Confluent's lays under an application is not known here.
+            Kind::FlinkStateSnapshot | Kind::FlinkApplication | Kind::FlinkEnvironment => None,
         }
     }
 
@@ -180,10 +182,10 @@ impl Remark {
         Self { on_key: true, ..Self::at(key_pointer(key), message, hint) }
     }
 
-    fn finding(self, rule: &Rule, severity: Severity, written: &Node, unit: &str) -> Finding {
-        let pointer = &self.pointer;
+    fn finding(self, rule: &Rule, severity: Severity, written: &Node, unit: &UnitKey) -> Finding {
+        let pointer = &format!("{}{}", template(unit.kind), self.pointer);
         let place = if self.on_key { written.key_place_of(pointer) } else { written.place_of(pointer) };
-        let finding = Finding::error(rule.id, place, self.message).hint(self.hint).unit(unit);
+        let finding = Finding::error(rule.id, place, self.message).hint(self.hint).unit(&unit.name);
         Finding { severity, ..finding }
     }
 }

@@ -9,7 +9,10 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use job::{CompanionManifest, JobFile, Manifest};
-use operator::{FlinkDeploymentSpec, FlinkSessionJobSpec, FlinkStateSnapshotSpec};
+use operator::{
+    FlinkApplicationSpec, FlinkBlueGreenDeploymentSpec, FlinkDeploymentSpec, FlinkEnvironmentSpec,
+    FlinkSessionJobSpec, FlinkStateSnapshotSpec,
+};
 use repository::RepositoryFile;
 
 use crate::flink::kind::Kind;
@@ -24,15 +27,12 @@ pub fn repository() -> Value {
 /// The schema of `job.yaml` and `<environment>.yaml`, as committed in `schema/job.schema.json`.
 pub fn job() -> Value {
     let mut generator = generator();
-    // What says no kind, as the file of an environment, is taken for the first.
-    let [first, others @ ..] = Kind::ALL;
-    let mut schema = job_file(first, &mut generator).to_value();
-    for kind in others {
-        schema = json!({
-            "if": {"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]},
-            "then": job_file(kind, &mut generator).to_value(),
-            "else": schema,
-        });
+    // What says no kind, as the file of an environment, may be about any.
+    let all = Kind::ALL.map(|kind| job_file(kind, &mut generator).to_value());
+    let mut schema = json!({ "anyOf": &all });
+    for (kind, file) in Kind::ALL.into_iter().zip(all) {
+        let is_it = json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
+        schema = json!({"if": is_it, "then": file, "else": schema});
     }
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("job.yaml");
@@ -47,6 +47,9 @@ macro_rules! of_kind {
             Kind::FlinkDeployment => $generator.$how::<$file<FlinkDeploymentSpec>>(),
             Kind::FlinkSessionJob => $generator.$how::<$file<FlinkSessionJobSpec>>(),
             Kind::FlinkStateSnapshot => $generator.$how::<$file<FlinkStateSnapshotSpec>>(),
+            Kind::FlinkBlueGreenDeployment => $generator.$how::<$file<FlinkBlueGreenDeploymentSpec>>(),
+            Kind::FlinkApplication => $generator.$how::<$file<FlinkApplicationSpec>>(),
+            Kind::FlinkEnvironment => $generator.$how::<$file<FlinkEnvironmentSpec>>(),
         }
     };
 }

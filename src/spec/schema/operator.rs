@@ -3,13 +3,14 @@
 //! Fields, types and words are those of the operator's custom resources, up to its 1.16 line. What a
 //! cluster's own version does not know is reported by the plan, which sees the cluster.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use k8s_openapi::api::networking::v1::IngressTLS;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 /// The spec of a FlinkDeployment: an application with `job`, a session cluster without.
@@ -72,6 +73,124 @@ pub struct FlinkStateSnapshotSpec {
     /// How often a snapshot that fails is tried again; absent: `-1`, without end.
     #[schemars(range(min = -1))]
     pub backoff_limit: Option<i64>,
+}
+
+/// The spec of a FlinkBlueGreenDeployment: a changed template starts another deployment beside the running one, which
+/// takes over once it runs.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FlinkBlueGreenDeploymentSpec {
+    /// How the operator goes from one deployment to the other: keys such as
+    /// `kubernetes.operator.bluegreen.abort.grace-period`.
+    pub configuration: Option<BTreeMap<String, String>>,
+    /// An Ingress that leads to whichever deployment is active.
+    pub ingress: Option<Ingress>,
+    /// What both deployments are made of. The operator writes the name of each, which ends in `-blue` or `-green`,
+    /// for that of this resource wherever it stands in the template.
+    pub template: Option<DeploymentTemplate>,
+}
+
+/// What FlinkDeployments are made of.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeploymentTemplate {
+    /// Labels and annotations.
+    pub metadata: Option<ObjectMeta>,
+    /// The spec of a FlinkDeployment with a job.
+    pub spec: Option<FlinkDeploymentSpec>,
+}
+
+/// The spec of Confluent's FlinkApplication: that of a FlinkDeployment, where it runs, and the way there.
+pub struct FlinkApplicationSpec;
+
+impl JsonSchema for FlinkApplicationSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "FlinkApplicationSpec".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = extended::<FlinkDeploymentSpec, ApplicationFields>(generator);
+        let job = extended::<Job, ApplicationJobFields>(generator);
+        with_property(fields, "job", job)
+    }
+}
+
+/// What a FlinkApplication has beside a FlinkDeployment's fields.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationFields {
+    /// Name of the FlinkEnvironment in which it runs. Cannot be changed in place.
+    pub flink_environment: Option<String>,
+    /// The way to Confluent Manager; absent: the default one.
+    pub cmf_rest_class_ref: Option<ClassReference>,
+}
+
+/// What the job of a FlinkApplication has beside a FlinkDeployment's fields.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationJobFields {
+    /// The savepoint it starts from, as Confluent Manager knows it.
+    pub start_from_savepoint: Option<StartFromSavepoint>,
+}
+
+/// A savepoint as Confluent Manager knows it.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartFromSavepoint {
+    /// Its name.
+    pub savepoint_name: Option<String>,
+    /// Its id.
+    pub uid: Option<String>,
+    /// Where it is.
+    pub initial_savepoint_path: Option<String>,
+    /// Whether state that no operator of the new job claims may be dropped.
+    pub allow_non_restored_state: Option<bool>,
+    /// Another number restarts the job from it, whatever state it has.
+    pub savepoint_redeploy_nonce: Option<i64>,
+}
+
+/// A CMFRestClass.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassReference {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its namespace; absent: that of the resource.
+    pub namespace: Option<String>,
+}
+
+/// The spec of Confluent's FlinkEnvironment.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FlinkEnvironmentSpec {
+    /// The namespace in which its applications run.
+    pub kubernetes_namespace: Option<String>,
+    /// The cluster in which they run; absent: that of Confluent Manager.
+    pub kubernetes_cluster_name: Option<String>,
+    /// What lies over each application of it: Confluent Manager lets this win over the application's own.
+    pub flink_application_defaults: Option<BTreeMap<String, Value>>,
+    /// The same for compute pools.
+    pub compute_pool_defaults: Option<BTreeMap<String, Value>>,
+    /// The same for statements.
+    pub statement_defaults: Option<BTreeMap<String, Value>>,
+    /// Names of secrets by the ids of connections.
+    pub secrets: Option<BTreeMap<String, String>>,
+    /// The way to Confluent Manager; absent: the default one.
+    pub cmf_rest_class_ref: Option<ClassReference>,
+}
+
+/// The schema of one type with the fields of another.
+fn extended<Base: JsonSchema, More: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let (base, more) = (Base::json_schema(generator), More::json_schema(generator));
+    let fields = more.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    fields.into_iter().fold(base, |schema, (name, field)| with_property(schema, &name, field))
+}
+
+fn with_property(mut schema: Schema, name: &str, field: impl Into<Value>) -> Schema {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert(name.to_owned(), field.into());
+    }
+    schema
 }
 
 /// The job that a snapshot is taken of.

@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::job::Allow;
-use super::operator::{FlinkDeploymentSpec, FlinkSessionJobSpec, FlinkStateSnapshotSpec};
+use super::operator::{
+    FlinkApplicationSpec, FlinkBlueGreenDeploymentSpec, FlinkDeploymentSpec, FlinkEnvironmentSpec,
+    FlinkSessionJobSpec, FlinkStateSnapshotSpec,
+};
 use crate::spec::lint::LevelsFile;
 use crate::spec::policy::{Adopt, Ignore, Mode, OnFailure};
 
@@ -142,6 +145,15 @@ pub struct Defaults {
     /// For FlinkStateSnapshots only; laid over the common part.
     #[serde(rename = "FlinkStateSnapshot")]
     pub snapshot: Option<KindDefaults<FlinkStateSnapshotSpec>>,
+    /// For FlinkBlueGreenDeployments only; laid over the common part, whose `spec` is that of the template.
+    #[serde(rename = "FlinkBlueGreenDeployment")]
+    pub blue_green: Option<KindDefaults<FlinkBlueGreenDeploymentSpec>>,
+    /// For Confluent's FlinkApplications only; laid over the common part.
+    #[serde(rename = "FlinkApplication")]
+    pub application: Option<KindDefaults<FlinkApplicationSpec>>,
+    /// For Confluent's FlinkEnvironments only; laid over the common part.
+    #[serde(rename = "FlinkEnvironment")]
+    pub environment: Option<KindDefaults<FlinkEnvironmentSpec>>,
 }
 
 /// What the jobs of one kind have in common.
