@@ -17,11 +17,20 @@ pub const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availa
 /// savepoint because it does not run.
 pub const LAST_STATE_FALLBACK: &str = "kubernetes.operator.job.upgrade.last-state-fallback.enabled";
 
-/// Whether a job that is cancelled leaves its last checkpoint behind, as the operator has it unless told otherwise.
-/// One that fails or loses its cluster leaves it too.
+/// What becomes of a job's last checkpoint when the job is over. The operator sets `RETAIN_ON_CANCELLATION` for
+/// applications, and nothing for session clusters (`FlinkConfigBuilder.applyFlinkConfiguration`).
+const RETENTION: &str = "execution.checkpointing.externalized-checkpoint-retention";
+
+/// Whether an application that is cancelled leaves its last checkpoint behind, as the operator has it unless told
+/// otherwise, or one that fails. A job that is lost with its JobManager leaves it too: nobody is there to delete it.
+/// Of a session job that failed, Flink itself tells whether it has.
 pub fn retains_checkpoints(configuration: &BTreeMap<String, String>) -> bool {
-    const KEY: &str = "execution.checkpointing.externalized-checkpoint-retention";
-    configuration.get(KEY).is_none_or(|it| it.eq_ignore_ascii_case("RETAIN_ON_CANCELLATION"))
+    configuration.get(RETENTION).is_none_or(|it| it.eq_ignore_ascii_case("RETAIN_ON_CANCELLATION"))
+}
+
+/// Whether a session job that fails leaves its last checkpoint behind: as Flink has it, only where it was told to.
+pub fn session_job_retains(configuration: &BTreeMap<String, String>) -> bool {
+    configuration.get(RETENTION).is_some_and(|it| !it.eq_ignore_ascii_case("NO_EXTERNALIZED_CHECKPOINTS"))
 }
 
 /// Flattens a configuration the way the operator's `ConfigObjectNode` does: nested maps joined by `.`,

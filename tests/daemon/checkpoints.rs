@@ -19,8 +19,15 @@ fn sessions(revision: &str, memory: &str, parallelism: i64) -> Desired {
 }
 
 fn with_interval(interval: &str, revision: &str, memory: &str, parallelism: i64) -> Desired {
+    let retention = "execution.checkpointing.externalized-checkpoint-retention";
+    let configuration =
+        json!({"execution.checkpointing.interval": interval, retention: "RETAIN_ON_CANCELLATION"});
+    configured(configuration, revision, memory, parallelism)
+}
+
+fn configured(configuration: Value, revision: &str, memory: &str, parallelism: i64) -> Desired {
     let mut job = session_job_spec("sessions", parallelism);
-    job["flinkConfiguration"] = json!({"execution.checkpointing.interval": interval});
+    job["flinkConfiguration"] = configuration;
     let units =
         [(deployment("sessions"), cluster_spec(memory), vec![]), (session_job("clicks"), job, vec![])];
     let mut desired = repository(revision, &units);
@@ -53,6 +60,28 @@ async fn s9_s13_a_job_that_failed_is_brought_back_from_the_checkpoint_its_old_cl
     let at = world.sim.operator().disk()[&checkpoint.path].records;
     assert!(counted - at <= 10 * 2 * 100, "at most one interval is lost: {counted}, and then {at}");
     assert!(world.progress.contains("records its last checkpoint"), "{}", world.progress.text());
+}
+
+/// What Flink does by itself, and the operator leaves alone on session clusters.
+#[tokio::test(start_paused = true)]
+async fn s9_s13_a_checkpoint_that_went_with_its_job_is_no_restore_point() {
+    let interval = json!({"execution.checkpointing.interval": "10 s"});
+    let sessions = |revision: &str, memory: &str, parallelism| {
+        configured(interval.clone(), revision, memory, parallelism)
+    };
+    let world = asking("proxy");
+    let job = session_job("clicks");
+    world.settle(&sessions("r1", "1024m", 1)).await;
+    world.settle(&sessions("r2", "1024m", 2)).await;
+    let savepoint = world.ledger(&job).expect("a ledger").savepoints[0].clone();
+    after_a_while().await;
+    world.sim.operator().fail_job(&job, world.sim.now());
+    after_a_while().await;
+    world.settle(&sessions("r3", "2048m", 2)).await;
+    let ledger = world.ledger(&job).expect("a ledger");
+    assert!(ledger.savepoints.iter().all(|point| point.reason != Reason::Checkpoint), "{ledger:#?}");
+    let restored = world.job(&job).expect("it runs");
+    assert_eq!((restored.state, restored.restored_from), ("RUNNING", Some(savepoint.path)));
 }
 
 #[tokio::test(start_paused = true)]

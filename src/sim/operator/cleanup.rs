@@ -43,7 +43,8 @@ impl Machine {
             // 1.7 asks Flink to cancel a job that is gone, again and again.
             return Some(self.timings.reconcile);
         }
-        if suspended || (session && lost) {
+        // What is over needs no cancelling: seen on 1.7 of a job that had failed.
+        if suspended || (session && (lost || subject.status.is_terminal())) {
             return self.let_go(subject);
         }
         let on_deletion = subject

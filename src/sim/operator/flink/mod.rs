@@ -315,9 +315,9 @@ impl Flink {
         Some(path)
     }
 
-    /// Has a job come to its end by itself, for good: its restarts are used up. Its last checkpoint stays.
+    /// Has a job come to its end by itself, for good: its restarts are used up.
     pub fn fail(&mut self, unit: &UnitKey, now: Timestamp) {
-        if let Some(job) = self.jobs.get(unit).cloned() {
+        if let Some(job) = self.jobs.get(unit).filter(|job| job.plan.retains).cloned() {
             self.retain_checkpoint(unit, &job, now);
         }
         self.end(unit, "FAILED", now);

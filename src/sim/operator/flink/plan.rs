@@ -75,6 +75,8 @@ pub struct JobPlan {
     pub breaks: Option<Duration>,
     /// Whether it fails before it runs.
     pub fails: bool,
+    /// Whether its last checkpoint stays when it has failed.
+    pub retains: bool,
 }
 
 impl JobPlan {
@@ -93,6 +95,7 @@ impl JobPlan {
             bounded: bounded(spec),
             breaks: breaks(spec),
             fails: entry_class(spec).contains("Fails"),
+            retains: spec.get("deploymentName").is_none() || config::session_job_retains(configuration),
             behaviour: match configuration.get(SAVEPOINT_KEY).map(String::as_str) {
                 Some("fail") => Behaviour::Fail,
                 Some("slow") => Behaviour::Slow,

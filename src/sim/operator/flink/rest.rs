@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{Flink, JobPlan, Phase};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
 use crate::flink::rest::{JOBS, checkpoints, service};
-use crate::flink::savepoint::is_checkpoint;
 
 impl Flink {
     /// What is answered behind a Service; `None` where no JobManager listens, or knows the path.
@@ -47,14 +46,14 @@ impl Flink {
 }
 
 fn state(job: &super::Job, now: Timestamp) -> Value {
-    let restored = job
-        .restored_from
-        .as_ref()
-        .map(|path| json!({"id": 1, "is_savepoint": !is_checkpoint(path), "external_path": path}));
+    // Seen of Flink 1.17: whatever a job was told to begin with is called a savepoint, a checkpoint too.
+    let restored =
+        job.restored_from.as_ref().map(|path| json!({"id": 1, "is_savepoint": true, "external_path": path}));
     let completed = job.last_checkpoint(now).map(|(number, path, at)| {
         json!({
             "id": number, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
-            "trigger_timestamp": at.as_millisecond(), "discarded": false, "external_path": path,
+            "trigger_timestamp": at.as_millisecond(), "external_path": path,
+            "discarded": job.state(now) == "FAILED" && !job.plan.retains,
         })
     });
     let count = completed.as_ref().map_or(json!(0), |it| it["id"].clone());
