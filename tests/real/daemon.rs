@@ -22,7 +22,28 @@ use super::{Operator as Release, cluster};
 /// Reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The daemon, as the container would run it.
+/// The daemon, as the container would run it, with its web pages at this port.
+pub fn command(place: &Place, port: u16) -> Result<Command> {
+    let flink = "http://{name}-rest.{namespace}:8081";
+    let settings = [
+        ("REPOSITORY", place.repository().to_owned()),
+        ("REVISION", "HEAD".to_owned()),
+        ("ENVIRONMENT", "test".to_owned()),
+        ("MODE", "enforce".to_owned()),
+        ("INTERVAL", "1s".to_owned()),
+        ("0.0.0.0:8080", format!("127.0.0.1:{port}")),
+        (flink, place.flink_rest.clone().unwrap_or_else(|| flink.to_owned())),
+    ];
+    let filled_in = |argument: &String| {
+        settings.iter().fold(argument.clone(), |argument, (name, value)| {
+            argument.replace(&format!("$({name})"), value).replace(&format!("={name}"), &format!("={value}"))
+        })
+    };
+    let arguments: Vec<String> = deployed_arguments()?.iter().map(filled_in).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Ok(place.flinkops(WRITER, &arguments))
+}
+
 struct Daemon {
     child: Child,
     port: u16,
@@ -31,25 +52,7 @@ struct Daemon {
 impl Daemon {
     fn start(place: &Place) -> Result<Self> {
         let [port] = free_ports()?;
-        let repository = place.repository().to_owned();
-        let settings = [
-            ("REPOSITORY", repository),
-            ("REVISION", "HEAD".to_owned()),
-            ("ENVIRONMENT", "test".to_owned()),
-            ("MODE", "enforce".to_owned()),
-            ("INTERVAL", "1s".to_owned()),
-            ("0.0.0.0:8080", format!("127.0.0.1:{port}")),
-        ];
-        let filled_in = |argument: &String| {
-            settings.iter().fold(argument.clone(), |argument, (name, value)| {
-                argument
-                    .replace(&format!("$({name})"), value)
-                    .replace(&format!("={name}"), &format!("={value}"))
-            })
-        };
-        let arguments: Vec<String> = deployed_arguments()?.iter().map(filled_in).collect();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let child = place.flinkops(WRITER, &arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        let child = command(place, port)?.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
         Ok(Self { child, port })
     }
 

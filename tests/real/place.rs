@@ -19,6 +19,8 @@ pub struct Place {
     repository: String,
     pub namespace: String,
     pub admin: Client,
+    /// How commands ask Flink itself, if they do.
+    pub flink_rest: Option<String>,
 }
 
 impl Place {
@@ -26,7 +28,8 @@ impl Place {
         let folder = tempfile::tempdir()?;
         let repository = folder.path().join("repository").to_str().context("an ordinary path")?.to_owned();
         let namespace = cluster.namespace().await?;
-        let place = Self { folder, repository, admin: cluster.admin().await?, namespace };
+        let admin = cluster.admin().await?;
+        let place = Self { folder, repository, namespace, admin, flink_rest: None };
         for account in [WRITER, READER] {
             let rules = deploy::rules(account);
             let token = deploy::install(cluster, &place.namespace, account, &rules).await?;
@@ -70,6 +73,7 @@ impl Place {
     pub fn flinkops(&self, account: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flinkops"));
         command.args(arguments).env("KUBECONFIG", self.kubeconfig(account));
+        command.envs(self.flink_rest.iter().map(|way| ("FLINKOPS_FLINK_REST", way)));
         command
     }
 

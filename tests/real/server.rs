@@ -75,6 +75,12 @@ impl Server {
         Ok(self.guard.lock().expect("no panic under lock").try_wait()?)
     }
 
+    /// Kills it without warning.
+    pub fn kill(&self) {
+        // The guard's keeper reads the end of this pipe.
+        drop(self.guard.lock().expect("no panic under lock").stdin.take());
+    }
+
     /// Fails with the server's last words once it has ended.
     pub fn check(&self) -> Result<()> {
         match self.ended()? {

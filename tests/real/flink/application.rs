@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, is_told, left, restored, tell};
+use super::{is_leaving, is_recorded, is_told, left, restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_s9_s16_a_stateful_application_keeps_its_state_whatever_is_merged() {
@@ -18,7 +18,9 @@ async fn live(world: &World) -> Result<()> {
     let mut wish = json!({"clicks": world.application()?, "idle": world.application()?});
     wish["idle"]["spec"]["job"]["state"] = json!("suspended");
     let change = Change::new(world, "create an application, and another that is not to run", &wish)?;
-    change.told("clicks", "create")?.settles(&wish).await.context("create")?;
+    let there = async |world: &World| Ok(world.unit(FlinkDeployment, "clicks").await?.is_some());
+    let change = change.told("clicks", "create")?.by_daemon().killed("it is there", there).await?;
+    change.settles().await.context("create")?;
     ensure!(world.restored(FlinkDeployment, "clicks").await?.is_none(), "did not begin empty");
 
     wish["clicks"]["spec"]["job"]["parallelism"] = json!(2);
@@ -33,9 +35,10 @@ async fn upgraded(world: &World, wish: &Value) -> Result<()> {
         async |world: &World| Ok(world.field(FlinkDeployment, "clicks", "/spec/job/parallelism").await? == 2);
     Change::new(world, "upgrade an application from a savepoint", wish)?
         .told("clicks", "upgrade-from-savepoint")?
+        .by_daemon()
         .killed("it is patched", patched)
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await
 }
@@ -53,30 +56,32 @@ async fn rolled_back(world: &World, good: &Value) -> Result<()> {
         .told("clicks", "upgrade-from-savepoint")?
         .killed("it is held", held)
         .await?
-        .fails(&["held at"])
+        .fails(&["clicks"], &["held at"])
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await?;
-    Change::new(world, "agree with Git again about the application", good)?.settles(good).await
+    Change::new(world, "agree with Git again about the application", good)?.settles().await
 }
 
 async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
     wish["clicks"]["spec"]["job"]["state"] = json!("suspended");
     Change::new(world, "suspend an application", wish)?
         .told("clicks", "suspend")?
+        .by_daemon()
         .killed("it was told to stop", async |world| {
             is_told(world, FlinkDeployment, "clicks", "suspended").await
         })
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     wish["clicks"]["spec"]["job"]["state"] = json!("running");
     Change::new(world, "resume an application", wish)?
         .told("clicks", "resume")?
+        .by_daemon()
         .killed("it was told to run", async |world| {
             is_told(world, FlinkDeployment, "clicks", "running").await
         })
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Suspend).await
 }
@@ -85,22 +90,26 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
     let rest = json!({"idle": wish["idle"]});
     Change::new(world, "delete an application with a savepoint", &rest)?
         .told("clicks", "delete")?
+        .by_daemon()
         .killed("it was told to stop", async |world| {
             is_told(world, FlinkDeployment, "clicks", "suspended").await
         })
         .await?
+        .killed("it is on record", async |world| is_recorded(world, FlinkDeployment, "clicks").await)
+        .await?
         .killed("it was told to go", async |world| is_leaving(world, FlinkDeployment, "clicks").await)
         .await?
-        .settles(&rest)
+        .settles()
         .await?;
     left(world, FlinkDeployment, "clicks").await?;
 
     let there = async |world: &World| Ok(world.unit(FlinkDeployment, "clicks").await?.is_some());
     Change::new(world, "bring the application back from that savepoint", wish)?
         .told("clicks", "create")?
+        .by_daemon()
         .killed("it is there", there)
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Delete).await
 }

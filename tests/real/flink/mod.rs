@@ -2,26 +2,32 @@
 //!
 //! Each story is one namespace with Flink clusters of its own, told change by change, since starting Flink is
 //! what takes long; the stories run side by side. Every change is forecast, carried out by the `flinkops`
-//! binary, in many cases killed on the way and begun again, and then held to the forecast, to what Flink
-//! says, and to what the embedded cluster makes of the same commits.
+//! binary, killed on the way and begun again wherever there is a middle, and then held to the forecast, to what
+//! Flink says, and to what the embedded cluster makes of the same commits.
 
 mod application;
+mod asked;
 mod change;
+mod hand;
 mod model;
+mod rescue;
+mod rollback;
 mod session;
 mod trace;
 mod trouble;
 mod world;
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use flinkops::flink::kind::Kind;
 use flinkops::plan::ledger::{Ledger, Reason};
 use serde_json::{Value, json};
 
-use super::stack::stack;
-use world::{Restored, World};
+use super::stack::{FLINK, stack};
+use asked::Restored;
+use world::{Told, World};
 
 /// The policy of a story. What fails says so: a machine on which all else is slow has its time.
 fn policy() -> Value {
@@ -31,8 +37,15 @@ fn policy() -> Value {
 /// Tells a story in a world of its own, where the stack is not left out.
 async fn tell(story: impl AsyncFnOnce(&World) -> Result<()>) {
     let Some(stack) = stack().await else { return };
+    let start = Instant::now();
     let world = World::new(stack, policy()).await.expect("a world");
-    if let Err(error) = story(&world).await {
+    let told = story(&world).await;
+    let Told { changes, kills } = *world.told.lock().expect("no panic under lock");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a story");
+    let took = start.elapsed();
+    FLINK.say(&format!("{name}: {changes} changes, flinkops killed {kills} times, {took:.1?} in all"));
+    if let Err(error) = told {
         panic!("{error:#}");
     }
 }
@@ -42,14 +55,20 @@ async fn ledger(world: &World, kind: Kind, name: &str) -> Result<Ledger> {
     world.ledger(kind, name).await?.with_context(|| format!("nothing on record of {name}"))
 }
 
-/// Fails unless Flink itself says that a job began with the newest savepoint on record, taken for this.
+/// Fails unless Flink itself says that a job began with the newest restore point on record, which is there for
+/// this reason; and unless flinkops says the same of it.
 async fn restored(world: &World, kind: Kind, name: &str, reason: Reason) -> Result<()> {
     let ledger = ledger(world, kind, name).await?;
     let newest = ledger.savepoints.first().context("no savepoint on record")?;
     ensure!(newest.reason == reason, "{name}: {:?}", ledger.savepoints);
+    // Flink calls whatever it was told to begin with a savepoint.
     let wanted = Restored { path: newest.path.clone(), is_savepoint: true };
     let restored = world.restored(kind, name).await?;
     ensure!(restored.as_ref() == Some(&wanted), "{name} began with {restored:?}, on record is {wanted:?}");
+    let (_, status) = world.place.read("status")?;
+    let unit = status["units"].as_array().into_iter().flatten().find(|unit| unit["name"] == name);
+    let told = &unit.context("no word of it")?["flink"];
+    ensure!(told["restoredFrom"] == wanted.path.as_str(), "{name}: {told:#}, on record is {wanted:?}");
     Ok(())
 }
 

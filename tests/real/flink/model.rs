@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use flinkops::cluster::Cluster;
+use anyhow::{Context as _, Result, ensure};
+use flinkops::cluster::{Cluster, FlinkRest};
 use flinkops::daemon::{Clock, History, Options, apply};
-use flinkops::flink::kind::API_VERSION;
+use flinkops::flink::kind::{API_VERSION, ObjectKey, UnitKey};
 use flinkops::sim::api::history::ChangeKind;
 use flinkops::sim::{OperatorMode, Sim};
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
 use flinkops::spec::{Desired, load};
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 use super::trace::{State, Trace};
 use super::world::{EXAMPLE, TOO_MANY};
 
 /// Longer than anything takes; time is paused.
 const TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Longer than a checkpoint, or a look of the operator's, is away.
+const A_WHILE: Duration = Duration::from_secs(60);
 
 /// An embedded cluster with operator 1.7, on a runtime of its own whose time is paused.
 pub struct Model {
@@ -49,8 +53,9 @@ impl Model {
     }
 
     /// Applies these files until nothing moves; answers whether all settled, and how the operator went about
-    /// it. Each unit begins with the state it had at the end of the last call.
-    pub fn apply(&mut self, files: &[(String, String)]) -> Result<(bool, Trace)> {
+    /// it. Each unit begins with the state it had at the end of the last call. The jobs of the `doomed` fail
+    /// once they have run anew.
+    pub fn apply(&mut self, files: &[(String, String)], doomed: &[UnitKey]) -> Result<(bool, Trace)> {
         let count = self.commits.lock().expect("no panic under lock").len();
         let revision = Revision::new(format!("{:040x}", count + 1));
         let origin =
@@ -71,11 +76,29 @@ impl Model {
             Arc::new(move |revision| commits.lock().expect("no panic under lock").get(revision).cloned());
         let runtime = self.runtime.as_ref().context("a runtime")?;
         let outcome = runtime.block_on(async {
-            let cluster = Cluster::new(self.sim.client(), "embedded");
+            let mut dooms: JoinSet<()> =
+                doomed.iter().map(|unit| doom(self.sim.clone(), unit.clone())).collect();
+            let cluster = Cluster::new(self.sim.client(), "embedded").with_flink(Some(FlinkRest::Proxy));
             let options = Options { clock: self.clock, history: Some(history), ..Options::default() };
-            apply(&cluster, &desired, options, Some(TIMEOUT)).await
+            let outcome = apply(&cluster, &desired, options, Some(TIMEOUT)).await?;
+            let late = dooms.len() - std::iter::from_fn(|| dooms.try_join_next()).count();
+            ensure!(late == 0, "{late} jobs were to fail, and never ran anew");
+            Ok(outcome)
         })?;
         Ok((outcome.is_settled(), self.read()))
+    }
+
+    /// Has something happen that nobody asked for, and the operator see it.
+    pub fn suffer(&mut self, happens: impl FnOnce(&Sim)) -> Result<()> {
+        let runtime = self.runtime.as_ref().context("a runtime")?;
+        runtime.block_on(async {
+            // Long enough for a checkpoint before, and for several looks after.
+            tokio::time::sleep(A_WHILE).await;
+            happens(&self.sim);
+            tokio::time::sleep(A_WHILE).await;
+        });
+        self.read();
+        Ok(())
     }
 
     fn read(&mut self) -> Trace {
@@ -92,6 +115,17 @@ impl Model {
         }
         self.trace.take()
     }
+}
+
+/// Waits until a job has been started anew and the operator has seen it run, and has it fail.
+async fn doom(sim: Sim, unit: UnitKey) {
+    let starts = |sim: &Sim| sim.operator().job(&unit, sim.now()).map_or(0, |job| job.starts);
+    let before = starts(&sim);
+    let seen = |sim: &Sim| sim.store().get(&ObjectKey::from(&unit)).map(|it| State::of(&it));
+    while starts(&sim) == before || !seen(&sim).is_some_and(|state| state.runs()) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    sim.operator().fail_job(&unit, sim.now());
 }
 
 impl Drop for Model {

@@ -38,7 +38,7 @@ async fn created(world: &World, wish: &Value) -> Result<()> {
     let change = Change::new(world, "create a session cluster with two stateful jobs", wish)?;
     let change = change.told("clicks", "create")?.told("orders", "create")?;
     let there = async |world: &World| Ok(world.unit(FlinkDeployment, "sessions").await?.is_some());
-    change.killed_with_lease("the cluster is there", there).await?.settles(wish).await?;
+    change.killed_with_lease("the cluster is there", there).await?.settles().await?;
     for name in ["clicks", "orders"] {
         ensure!(world.restored(FlinkSessionJob, name).await?.is_none(), "{name} did not begin empty");
     }
@@ -54,7 +54,7 @@ async fn upgraded(world: &World, wish: &Value) -> Result<()> {
         .told("clicks", "upgrade-from-savepoint")?
         .killed("the job is patched", patched)
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     restored(world, FlinkSessionJob, "clicks", Reason::Upgrade).await?;
     ensure!(world.job_id(FlinkSessionJob, "orders").await? == other, "the other job was restarted");
@@ -81,7 +81,7 @@ async fn carried(world: &World, wish: &Value) -> Result<()> {
             is_told(world, FlinkSessionJob, "orders", "running").await
         })
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     for name in ["clicks", "orders"] {
         restored(world, FlinkSessionJob, name, Reason::ClusterChange).await?;
@@ -99,15 +99,12 @@ async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
             is_told(world, FlinkSessionJob, "clicks", "suspended").await
         })
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     ensure!(is_recorded(world, FlinkSessionJob, "clicks").await?, "no final savepoint on record");
 
     wish["clicks"]["spec"]["job"]["parallelism"] = json!(1);
-    Change::new(world, "change it while it is suspended", wish)?
-        .told("clicks", "none")?
-        .settles(wish)
-        .await?;
+    Change::new(world, "change it while it is suspended", wish)?.told("clicks", "none")?.settles().await?;
 
     wish["clicks"]["spec"]["job"]["state"] = json!("running");
     let change = Change::new(world, "resume it", wish)?;
@@ -117,7 +114,7 @@ async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
             is_told(world, FlinkSessionJob, "clicks", "running").await
         })
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     restored(world, FlinkSessionJob, "clicks", Reason::Suspend).await
 }
@@ -130,9 +127,11 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
             is_told(world, FlinkSessionJob, "orders", "suspended").await
         })
         .await?
+        .killed("it is on record", async |world| is_recorded(world, FlinkSessionJob, "orders").await)
+        .await?
         .killed("it was told to go", async |world| is_leaving(world, FlinkSessionJob, "orders").await)
         .await?
-        .settles(wish)
+        .settles()
         .await?;
     left(world, FlinkSessionJob, "orders").await
 }
@@ -140,6 +139,6 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
 async fn brought_back(world: &World, wish: &Value) -> Result<()> {
     let change = Change::new(world, "bring it back from that savepoint", wish)?;
     let there = async |world: &World| Ok(world.unit(FlinkSessionJob, "orders").await?.is_some());
-    change.told("orders", "create")?.killed("it is there", there).await?.settles(wish).await?;
+    change.told("orders", "create")?.killed("it is there", there).await?.settles().await?;
     restored(world, FlinkSessionJob, "orders", Reason::Delete).await
 }

@@ -55,13 +55,13 @@ impl State {
         }
     }
 
-    /// Whether it lasts no longer than Flink takes to get a job or a JobManager going.
+    /// Whether it lasts no longer than Flink takes to get a job or a JobManager going, or a job down.
     fn is_passing(&self) -> bool {
-        matches!(self, Self::There { job, .. } if job == "INITIALIZING" || job == "CREATED")
+        matches!(self, Self::There { job, .. } if ["INITIALIZING", "CREATED", "FAILING"].contains(&job.as_str()))
             || matches!(self, Self::There { job_manager, .. } if job_manager == "DEPLOYED_NOT_READY")
-            // An application's JobManager answers before it has begun with the job.
+            // A JobManager answers before it has begun with the job; a session job's is none of its own.
             || matches!(self, Self::There { lifecycle, job_manager, job, .. }
-                if lifecycle == "DEPLOYED" && job_manager == "READY" && job == "RECONCILING")
+                if lifecycle == "DEPLOYED" && ["READY", ""].contains(&job_manager.as_str()) && job == "RECONCILING")
     }
 
     /// Whether the unit runs, as far as the operator knows.
@@ -118,9 +118,9 @@ impl Trace {
         std::mem::replace(self, last)
     }
 
-    /// Whether a unit runs now.
-    pub fn runs(&self, name: &str) -> bool {
-        self.0.get(name).and_then(|states| states.last()).is_some_and(State::runs)
+    /// How a unit is now.
+    fn last(&self, name: &str) -> Option<&State> {
+        self.0.get(name)?.last()
     }
 
     /// The first difference from another trace, in words; `None` where they agree.
@@ -181,7 +181,15 @@ impl Recorder {
 
     /// Whether a unit runs now.
     pub fn runs(&self, name: &str) -> bool {
-        self.seen().trace.runs(name)
+        self.seen().trace.last(name).is_some_and(State::runs)
+    }
+
+    /// How the job of a unit is now.
+    pub fn job(&self, name: &str) -> Option<String> {
+        match self.seen().trace.last(name)? {
+            State::There { job, .. } => Some(job.clone()),
+            State::Gone => None,
+        }
     }
 
     /// How many ids the job of a unit had so far.
@@ -226,16 +234,13 @@ fn traces_agree_but_for_what_passes() {
         }
         trace
     };
-    let one = trace(&[state(1, "RECONCILING"), state(1, "CREATED"), state(1, "RUNNING")]);
+    let one = trace(&[state(1, "RESTARTING"), state(1, "CREATED"), state(1, "RUNNING")]);
     let agrees = |states: &[State]| one.difference(&trace(states)).is_none();
-    assert!(agrees(&[state(1, "RECONCILING"), state(1, "RUNNING")]), "a passing state");
-    assert!(
-        agrees(&[state(1, "RECONCILING"), state(1, "RECONCILING"), state(1, "RUNNING")]),
-        "twice the same"
-    );
+    assert!(agrees(&[state(1, "RESTARTING"), state(1, "RUNNING")]), "a passing state");
+    assert!(agrees(&[state(1, "RESTARTING"), state(1, "RESTARTING"), state(1, "RUNNING")]), "twice the same");
     assert!(!agrees(&[state(1, "RUNNING")]), "one less");
-    assert!(!agrees(&[state(1, "RUNNING"), state(1, "RECONCILING")]), "another order");
-    assert!(!agrees(&[state(1, "RECONCILING"), state(2, "RECONCILING"), state(1, "RUNNING")]), "one more");
-    assert!(!agrees(&[state(1, "RECONCILING"), state(1, "RUNNING"), State::Gone]), "another end");
+    assert!(!agrees(&[state(1, "RUNNING"), state(1, "RESTARTING")]), "another order");
+    assert!(!agrees(&[state(1, "RESTARTING"), state(2, "RESTARTING"), state(1, "RUNNING")]), "one more");
+    assert!(!agrees(&[state(1, "RESTARTING"), state(1, "RUNNING"), State::Gone]), "another end");
     assert!(one.difference(&Trace::new()).is_some(), "another unit");
 }

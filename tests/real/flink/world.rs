@@ -1,48 +1,38 @@
-//! One repository, one namespace with real Flink in it, and what Flink itself says about the jobs there.
+//! One repository, one namespace with real Flink in it, and what is done to both.
 
-use std::io::{Read as _, Seek as _, Write as _};
-use std::net::TcpStream;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use flinkops::flink::kind::{Kind, UnitKey};
 use flinkops::plan::ledger::Ledger;
 use flinkops::plan::live::LiveObject;
+use flinkops::sim::Sim;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
+use super::asked::ingress;
+use super::hand::{Hand, TIMEOUT};
 use super::model::Model;
 use super::trace::{Recorder, Trace};
-use crate::real::deploy::WRITER;
 use crate::real::place::Place;
 use crate::real::server::free_ports;
 use crate::real::stack::{Stack, artifacts};
 
-/// Given to the whole of one `apply`; reached only when something hangs.
-const TIMEOUT: &str = "20m";
 /// The class of a job with keyed state that enables checkpoints by itself.
 pub const EXAMPLE: &str = "org.apache.flink.streaming.examples.statemachine.StateMachineExample";
 
 /// More parallel instances than Flink divides the state of a small job among: one that is to restore it fails.
 pub const TOO_MANY: u32 = 200;
 
-/// The end of one `apply`.
+/// How it ended that HEAD was carried out.
 pub struct Applied {
     pub success: bool,
-    /// Everything it wrote.
+    /// Everything that was said of it.
     pub said: String,
-}
-
-/// What a running job began with.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Restored {
-    pub path: String,
-    pub is_savepoint: bool,
 }
 
 /// A repository and its namespace. What Git says is an object of manifests by folder.
@@ -50,19 +40,44 @@ pub struct World {
     pub stack: &'static Stack,
     pub place: Place,
     pub recorder: Recorder,
+    /// What was told so far, for people.
+    pub told: Mutex<Told>,
     model: Arc<Mutex<Model>>,
     policy: Value,
+    stated: Mutex<Value>,
     jar: String,
+}
+
+/// How much of a story was told.
+#[derive(Default)]
+pub struct Told {
+    pub changes: usize,
+    pub kills: usize,
 }
 
 impl World {
     pub async fn new(stack: &'static Stack, policy: Value) -> Result<Self> {
-        let place = Place::new(&stack.cluster).await?;
+        let mut place = Place::new(&stack.cluster).await?;
+        place.flink_rest = Some(ingress(place.objects(Kind::FlinkDeployment)).await?);
         let recorder = Recorder::start(|kind| place.objects(kind));
         let jar = artifacts::example_jar()?.display().to_string();
         let model = tokio::task::spawn_blocking(Model::new).await??;
         let model = Arc::new(Mutex::new(model));
-        Ok(Self { stack, place, recorder, model, policy, jar })
+        Ok(Self {
+            stack,
+            place,
+            recorder,
+            told: Mutex::default(),
+            model,
+            policy,
+            stated: json!({}).into(),
+            jar,
+        })
+    }
+
+    /// Has Git say from the next commit on that the operator is configured so, true or not.
+    pub fn state(&self, defaults: Value) {
+        *self.stated.lock().expect("no panic under lock") = defaults;
     }
 
     /// A session cluster, with this much memory for a TaskManager.
@@ -78,8 +93,13 @@ impl World {
                 // operator that asks right after us then takes the last checkpoint but one for the
                 // savepoint that the job was stopped with.
                 "web.refresh-interval": "1",
+                // What stands still for a minute, on a busy machine, is not dead.
+                "heartbeat.timeout": "600000",
+                "akka.ask.timeout": "1 min",
                 "state.savepoints.dir": format!("file://{state}/savepoints"),
                 "state.checkpoints.dir": format!("file://{state}/checkpoints"),
+                // What the program says itself, for those who cannot read it.
+                "execution.checkpointing.interval": "2 s",
             },
             "jobManager": {"resource": {"memory": "1024m", "cpu": 0.5}},
             "taskManager": {"resource": {"memory": memory, "cpu": 0.5}},
@@ -107,9 +127,11 @@ impl World {
 
     /// Commits exactly these manifests; answers with the files.
     pub fn commit(&self, wish: &Value) -> Result<Vec<(String, String)>> {
-        let repository = json!({
-            "name": "orders", "environments": {"test": {"namespace": self.place.namespace}}, "policy": self.policy,
+        let environment = json!({
+            "namespace": self.place.namespace, "operatorDefaults": *self.stated.lock().expect("no panic under lock"),
         });
+        let repository =
+            json!({"name": "orders", "environments": {"test": environment}, "policy": self.policy});
         let jobs = wish.as_object().context("manifests by folder")?.iter();
         let jobs = jobs.map(|(folder, manifest)| (format!("jobs/{folder}/job.yaml"), manifest.to_string()));
         let files: Vec<_> =
@@ -119,38 +141,95 @@ impl World {
         Ok(files)
     }
 
-    /// Applies HEAD, as somebody at a terminal would.
-    pub async fn apply(&self) -> Result<Applied> {
-        let mut command = self.command();
-        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    /// Has HEAD carried out to the end, with this many units there then.
+    pub async fn carry_out(&self, by: Hand, units: usize) -> Result<Applied> {
+        let mut hand = by.start(&self.place)?;
+        if by == Hand::Run {
+            let pace = Duration::from_millis(500);
+            hand.until("everything is settled", pace, async || self.is_settled(units)).await?;
+            hand.terminate()?;
+        }
+        let success = hand.ended().await?.success();
         self.stack.check()?;
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Ok(Applied { success: output.status.success(), said })
+        Ok(Applied { success, said: hand.said()? })
     }
 
-    /// Begins to apply HEAD and kills it without warning as soon as it has come to a moment.
-    pub async fn kill_when(&self, moment: &str, reached: impl AsyncFn(&Self) -> Result<bool>) -> Result<()> {
-        let mut said = tempfile::tempfile()?;
-        let mut child = self.command().stdout(said.try_clone()?).stderr(said.try_clone()?).spawn()?;
-        // What cannot be told right now, by a server that is busy, may be told the next time.
+    /// Whether all of HEAD is in the cluster, as the commands of others have it.
+    fn is_settled(&self, units: usize) -> Result<bool> {
+        let (_, status) = self.place.read("status")?;
+        let list = status["units"].as_array().context("units")?;
+        let settled = list.len() == units && list.iter().all(|unit| unit["settled"] == true);
+        Ok(settled && self.place.read("plan")?.0 == 0)
+    }
+
+    /// Has HEAD carried out, and that killed without warning as soon as it has come to a moment.
+    pub async fn kill_when(
+        &self,
+        by: Hand,
+        moment: &str,
+        reached: impl AsyncFn(&Self) -> Result<bool>,
+    ) -> Result<()> {
+        let mut hand = by.start(&self.place)?;
+        hand.until(moment, Duration::from_millis(5), async || reached(self).await).await?;
+        self.told.lock().expect("no panic under lock").kills += 1;
+        hand.kill()
+    }
+
+    /// Waits for something in the cluster or in Flink. What cannot be told right now may be told the next time.
+    pub async fn until(&self, what: &str, reached: impl AsyncFn() -> Result<bool>) -> Result<()> {
+        let start = Instant::now();
         let mut trouble = None;
-        let ended = loop {
-            if let Some(status) = child.try_wait()? {
-                let mut text = String::new();
-                said.rewind()?;
-                said.read_to_string(&mut text)?;
-                break Err(anyhow::anyhow!("ended with {status} before {moment} ({trouble:?}):\n{text}"));
-            }
-            match reached(self).await {
-                Ok(true) => break Ok(()),
+        loop {
+            self.stack.check()?;
+            match reached().await {
+                Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) => trouble = Some(error),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            ensure!(start.elapsed() < TIMEOUT, "waited {TIMEOUT:?} until {what}: {trouble:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Has a job fail for good: something lies where its next checkpoints belong. For one whose cluster starts
+    /// nothing again by itself.
+    pub async fn fail(&self, kind: Kind, name: &str) -> Result<()> {
+        self.until("there is a checkpoint", async || Ok(self.checkpoint(kind, name).await?.is_some()))
+            .await?;
+        let folder = self.place.folder().join("checkpoints").join(self.job_id(kind, name).await?);
+        let number = |entry: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            entry.ok()?.file_name().to_str()?.strip_prefix("chk-")?.parse().ok()
         };
-        child.kill()?;
-        child.wait()?;
-        ended
+        let newest = std::fs::read_dir(&folder)?.filter_map(number).max().context("no checkpoint on disk")?;
+        for number in newest + 1..newest + 50 {
+            let checkpoint = folder.join(format!("chk-{number}"));
+            std::fs::create_dir_all(&checkpoint)?;
+            std::fs::write(checkpoint.join("_metadata"), "not one of Flink's")?;
+        }
+        self.until("it has failed", async || Ok(self.recorder.job(name).as_deref() == Some("FAILED"))).await
+    }
+
+    /// Kills the JobManager of a session cluster, which loses these jobs.
+    pub async fn crash(&self, cluster: &str, jobs: &[&str]) -> Result<()> {
+        self.stack.crash(&self.place.namespace, cluster);
+        for job in jobs {
+            self.until("the operator misses a job", async || {
+                let error = self.field(Kind::FlinkSessionJob, job, "/status/error").await?;
+                let missed = error.as_str().is_some_and(|error| error.contains("MissingSessionJobException"));
+                Ok(missed && self.recorder.job(job).as_deref() == Some("RECONCILING"))
+            })
+            .await?;
+        }
+        self.until("its cluster is there again", async || Ok(self.recorder.runs(cluster))).await
+    }
+
+    /// Has the same happen to the model. How an operator comes to see what nobody told it is left out of both
+    /// traces: that depends on when it looks.
+    pub async fn likewise(&self, happens: impl FnOnce(&Sim) + Send + 'static) -> Result<()> {
+        let model = Arc::clone(&self.model);
+        self.recorder.take();
+        tokio::task::spawn_blocking(move || model.lock().expect("no panic under lock").suffer(happens))
+            .await?
     }
 
     /// Takes away the lease of one that was killed, as time would.
@@ -160,17 +239,27 @@ impl World {
         Ok(())
     }
 
-    fn command(&self) -> Command {
-        let arguments = ["apply", "--repo", self.place.repository(), "--revision", "HEAD"];
-        let mut command = self.place.flinkops(WRITER, &arguments);
-        command.args(["--yes", "--timeout", TIMEOUT]);
-        command
+    /// What the model makes of these files: whether all settles, and how. The jobs of the `doomed` fail as soon
+    /// as they have run anew.
+    pub async fn rehearse(
+        &self,
+        files: Vec<(String, String)>,
+        doomed: Vec<UnitKey>,
+    ) -> Result<(bool, Trace)> {
+        let model = Arc::clone(&self.model);
+        let rehearse = move || model.lock().expect("no panic under lock").apply(&files, &doomed);
+        tokio::task::spawn_blocking(rehearse).await?
     }
 
-    /// What the model makes of these files: whether all settles, and how.
-    pub async fn rehearse(&self, files: Vec<(String, String)>) -> Result<(bool, Trace)> {
-        let model = Arc::clone(&self.model);
-        tokio::task::spawn_blocking(move || model.lock().expect("no panic under lock").apply(&files)).await?
+    /// A unit of the world's.
+    pub fn key(&self, kind: Kind, name: &str) -> UnitKey {
+        UnitKey::new(&self.place.namespace, kind, name)
+    }
+
+    /// Every live unit of a kind.
+    pub async fn units(&self, kind: Kind) -> Result<Vec<Value>> {
+        let objects = self.place.objects(kind).list(&ListParams::default()).await?;
+        Ok(objects.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
     }
 
     /// The live unit, or nothing.
@@ -191,30 +280,9 @@ impl World {
         Ok(id.as_str().with_context(|| format!("{name} has no id"))?.to_owned())
     }
 
-    /// What Flink says the running job was restored from; nothing when it began empty.
-    pub async fn restored(&self, kind: Kind, name: &str) -> Result<Option<Restored>> {
-        let id = self.job_id(kind, name).await?;
-        let cluster = match kind {
-            Kind::FlinkSessionJob => self.field(kind, name, "/spec/deploymentName").await?,
-            _ => json!(name),
-        };
-        let cluster = cluster.as_str().context("the name of a cluster")?;
-        let port = self.field(Kind::FlinkDeployment, cluster, "/spec/flinkConfiguration/rest.port").await?;
-        let port = port.as_str().context("a port")?.parse()?;
-        let job = ask(port, &format!("/jobs/{id}"))?;
-        ensure!(job["state"] == "RUNNING", "{name}: {}", job["state"]);
-        let restored = ask(port, &format!("/jobs/{id}/checkpoints"))?["latest"]["restored"].take();
-        if restored.is_null() {
-            return Ok(None);
-        }
-        let path = restored["external_path"].as_str().context("a restored checkpoint has a path")?;
-        let is_savepoint = restored["is_savepoint"] == true;
-        Ok(Some(Restored { path: path.to_owned(), is_savepoint }))
-    }
-
     /// What flinkops has on record of a unit, if anything.
     pub async fn ledger(&self, kind: Kind, name: &str) -> Result<Option<Ledger>> {
-        let unit = UnitKey::new(&self.place.namespace, kind, name);
+        let unit = self.key(kind, name);
         let maps: Api<ConfigMap> = Api::namespaced(self.place.admin.clone(), &self.place.namespace);
         let Some(map) = maps.get_opt(&Ledger::name("orders", "test", &unit)).await? else { return Ok(None) };
         let ledger = Ledger::from_config_map(&LiveObject::new(serde_json::to_value(map)?));
@@ -225,15 +293,4 @@ impl World {
     pub fn savepoints(&self) -> usize {
         std::fs::read_dir(self.place.folder().join("savepoints")).map_or(0, Iterator::count)
     }
-}
-
-/// What a JobManager answers.
-fn ask(port: u16, path: &str) -> Result<Value> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("{path}: {answer}") };
-    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-    serde_json::from_str(body).with_context(|| format!("{path}: {body}"))
 }

@@ -10,6 +10,7 @@ mod pod;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use tokio::sync::OnceCell;
@@ -36,7 +37,7 @@ pub struct Stack {
     pub cluster: Cluster,
     controllers: Server,
     operator: Server,
-    starts: node::Starts,
+    board: Arc<Mutex<node::Board>>,
 }
 
 /// The process's stack; `None` when left out on purpose.
@@ -63,8 +64,8 @@ impl Stack {
         let controllers = start_controllers(&cluster)?;
         let operator = start_operator(&cluster, &jars)?;
         let kubeconfig = operator.folder().join("kubeconfig");
-        let starts = node::start(cluster.config(TOKEN).await?, pod::Flink { jars, kubeconfig });
-        Ok(Self { cluster, controllers, operator, starts })
+        let board = node::start(cluster.config(TOKEN).await?, pod::Flink { jars, kubeconfig });
+        Ok(Self { cluster, controllers, operator, board })
     }
 
     /// Fails when a process that should run has ended.
@@ -73,10 +74,16 @@ impl Stack {
         self.operator.check()
     }
 
-    /// How often the JobManager of a cluster has been started.
+    /// How often the JobManager of a cluster has been started, but for those times at which it had ended by itself.
     pub fn starts(&self, namespace: &str, cluster: &str) -> usize {
-        let starts = self.starts.lock().expect("no panic under lock");
-        starts.get(&(namespace.to_owned(), cluster.to_owned())).copied().unwrap_or_default()
+        let board = self.board.lock().expect("no panic under lock");
+        board.starts.get(&(namespace.to_owned(), cluster.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Kills the JobManager of a cluster without warning, with every job on it.
+    pub fn crash(&self, namespace: &str, cluster: &str) {
+        let mut board = self.board.lock().expect("no panic under lock");
+        board.crashes.insert((namespace.to_owned(), cluster.to_owned()));
     }
 
     /// What the operator said last.

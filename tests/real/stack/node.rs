@@ -3,7 +3,7 @@
 //! A Pod that no scheduler has placed is removed at once when deleted, and anybody with the right may
 //! write its status: with these two facts of the API server a loop is all that a node takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,19 +24,25 @@ const SUITE: &Suite = &super::FLINK;
 /// A Flink cluster: namespace and name.
 type ClusterName = (String, String);
 
-/// How often the JobManager of each cluster was started.
-pub type Starts = Arc<Mutex<BTreeMap<ClusterName, usize>>>;
+/// What tests and the node tell each other.
+#[derive(Default)]
+pub struct Board {
+    /// How often the JobManager of each cluster was started by order of the operator.
+    pub starts: BTreeMap<ClusterName, usize>,
+    /// The clusters whose JobManager is to end without warning.
+    pub crashes: BTreeSet<ClusterName>,
+}
 
 /// Runs until the test process ends, on a thread of its own: a test's runtime ends with the test.
-pub fn start(config: Config, flink: Flink) -> Starts {
-    let starts = Starts::default();
-    let counted = Arc::clone(&starts);
+pub fn start(config: Config, flink: Flink) -> Arc<Mutex<Board>> {
+    let board = Arc::<Mutex<Board>>::default();
+    let shared = Arc::clone(&board);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let client = Client::try_from(config).expect("a working configuration");
             let (ports, pods) = (BTreeMap::new(), BTreeMap::new());
-            let mut node = Node { client, flink, ports, pods, starts };
+            let mut node = Node { client, flink, ports, pods, board };
             loop {
                 if let Err(error) = node.step().await {
                     SUITE.say(&format!("node: {error:#}"));
@@ -45,7 +51,7 @@ pub fn start(config: Config, flink: Flink) -> Starts {
             }
         });
     });
-    counted
+    shared
 }
 
 struct Node {
@@ -54,7 +60,7 @@ struct Node {
     /// What the TaskManagers of a cluster need to find its JobManager.
     ports: BTreeMap<ClusterName, Ports>,
     pods: BTreeMap<String, Running>,
-    starts: Starts,
+    board: Arc<Mutex<Board>>,
 }
 
 /// A Pod whose process was started at least once.
@@ -62,6 +68,8 @@ struct Running {
     process: Process,
     ready: bool,
     restarts: u32,
+    /// Whether it was to end.
+    crashed: bool,
     /// Since when it is no more, and when it is started again.
     again: Option<Instant>,
 }
@@ -73,6 +81,7 @@ impl Node {
         let pods: BTreeMap<_, _> =
             pods.list(&labels).await?.into_iter().filter_map(|pod| Some((pod.uid()?, pod))).collect();
         self.pods.retain(|uid, _| pods.contains_key(uid));
+        self.crash(&pods);
         for (uid, pod) in pods {
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
             if pod.metadata.deletion_timestamp.is_some() || ["Failed", "Succeeded"].contains(&phase) {
@@ -89,7 +98,7 @@ impl Node {
     async fn look_after(&mut self, uid: &str, pod: &Pod) -> Result<()> {
         let Some(running) = self.pods.get_mut(uid) else {
             if let Some(process) = self.launch(pod).await? {
-                let running = Running { process, ready: false, restarts: 0, again: None };
+                let running = Running { process, ready: false, restarts: 0, crashed: false, again: None };
                 self.pods.insert(uid.to_owned(), running);
             }
             return Ok(());
@@ -106,11 +115,10 @@ impl Node {
             return Ok(());
         }
         if let Some(status) = running.process.server.ended()? {
-            SUITE.say(&format!(
-                "{} ended with {status}:\n{}",
-                pod.name_any(),
-                running.process.server.last_words()
-            ));
+            if !std::mem::take(&mut running.crashed) {
+                let words = running.process.server.last_words();
+                SUITE.say(&format!("{} ended with {status}:\n{words}", pod.name_any()));
+            }
             running.ready = false;
             if running.process.job_manager {
                 // As a kubelet does: at once, then with a growing pause.
@@ -136,18 +144,30 @@ impl Node {
         Ok(())
     }
 
+    /// Ends the JobManagers that are to; Kubernetes will start them again.
+    fn crash(&mut self, pods: &BTreeMap<String, Pod>) {
+        let crashes = std::mem::take(&mut self.board.lock().expect("no panic under lock").crashes);
+        for (uid, running) in &mut self.pods {
+            let is_meant = |pod: &Pod| cluster(pod).is_some_and(|cluster| crashes.contains(&cluster));
+            if running.process.job_manager && pods.get(uid).is_some_and(is_meant) {
+                running.process.server.kill();
+                running.crashed = true;
+            }
+        }
+    }
+
     /// Starts a Pod's process; not yet where its settings are still to be written, or gone already.
     async fn launch(&mut self, pod: &Pod) -> Result<Option<Process>> {
-        let cluster = pod.labels().get("app").context("no cluster")?.clone();
-        let namespace = pod.namespace().context("no namespace")?;
-        let settings = Api::namespaced(self.client.clone(), &namespace);
-        let Some(settings) = settings.get_opt(&format!("flink-config-{cluster}")).await? else {
+        let key = cluster(pod).context("no cluster")?;
+        let settings = Api::namespaced(self.client.clone(), &key.0);
+        let Some(settings) = settings.get_opt(&format!("flink-config-{}", key.1)).await? else {
             return Ok(None);
         };
-        let key = (namespace, cluster);
-        if Process::is_job_manager(pod) {
+        // A container that is started again is where it was, and nobody asked for that.
+        let is_new = !pod.uid().is_some_and(|uid| self.pods.contains_key(&uid));
+        if is_new && Process::is_job_manager(pod) {
             self.ports.insert(key.clone(), Ports::free()?);
-            *self.starts.lock().expect("no panic under lock").entry(key.clone()).or_default() += 1;
+            *self.board.lock().expect("no panic under lock").starts.entry(key.clone()).or_default() += 1;
         }
         let ports = self.ports.get(&key).context("its JobManager was never started")?;
         self.flink.start(pod, settings, ports).map(Some)
@@ -181,4 +201,8 @@ impl Node {
             written => Ok(written.map(drop)?),
         }
     }
+}
+
+fn cluster(pod: &Pod) -> Option<ClusterName> {
+    Some((pod.namespace()?, pod.labels().get("app")?.clone()))
 }
