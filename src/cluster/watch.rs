@@ -84,7 +84,7 @@ impl std::fmt::Debug for Probe {
 
 impl Cluster {
     /// Begins to watch everything in the scope. Must be called within a tokio runtime.
-    pub fn watch(&self, scope: Scope) -> Watch {
+    pub fn watch(&self, scope: &Scope) -> Watch {
         let (sender, changes) = channel::channel(0);
         let state = State {
             store: Store::default(),
@@ -147,7 +147,7 @@ impl Watch {
         let more = scope.feeds() != state.scope.feeds();
         drop(state);
         if more {
-            self.rescope(scope);
+            self.rescope(&scope);
         }
         more
     }
@@ -164,7 +164,7 @@ impl Watch {
 
     /// Follows another scope: watches begin and end as needed, those that serve both go on. What is planned
     /// next may be new to the cluster's schema, which is asked for again.
-    pub fn rescope(&mut self, scope: Scope) {
+    pub fn rescope(&mut self, scope: &Scope) {
         let scope = scope.with_recorded(self.shared.lock().store.recorded());
         let wanted = scope.feeds();
         let selected: BTreeSet<_> = wanted.iter().map(|feed| (feed.clone(), scope.selector(feed))).collect();

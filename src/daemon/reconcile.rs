@@ -175,7 +175,7 @@ impl Reconciler {
     /// Begins to watch what the desired state is about. Must be called within a tokio runtime.
     pub fn new(cluster: &Cluster, desired: &Desired, options: Options) -> Self {
         Self {
-            watch: cluster.watch(Scope::of(desired)),
+            watch: cluster.watch(&Scope::of(desired)),
             events: options.events.then(|| cluster.events()),
             cluster: cluster.clone(),
             options,
@@ -200,7 +200,7 @@ impl Reconciler {
 
     /// Follows what another revision is about.
     pub fn follow(&mut self, desired: &Desired) {
-        self.watch.rescope(Scope::of(desired));
+        self.watch.rescope(&Scope::of(desired));
     }
 
     /// Plans once and does what may be done now; `None` while the cluster is not fully known.

@@ -78,7 +78,7 @@ impl<'a> Effects<'a> {
         }
         match self.unit.role {
             Role::BlueGreen => match in_template(path) {
-                Some(path) => self.beside(self.of_deployment(path, before, after)),
+                Some(path) => Self::beside(self.of_deployment(path, before, after)),
                 None => (
                     FieldEffect::None,
                     told(Some("for the operator: it counts from the next change of the template on")),
@@ -93,7 +93,7 @@ impl<'a> Effects<'a> {
     }
 
     /// A deployment whose change starts another beside it.
-    fn beside(&self, (effect, note): Effect) -> Effect {
+    fn beside((effect, note): Effect) -> Effect {
         match effect {
             FieldEffect::Upgrade | FieldEffect::Rescale => {
                 let beside = "another deployment starts beside this one, and takes over";

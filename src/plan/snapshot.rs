@@ -84,8 +84,8 @@ pub fn remove(world: World<'_>, subject: &Subject<'_>, decision: &Decision) -> O
     let live = subject.live?;
     let path = savepoint(subject).filter(|_| decision.state == State::Kept);
     if let (Some(path), Stage::Stuck(_)) = (path, remove::stage(subject)) {
-        let patch = Patch::of(live).set(DISPOSES, json!(false));
-        return Some(task(subject, patch.write(), "Updating", format!("keeps the savepoint {path}")));
+        let spare = Patch::of(live).set(DISPOSES, json!(false));
+        return Some(task(subject, spare.write(), "Updating", format!("keeps the savepoint {path}")));
     }
     record::released(world, subject, path)
         .or_else(|| Some(task(subject, tasks::delete(subject, live), "Deleting", tasks::describe(decision))))

@@ -127,7 +127,7 @@ impl Machine {
                 let unit = parent.key(&child_name(&parent, colour));
                 match self.flink.savepoint(&unit, parent.now) {
                     Ok(path) => {
-                        start(&mut parent, other(colour), Some(&path), true, self.timings.scaled(GRACE))
+                        start(&mut parent, other(colour), Some(&path), true, self.timings.scaled(GRACE));
                     }
                     Err(error) => fail(
                         &mut parent,

@@ -81,13 +81,12 @@ pub fn fill(kind: Kind, spec: &Value, mode: Mode) -> Value {
     out.insert("job".into(), job(spec, mode));
     copy(spec, &["restartNonce"], &mut out);
     out.insert("flinkConfiguration".into(), or(spec.get("flinkConfiguration"), json!({})));
-    match kind {
-        Kind::FlinkSessionJob => copy(spec, &["deploymentName"], &mut out),
-        _ => {
-            copy(spec, &DEPLOYMENT, &mut out);
-            out.insert("jobManager".into(), process(spec.get("jobManager"), json!(1)));
-            out.insert("taskManager".into(), process(spec.get("taskManager"), Value::Null));
-        }
+    if kind == Kind::FlinkSessionJob {
+        copy(spec, &["deploymentName"], &mut out);
+    } else {
+        copy(spec, &DEPLOYMENT, &mut out);
+        out.insert("jobManager".into(), process(spec.get("jobManager"), json!(1)));
+        out.insert("taskManager".into(), process(spec.get("taskManager"), Value::Null));
     }
     Value::Object(out)
 }

@@ -205,7 +205,6 @@ pub struct JobReference {
 
 /// A kind of which the operator takes snapshots.
 #[derive(JsonSchema)]
-#[expect(clippy::enum_variant_names, reason = "these are the operator's own words")]
 pub enum JobKind {
     /// An application.
     FlinkDeployment,
