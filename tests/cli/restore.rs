@@ -1,5 +1,9 @@
 //! A savepoint is written into a job's file for the user to commit, and then restored.
 
+use flinkops::flink::kind::ObjectKey;
+use flinkops::sim::api::store::WriteOptions;
+use serde_json::{Value, json};
+
 use super::world::{Repository, World, job};
 
 #[test]
@@ -45,4 +49,27 @@ fn what_is_no_job_and_no_working_directory_is_wrong_usage() {
     let elsewhere = ["restore", "ingest", "--revision", "HEAD", "--savepoint", "s3://b/sp"];
     let refused = world.run(&elsewhere).expect(64);
     assert!(refused.stderr.contains("working directory"), "{refused}");
+}
+
+#[test]
+fn s9_without_a_savepoint_the_checkpoint_that_was_seen_is_taken_and_said_to_be_perhaps_gone() {
+    const PATH: &str = "s3://bucket/checkpoints/0abc/chk-7";
+    let world = World::new(Repository::with_jobs(&[("ingest", "")]));
+    world.apply();
+    let maps = world.list("v1", "ConfigMap");
+    let mut names = maps.iter().filter_map(|map| map["metadata"]["name"].as_str());
+    let name = names.find(|name| name.ends_with(".flinkdeployment.ingest")).expect("a ledger");
+    let see = |map: &mut Value| {
+        let mut ledger: Value = serde_json::from_str(map["data"]["ledger"].as_str().unwrap()).unwrap();
+        let (time, seen) = ("2026-01-01T11:30:00Z", "2026-01-01T11:31:00Z");
+        ledger["checkpoint"] = json!({"path": PATH, "time": time, "seen": seen});
+        map["data"]["ledger"] = json!(ledger.to_string());
+    };
+    let key = ObjectKey::new("v1", "ConfigMap", "flink", name);
+    world.sim.store().edit(&key, &WriteOptions::by("flinkops"), see).expect("it is there");
+    let status = world.run(&["status"]).expect(0);
+    assert!(status.stdout.contains("last checkpoint seen"), "{status}");
+    let said = world.run(&["restore", "ingest"]).expect(0);
+    assert!(said.stderr.contains("Flink may have deleted it since"), "{said}");
+    assert!(said.stderr.contains(&format!("spec.job.initialSavepointPath: \"{PATH}\"")), "{said}");
 }
