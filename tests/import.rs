@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flinkops::flink::kind::Kind;
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::{Action, Live, observe_once, plan};
 use flinkops::spec::finding::Place;
@@ -104,7 +105,8 @@ fn quiet(desired: &Desired, objects: &[Value]) -> Result<(), String> {
             object["metadata"]["namespace"] = json!(desired.namespace);
         }
         let object = LiveObject::new(object);
-        match object.unit_key().filter(|_| object.object_key().api_version.starts_with("flink")) {
+        let of = object.object_key();
+        match object.unit_key().filter(|_| Kind::of(&of.api_version, &of.kind).is_some()) {
             Some(key) => drop(live.units.insert(key, object)),
             None => drop(live.companions.insert(object.object_key(), object)),
         }
