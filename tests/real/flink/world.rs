@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use flinkops::flink::kind::{Kind, UnitKey};
-use flinkops::plan::ledger::Ledger;
+use flinkops::plan::ledger::{LABEL_RECORD, Ledger};
 use flinkops::plan::live::LiveObject;
 use flinkops::sim::Sim;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -146,7 +146,7 @@ impl World {
         let mut hand = by.start(&self.place)?;
         if by == Hand::Run {
             let pace = Duration::from_millis(500);
-            hand.until("everything is settled", pace, async || self.is_settled(units)).await?;
+            hand.until("everything is settled", pace, async || self.is_settled(units).await).await?;
             hand.terminate()?;
         }
         let success = hand.ended().await?.success();
@@ -154,12 +154,25 @@ impl World {
         Ok(Applied { success, said: hand.said()? })
     }
 
-    /// Whether all of HEAD is in the cluster, as the commands of others have it.
-    fn is_settled(&self, units: usize) -> Result<bool> {
+    /// Whether all of HEAD is in the cluster, as the commands of others have it, and for long enough to be on record:
+    /// a change goes back to what is.
+    async fn is_settled(&self, units: usize) -> Result<bool> {
         let (_, status) = self.place.read("status")?;
         let list = status["units"].as_array().context("units")?;
         let settled = list.len() == units && list.iter().all(|unit| unit["settled"] == true);
-        Ok(settled && self.place.read("plan")?.0 == 0)
+        if !settled || self.place.read("plan")?.0 != 0 {
+            return Ok(false);
+        }
+        let maps: Api<ConfigMap> = Api::namespaced(self.place.admin.clone(), &self.place.namespace);
+        for map in maps.list(&ListParams::default().labels(&format!("{LABEL_RECORD}=ledger"))).await? {
+            let ledger = Ledger::from_config_map(&LiveObject::new(serde_json::to_value(map)?));
+            let (_, ledger) = ledger.context("not a ledger")?;
+            let last = ledger.applied.first().filter(|_| !ledger.uid.is_empty());
+            if last.is_some_and(|applied| applied.settled.is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Has HEAD carried out, and that killed without warning as soon as it has come to a moment.
