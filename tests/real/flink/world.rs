@@ -167,8 +167,8 @@ impl World {
         for map in maps.list(&ListParams::default().labels(&format!("{LABEL_RECORD}=ledger"))).await? {
             let ledger = Ledger::from_config_map(&LiveObject::new(serde_json::to_value(map)?));
             let (_, ledger) = ledger.context("not a ledger")?;
-            let last = ledger.applied.first().filter(|_| !ledger.uid.is_empty());
-            if last.is_some_and(|applied| applied.settled.is_none()) {
+            let newest = ledger.applied.first().filter(|_| !ledger.uid.is_empty());
+            if newest.is_some_and(|applied| applied.settled.is_none()) {
                 return Ok(false);
             }
         }
