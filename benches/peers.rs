@@ -39,7 +39,7 @@ const SUITE: parts::Suite = parts::Suite { name: "real API server", off: "FLINKO
 const UNITS: usize = 1_000;
 const ROUNDS: usize = 3;
 /// LIST and plan are short: they are taken this often in a round.
-const REPEATS: usize = 5;
+const REPEATS: usize = 10;
 /// `kubectl diff` takes at least so many times as long.
 const LEAST: f64 = 40.0;
 
