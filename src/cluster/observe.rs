@@ -185,7 +185,7 @@ impl Listed {
                 (feed, Err(error)) => unreadable.push((feed, error.of_awaited())),
             }
         }
-        let mut live = gather(scope, &self.cluster, self.objects);
+        let mut live = place(scope, &self.cluster, self.objects);
         for key in &scope.awaited {
             if let Some((_, why)) = unreadable.iter().find(|(feed, _)| *feed == Feed::awaiting(key)) {
                 live.awaited.insert(key.clone(), Seen::Unreadable(why.clone()));
@@ -212,7 +212,9 @@ async fn all(mut lists: Lists) -> Result<Vec<LiveObject>, ClusterError> {
 
 /// A scope with the kinds of the units that records among these objects tell of.
 fn recorded(scope: &Scope, objects: &[LiveObject]) -> Scope {
-    let records = objects.iter().filter(|object| scope.owns(object));
+    // The store is going to read all of them: here only those that add a kind are.
+    let adds = |object: &&LiveObject| Ledger::unit(object).is_some_and(|unit| !unit.kind.is_everywhere());
+    let records = objects.iter().filter(|object| scope.owns(object)).filter(adds);
     let records = records.filter_map(Ledger::from_config_map).filter(|(_, ledger)| !ledger.uid.is_empty());
     scope.with_recorded(records.map(|(unit, _)| unit))
 }
@@ -220,7 +222,11 @@ fn recorded(scope: &Scope, objects: &[LiveObject]) -> Scope {
 /// What objects mean within a scope, whoever listed them; those out of it are left out.
 pub fn gather(scope: &Scope, cluster: &str, objects: impl IntoIterator<Item = LiveObject>) -> Live {
     let objects: Vec<LiveObject> = objects.into_iter().collect();
-    let scope = &recorded(scope, &objects);
+    place(&recorded(scope, &objects), cluster, objects)
+}
+
+/// The same within a scope that knows of the records.
+fn place(scope: &Scope, cluster: &str, objects: Vec<LiveObject>) -> Live {
     let feeds = scope.feeds();
     let mut store = Store::default();
     store.retain(&feeds);

@@ -327,11 +327,18 @@ impl Ledger {
         })
     }
 
-    /// Reads a ConfigMap; `None` where it is not a ledger, or not one this version understands.
-    pub fn from_config_map(object: &LiveObject) -> Option<(UnitKey, Self)> {
+    /// Tells whose ledger a ConfigMap is, and reads nothing else of it.
+    pub fn unit(object: &LiveObject) -> Option<UnitKey> {
         let data = object.value().get("data")?;
         let text = |key: &str| data.get(key).and_then(Value::as_str);
-        let key = UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?);
+        Some(UnitKey::new(object.namespace(), Kind::parse(text("kind")?)?, text("name")?))
+    }
+
+    /// Reads a ConfigMap; `None` where it is not a ledger, or not one this version understands.
+    pub fn from_config_map(object: &LiveObject) -> Option<(UnitKey, Self)> {
+        let key = Self::unit(object)?;
+        let data = object.value().get("data")?;
+        let text = |key: &str| data.get(key).and_then(Value::as_str);
         let record = text(Self::KEY)?;
         // Written as JSON, of which a thousand are read in no time; a person may have made YAML of it.
         let json = serde_json::from_str(record).ok();
