@@ -1,7 +1,7 @@
 //! A server process that never outlives the test process, however that one ends.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result};
 
 /// Runs `"$@"` until it ends or the test process does: the kernel closes the pipe on our standard
-/// input even after SIGKILL. Then its folder `$0` is removed.
+/// input even after SIGKILL. A line that comes by it asks the server to end. Then its folder `$0` is removed.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- & server=$!
-{ cat <&3; kill -9 "$server"; } >/dev/null 2>&1 & keeper=$!
+{ read -r _ <&3 && kill "$server"; cat <&3; kill -9 "$server"; } >/dev/null 2>&1 & keeper=$!
 exec 3<&-
 wait "$server" 2>/dev/null; status=$?
 kill -9 "$keeper" 2>/dev/null
@@ -73,6 +73,14 @@ impl Server {
     /// How it ended, once it has.
     pub fn ended(&self) -> Result<Option<ExitStatus>> {
         Ok(self.guard.lock().expect("no panic under lock").try_wait()?)
+    }
+
+    /// Asks it to end, once.
+    pub fn terminate(&self) {
+        if let Some(stdin) = &mut self.guard.lock().expect("no panic under lock").stdin {
+            // One that has ended reads no more.
+            let _ = stdin.write_all(b"\n");
+        }
     }
 
     /// Kills it without warning.

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, is_recorded, is_told, left, restored, tell};
+use super::{
+    is_applied, is_back, is_leaving, is_let_go, is_recorded, is_there, is_told, left, restored, tell,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_s9_s16_a_stateful_application_keeps_its_state_whatever_is_merged() {
@@ -18,9 +20,16 @@ async fn live(world: &World) -> Result<()> {
     let mut wish = json!({"clicks": world.application()?, "idle": world.application()?});
     wish["idle"]["spec"]["job"]["state"] = json!("suspended");
     let change = Change::new(world, "create an application, and another that is not to run", &wish)?;
-    let there = async |world: &World| Ok(world.unit(FlinkDeployment, "clicks").await?.is_some());
-    let change = change.told("clicks", "create")?.by_daemon().killed("it is there", there).await?;
-    change.settles().await.context("create")?;
+    change
+        .told("clicks", "create")?
+        .by_daemon()
+        .killed("it is there", async |world| is_there(world, FlinkDeployment, "clicks").await)
+        .await?
+        .killed("it is on record", async |world| is_applied(world, FlinkDeployment, "clicks").await)
+        .await?
+        .settles()
+        .await
+        .context("create")?;
     ensure!(world.restored(FlinkDeployment, "clicks").await?.is_none(), "did not begin empty");
 
     wish["clicks"]["spec"]["job"]["parallelism"] = json!(2);
@@ -59,7 +68,11 @@ async fn rolled_back(world: &World, good: &Value) -> Result<()> {
         .fails(&["clicks"], &["held at"])
         .await?;
     restored(world, FlinkDeployment, "clicks", Reason::Upgrade).await?;
-    Change::new(world, "agree with Git again about the application", good)?.settles().await
+    Change::new(world, "agree with Git again about the application", good)?
+        .killed("it is let go", async |world| is_let_go(world, FlinkDeployment, "clicks").await)
+        .await?
+        .settles()
+        .await
 }
 
 async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
@@ -103,7 +116,7 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
         .await?;
     left(world, FlinkDeployment, "clicks").await?;
 
-    let there = async |world: &World| Ok(world.unit(FlinkDeployment, "clicks").await?.is_some());
+    let there = async |world: &World| is_back(world, FlinkDeployment, "clicks").await;
     Change::new(world, "bring the application back from that savepoint", wish)?
         .told("clicks", "create")?
         .by_daemon()

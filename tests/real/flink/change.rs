@@ -8,7 +8,7 @@ use flinkops::flink::kind::{Kind, UnitKey};
 use serde_json::Value;
 
 use super::hand::Hand;
-use super::world::World;
+use super::world::{Applied, World};
 use crate::real::stack::FLINK;
 
 /// A commit on its way into the cluster.
@@ -117,7 +117,7 @@ impl<'a> Change<'a> {
     /// Carries it out; fails with what everybody said unless everything settles, as it was told and as the
     /// model has it.
     pub async fn settles(self) -> Result<()> {
-        let applied = self.world.carry_out(self.by, self.units()).await?;
+        let applied = self.carried_out().await?;
         ensure!(
             applied.success,
             "{} failed:\n{}\n{}",
@@ -131,7 +131,7 @@ impl<'a> Change<'a> {
 
     /// Carries it out; fails unless that goes wrong with these units, which is said in these words.
     pub async fn fails(self, with: &[&str], words: &[&str]) -> Result<()> {
-        let applied = self.world.carry_out(self.by, self.units()).await?;
+        let applied = self.carried_out().await?;
         ensure!(!applied.success, "settled:\n{}", applied.said);
         for words in words {
             ensure!(applied.said.contains(words), "not a word of {words}:\n{}", applied.said);
@@ -140,8 +140,11 @@ impl<'a> Change<'a> {
         self.ends(false).await
     }
 
-    fn units(&self) -> usize {
-        self.wish.as_object().map_or(0, serde_json::Map::len)
+    /// Goes on to the end with what was begun: no change is told that is not cut short at least once.
+    async fn carried_out(&self) -> Result<Applied> {
+        ensure!(self.kills > 0, "{}: never killed on the way", self.what);
+        let units = self.wish.as_object().map_or(0, serde_json::Map::len);
+        self.world.carry_out(self.by, units).await
     }
 
     /// The forecast against what Flink did. What goes wrong may be seen to do so beforehand; else only this can be

@@ -82,6 +82,34 @@ async fn left(world: &World, kind: Kind, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a unit is there; never before the marker that says whose the namespace is (S2).
+async fn is_there(world: &World, kind: Kind, name: &str) -> Result<bool> {
+    let there = world.unit(kind, name).await?.is_some();
+    assert!(!there || world.is_marked().await?, "S2: {name} is there before the marker");
+    Ok(there)
+}
+
+/// The same of one that starts from its final savepoint, which stays on record until it runs (S9, S16).
+async fn is_back(world: &World, kind: Kind, name: &str) -> Result<bool> {
+    let there = is_there(world, kind, name).await?;
+    assert!(
+        !there || is_recorded(world, kind, name).await?,
+        "S9: {name} is there, and its savepoint not on record"
+    );
+    Ok(there)
+}
+
+/// Whether it is on record that a unit was created, or changed, as Git has it now; and that is not yet all.
+async fn is_applied(world: &World, kind: Kind, name: &str) -> Result<bool> {
+    let Some(ledger) = world.ledger(kind, name).await? else { return Ok(false) };
+    Ok(ledger.applied.first().is_some_and(|applied| applied.settled.is_none()))
+}
+
+/// Whether a unit is held no longer; what is left then is to say that all of the revision is applied.
+async fn is_let_go(world: &World, kind: Kind, name: &str) -> Result<bool> {
+    Ok(ledger(world, kind, name).await?.held.is_none())
+}
+
 /// Whether a job was told to be in a state.
 async fn is_told(world: &World, kind: Kind, name: &str, state: &str) -> Result<bool> {
     Ok(world.field(kind, name, "/spec/job/state").await? == state)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, is_told, ledger, restored, tell};
+use super::{is_leaving, is_there, is_told, ledger, restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s9_s13_jobs_that_failed_or_were_lost_are_brought_back_from_what_is_on_record() {
@@ -23,7 +23,12 @@ async fn live(world: &World) -> Result<()> {
     let mut job = world.session_job("sessions");
     job["policy"] = json!({"repair": true});
     let mut wish = json!({"sessions": sessions, "clicks": job, "orders": job});
-    Change::new(world, "create what is to be lost", &wish)?.settles().await.context("create")?;
+    Change::new(world, "create what is to be lost", &wish)?
+        .killed("one job is there", async |world| is_there(world, FlinkSessionJob, "orders").await)
+        .await?
+        .settles()
+        .await
+        .context("create")?;
 
     wish["sessions"]["spec"]["taskManager"]["resource"]["memory"] = json!("1100m");
     failed(world, &wish).await.context("a job that failed")?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, ledger, restored, tell};
+use super::{is_applied, is_leaving, is_let_go, is_there, ledger, restored, tell};
 
 /// The job of a session cluster, and an application.
 const BOTH: [(Kind, &str); 2] = [(FlinkSessionJob, "clicks"), (FlinkDeployment, "orders")];
@@ -25,7 +25,15 @@ async fn live(world: &World) -> Result<()> {
         cluster["spec"]["flinkConfiguration"]["restart-strategy"] = json!("none");
     }
     let good = json!({"sessions": sessions, "clicks": world.session_job("sessions"), "orders": orders});
-    Change::new(world, "create what is to go back", &good)?.settles().await?;
+    Change::new(world, "create what is to go back", &good)?
+        .killed("the application is there", async |world| is_there(world, FlinkDeployment, "orders").await)
+        .await?
+        .killed("the other job is on record", async |world| {
+            is_applied(world, FlinkSessionJob, "clicks").await
+        })
+        .await?
+        .settles()
+        .await?;
 
     let mut uids = Vec::new();
     let mut wish = good.clone();
@@ -71,7 +79,12 @@ async fn live(world: &World) -> Result<()> {
         restored(world, kind, name, Reason::Upgrade).await?;
         ensure!(world.field(kind, name, "/metadata/uid").await? != uid, "{name} was not made anew");
     }
-    Change::new(world, "agree with Git again about both", &good)?.settles().await.context("a revert")
+    Change::new(world, "agree with Git again about both", &good)?
+        .killed("one is let go", async |world| is_let_go(world, FlinkSessionJob, "clicks").await)
+        .await?
+        .settles()
+        .await
+        .context("a revert")
 }
 
 /// Whether both run the new version, as far as the operator knows, and Flink has completed a checkpoint of it.

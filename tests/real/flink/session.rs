@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::World;
-use super::{is_leaving, is_recorded, is_told, left, restored, tell};
+use super::{is_applied, is_back, is_leaving, is_recorded, is_there, is_told, left, restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_s9_s12_two_stateful_session_jobs_keep_their_state_whatever_is_merged() {
@@ -37,8 +37,17 @@ async fn live(world: &World) -> Result<()> {
 async fn created(world: &World, wish: &Value) -> Result<()> {
     let change = Change::new(world, "create a session cluster with two stateful jobs", wish)?;
     let change = change.told("clicks", "create")?.told("orders", "create")?;
-    let there = async |world: &World| Ok(world.unit(FlinkDeployment, "sessions").await?.is_some());
-    change.killed_with_lease("the cluster is there", there).await?.settles().await?;
+    change
+        .killed_with_lease("the cluster is there", async |world| {
+            is_there(world, FlinkDeployment, "sessions").await
+        })
+        .await?
+        .killed("a job is there", async |world| is_there(world, FlinkSessionJob, "clicks").await)
+        .await?
+        .killed("it is on record", async |world| is_applied(world, FlinkSessionJob, "clicks").await)
+        .await?
+        .settles()
+        .await?;
     for name in ["clicks", "orders"] {
         ensure!(world.restored(FlinkSessionJob, name).await?.is_none(), "{name} did not begin empty");
     }
@@ -104,7 +113,14 @@ async fn suspended(world: &World, wish: &mut Value) -> Result<()> {
     ensure!(is_recorded(world, FlinkSessionJob, "clicks").await?, "no final savepoint on record");
 
     wish["clicks"]["spec"]["job"]["parallelism"] = json!(1);
-    Change::new(world, "change it while it is suspended", wish)?.told("clicks", "none")?.settles().await?;
+    let patched =
+        async |world: &World| Ok(world.field(FlinkSessionJob, "clicks", "/spec/job/parallelism").await? == 1);
+    Change::new(world, "change it while it is suspended", wish)?
+        .told("clicks", "none")?
+        .killed("it is patched", patched)
+        .await?
+        .settles()
+        .await?;
 
     wish["clicks"]["spec"]["job"]["state"] = json!("running");
     let change = Change::new(world, "resume it", wish)?;
@@ -138,7 +154,7 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
 
 async fn brought_back(world: &World, wish: &Value) -> Result<()> {
     let change = Change::new(world, "bring it back from that savepoint", wish)?;
-    let there = async |world: &World| Ok(world.unit(FlinkSessionJob, "orders").await?.is_some());
+    let there = async |world: &World| is_back(world, FlinkSessionJob, "orders").await;
     change.told("orders", "create")?.killed("it is there", there).await?.settles().await?;
     restored(world, FlinkSessionJob, "orders", Reason::Delete).await
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::world::{TOO_MANY, World};
-use super::{is_told, restored, tell};
+use super::{is_let_go, is_there, is_told, restored, tell};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s23_what_goes_wrong_stops_only_what_depends_on_it() {
@@ -18,7 +18,7 @@ async fn live(world: &World) -> Result<()> {
     let job = world.session_job("sessions");
     let mut wish = json!({"sessions": world.cluster("1024m")?, "clicks": job, "orders": job, "reports": job});
     wish["reports"]["dependsOn"] = json!(["clicks"]);
-    let first = async |world: &World| Ok(world.unit(FlinkSessionJob, "clicks").await?.is_some());
+    let first = async |world: &World| is_there(world, FlinkSessionJob, "clicks").await;
     Change::new(world, "create three jobs, one after another", &wish)?
         .killed("the first job is there", first)
         .await?
@@ -86,7 +86,11 @@ async fn rejected(world: &World, good: &Value) -> Result<()> {
     }
     ensure!(world.stack.starts(&world.place.namespace, "sessions") == 1, "the cluster was restarted");
     world.state(json!({}));
-    Change::new(world, "agree with Git again about the session cluster", good)?.settles().await
+    Change::new(world, "agree with Git again about the session cluster", good)?
+        .killed("it is let go", async |world| is_let_go(world, FlinkDeployment, "sessions").await)
+        .await?
+        .settles()
+        .await
 }
 
 /// A program that is not there never runs, and Flink takes no job that cannot read its state: the old spec put
@@ -119,7 +123,11 @@ async fn rolled_back(world: &World, good: &Value) -> Result<()> {
         restored(world, FlinkSessionJob, "clicks", Reason::Upgrade).await?;
         let same = world.field(FlinkSessionJob, "clicks", "/metadata/uid").await? == uid;
         ensure!(same, "it was created anew");
-        Change::new(world, "agree with Git again", good)?.settles().await?;
+        Change::new(world, "agree with Git again", good)?
+            .killed("it is let go", async |world| is_let_go(world, FlinkSessionJob, "clicks").await)
+            .await?
+            .settles()
+            .await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use flinkops::flink::kind::{Kind, UnitKey};
-use flinkops::plan::ledger::{LABEL_RECORD, Ledger};
+use flinkops::plan::ledger::{LABEL_RECORD, Ledger, Marker};
 use flinkops::plan::live::LiveObject;
 use flinkops::sim::Sim;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -300,6 +300,12 @@ impl World {
         let Some(map) = maps.get_opt(&Ledger::name("orders", "test", &unit)).await? else { return Ok(None) };
         let ledger = Ledger::from_config_map(&LiveObject::new(serde_json::to_value(map)?));
         Ok(Some(ledger.context("not a ledger")?.1))
+    }
+
+    /// Whether the namespace is marked as this repository's.
+    pub async fn is_marked(&self) -> Result<bool> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.place.admin.clone(), &self.place.namespace);
+        Ok(maps.get_opt(&Marker::name("orders")).await?.is_some())
     }
 
     /// How many savepoints lie on disk.

@@ -17,6 +17,8 @@ use super::pod::{Flink, Ports, Process};
 use crate::parts::Suite;
 
 const PACE: Duration = Duration::from_millis(300);
+/// How long a process that was asked to end is waited for, as a kubelet does.
+const GRACE: Duration = Duration::from_secs(30);
 /// The longest pause before a container is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SUITE: &Suite = &super::FLINK;
@@ -41,8 +43,8 @@ pub fn start(config: Config, flink: Flink) -> Arc<Mutex<Board>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let client = Client::try_from(config).expect("a working configuration");
-            let (ports, pods) = (BTreeMap::new(), BTreeMap::new());
-            let mut node = Node { client, flink, ports, pods, board };
+            let (ports, pods, leaving) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+            let mut node = Node { client, flink, ports, pods, leaving, board };
             loop {
                 if let Err(error) = node.step().await {
                     SUITE.say(&format!("node: {error:#}"));
@@ -60,11 +62,14 @@ struct Node {
     /// What the TaskManagers of a cluster need to find its JobManager.
     ports: BTreeMap<ClusterName, Ports>,
     pods: BTreeMap<String, Running>,
+    /// What Pods that are gone still run, and until when.
+    leaving: Vec<(Running, Instant)>,
     board: Arc<Mutex<Board>>,
 }
 
 /// A Pod whose process was started at least once.
 struct Running {
+    cluster: ClusterName,
     process: Process,
     ready: bool,
     restarts: u32,
@@ -80,8 +85,8 @@ impl Node {
         let labels = ListParams::default().labels("type=flink-native-kubernetes");
         let pods: BTreeMap<_, _> =
             pods.list(&labels).await?.into_iter().filter_map(|pod| Some((pod.uid()?, pod))).collect();
-        self.pods.retain(|uid, _| pods.contains_key(uid));
-        self.crash(&pods);
+        self.end(&pods);
+        self.crash();
         for (uid, pod) in pods {
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
             if pod.metadata.deletion_timestamp.is_some() || ["Failed", "Succeeded"].contains(&phase) {
@@ -98,7 +103,9 @@ impl Node {
     async fn look_after(&mut self, uid: &str, pod: &Pod) -> Result<()> {
         let Some(running) = self.pods.get_mut(uid) else {
             if let Some(process) = self.launch(pod).await? {
-                let running = Running { process, ready: false, restarts: 0, crashed: false, again: None };
+                let cluster = cluster(pod).context("no cluster")?;
+                let running =
+                    Running { cluster, process, ready: false, restarts: 0, crashed: false, again: None };
                 self.pods.insert(uid.to_owned(), running);
             }
             return Ok(());
@@ -144,21 +151,37 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the JobManagers that are to; Kubernetes will start them again.
-    fn crash(&mut self, pods: &BTreeMap<String, Pod>) {
+    /// Asks what the Pods that are gone ran to end. A JobManager then suspends its jobs, which takes those
+    /// checkpoints away that are not to be retained: one that is killed leaves them.
+    fn end(&mut self, pods: &BTreeMap<String, Pod>) {
+        let gone: Vec<_> = self.pods.keys().filter(|uid| !pods.contains_key(*uid)).cloned().collect();
+        for running in gone.iter().filter_map(|uid| self.pods.remove(uid)) {
+            running.process.server.terminate();
+            self.leaving.push((running, Instant::now() + GRACE));
+        }
+        let lives = |running: &Running| running.process.server.ended().is_ok_and(|ended| ended.is_none());
+        self.leaving.retain(|(running, until)| Instant::now() < *until && lives(running));
+    }
+
+    /// Kills the JobManagers that are to crash; Kubernetes will start them again.
+    fn crash(&mut self) {
         let crashes = std::mem::take(&mut self.board.lock().expect("no panic under lock").crashes);
-        for (uid, running) in &mut self.pods {
-            let is_meant = |pod: &Pod| cluster(pod).is_some_and(|cluster| crashes.contains(&cluster));
-            if running.process.job_manager && pods.get(uid).is_some_and(is_meant) {
+        for running in self.pods.values_mut() {
+            if running.process.job_manager && crashes.contains(&running.cluster) {
                 running.process.server.kill();
                 running.crashed = true;
             }
         }
     }
 
-    /// Starts a Pod's process; not yet where its settings are still to be written, or gone already.
+    /// Starts a Pod's process; not yet where its settings are still to be written, or gone already, or where
+    /// the JobManager before it still listens: they have one host.
     async fn launch(&mut self, pod: &Pod) -> Result<Option<Process>> {
         let key = cluster(pod).context("no cluster")?;
+        let holds = |it: &Running| it.process.job_manager && it.cluster == key;
+        if self.leaving.iter().any(|(running, _)| holds(running)) {
+            return Ok(None);
+        }
         let settings = Api::namespaced(self.client.clone(), &key.0);
         let Some(settings) = settings.get_opt(&format!("flink-config-{}", key.1)).await? else {
             return Ok(None);
