@@ -194,11 +194,21 @@ pub fn deployment(spec: &Value) -> &Value {
     spec.pointer("/template/spec").unwrap_or(spec)
 }
 
-/// What leads to the template within a manifest of a kind; empty where the spec is no template.
+/// What leads, within a manifest of a kind, to that which has the fields of a FlinkDeployment: a template, or defaults
+/// for others; empty where the manifest itself has them.
 pub const fn template(kind: Kind) -> &'static str {
     match kind {
         Kind::FlinkBlueGreenDeployment => "/spec/template",
+        Kind::FlinkEnvironment => "/spec/flinkApplicationDefaults",
         _ => "",
+    }
+}
+
+/// The spec of that, out of the spec of its manifest; null where there is none.
+pub fn templated(kind: Kind, spec: &Value) -> &Value {
+    match template(kind).strip_prefix("/spec") {
+        Some(pointer) => spec.pointer(&format!("{pointer}/spec")).unwrap_or(&Value::Null),
+        None => spec,
     }
 }
 
@@ -282,6 +292,11 @@ impl UnitKey {
         Self { namespace: namespace.into(), kind, name: name.into() }
     }
 
+    /// `FlinkDeployment orders`, for messages.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+
     /// The key of the FlinkDeployment that `spec.deploymentName` of this session job names.
     pub fn cluster(&self, spec: &Value) -> Option<Self> {
         let name = spec.get("deploymentName")?.as_str()?;
@@ -311,6 +326,18 @@ impl fmt::Display for UnitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
     }
+}
+
+/// The unit that made an object and is going to make it again, by its owner references: the deployments of a blue/green
+/// one are in nobody's files.
+pub fn maker(object: &Value) -> Option<UnitKey> {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let unit = |owner: &Value| {
+        let text = |field: &str| owner[field].as_str();
+        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+        Some(UnitKey::new(namespace?, Kind::of(text("apiVersion")?, text("kind")?)?, text("name")?))
+    };
+    owners.into_iter().flatten().find_map(unit)
 }
 
 /// Names any Kubernetes object, for companions and records.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::canonical::escape;
+use super::kind::{Kind, template, templated};
 use super::release::OperatorVersion;
 
 /// A field, or a value of a field, that came with a version of the operator.
@@ -29,6 +30,8 @@ const V1_10: OperatorVersion = OperatorVersion::new(1, 10);
 const V1_11: OperatorVersion = OperatorVersion::new(1, 11);
 const V1_12: OperatorVersion = OperatorVersion::new(1, 12);
 const V1_13: OperatorVersion = OperatorVersion::new(1, 13);
+#[cfg(test)]
+const V1_14: OperatorVersion = OperatorVersion::new(1, 14);
 const V1_15: OperatorVersion = OperatorVersion::new(1, 15);
 const V1_16: OperatorVersion = OperatorVersion::new(1, 16);
 
@@ -57,6 +60,15 @@ pub const PARTS: [Part; 12] = [
     Part::flink("v2_4", V1_15, V1_16),
 ];
 
+/// Kinds, each with the newest version known to be without it; what to do about that says [`Kind::since`].
+const KINDS: [(Kind, OperatorVersion); 2] =
+    [(Kind::FlinkStateSnapshot, V1_7), (Kind::FlinkBlueGreenDeployment, V1_13)];
+
+/// Whether a version serves a kind, as far as is known.
+pub fn serves(kind: Kind, version: OperatorVersion) -> bool {
+    !KINDS.iter().any(|(one, absent)| *one == kind && version <= *absent)
+}
+
 impl Part {
     const fn field(pointer: &'static str, absent: OperatorVersion, present: OperatorVersion) -> Self {
         Self { pointer, value: None, absent, present }
@@ -83,12 +95,14 @@ pub fn unknown(spec: &Value, version: OperatorVersion) -> impl Iterator<Item = &
     PARTS.iter().filter(move |part| version <= part.absent && part.is_in(spec))
 }
 
-/// A spec as a version keeps it: without the fields that it drops.
-pub fn kept(spec: &Value, version: OperatorVersion) -> Cow<'_, Value> {
+/// The spec of a kind as a version keeps it: without the fields that it drops, which a template may have.
+pub fn kept(kind: Kind, spec: &Value, version: OperatorVersion) -> Cow<'_, Value> {
+    let within = template(kind).strip_prefix("/spec").map_or_else(String::new, |it| format!("{it}/spec"));
     let mut kept = Cow::Borrowed(spec);
-    for part in unknown(spec, version).filter(|part| part.value.is_none()) {
+    for part in unknown(templated(kind, spec), version).filter(|part| part.value.is_none()) {
         let (parent, name) = part.pointer.rsplit_once('/').unwrap_or_default();
-        if let Some(fields) = kept.to_mut().pointer_mut(parent).and_then(Value::as_object_mut) {
+        let parent = format!("{within}{parent}");
+        if let Some(fields) = kept.to_mut().pointer_mut(&parent).and_then(Value::as_object_mut) {
             fields.remove(name);
         }
     }
@@ -135,8 +149,20 @@ mod tests {
     #[test]
     fn what_is_dropped_is_not_kept() {
         let spec = json!({"image": "a", "jobManager": {"resources": {}, "replicas": 1}});
-        assert_eq!(*kept(&spec, V1_15), json!({"image": "a", "jobManager": {"replicas": 1}}));
-        assert!(matches!(kept(&spec, V1_16), Cow::Borrowed(_)));
+        let rest = json!({"image": "a", "jobManager": {"replicas": 1}});
+        assert_eq!(*kept(Kind::FlinkDeployment, &spec, V1_15), rest);
+        assert!(matches!(kept(Kind::FlinkDeployment, &spec, V1_16), Cow::Borrowed(_)));
+        let within = |spec: &Value| json!({"configuration": {}, "template": {"spec": spec}});
+        assert_eq!(*kept(Kind::FlinkBlueGreenDeployment, &within(&spec), V1_15), within(&rest));
+    }
+
+    #[test]
+    fn a_kind_is_served_from_some_version_on() {
+        assert!(!serves(Kind::FlinkStateSnapshot, V1_7));
+        assert!(serves(Kind::FlinkStateSnapshot, V1_8), "it is not known");
+        assert!(!serves(Kind::FlinkBlueGreenDeployment, V1_13));
+        assert!(serves(Kind::FlinkBlueGreenDeployment, V1_14));
+        assert!(serves(Kind::FlinkSessionJob, V1_7));
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::desired::Desired;
-use super::finding::Finding;
+use super::finding::{Finding, Place};
 use super::node::Node;
 use super::object::RenderedUnit;
 use super::policy::OnFailure;
 use super::served::REFUSED;
 use crate::flink::canonical::{escape, unescape};
 use crate::flink::config::{self, SAVEPOINT_DIR};
-use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::kind::{Kind, UnitKey, template, templated};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since;
 use crate::flink::validate::{Proposal, Violation, validate};
@@ -69,7 +69,7 @@ pub fn judge(
     let (key, written, spec) = (&unit.key, &unit.written, unit.manifest.spec());
     let mut always = findings(desired, key, written, spec, (cluster, Release::default()));
     let Some(stated) = &desired.operator_version else { return (always, Vec::new()) };
-    let kept = since::kept(spec, stated.version);
+    let kept = since::kept(key.kind, spec, stated.version);
     let mut here = findings(desired, key, written, &kept, (cluster, stated.version.into()));
     always.retain(|finding| here.contains(finding));
     here.retain(|finding| !always.contains(finding));
@@ -77,14 +77,20 @@ pub fn judge(
     (always, here)
 }
 
-/// Values that the custom resource definitions of this version do not take.
+/// A kind that the custom resource definitions of this version are without, and values that they do not take.
 fn unserved(unit: &RenderedUnit, version: OperatorVersion) -> Vec<Finding> {
-    let spec = unit.manifest.spec();
-    let refused = |pointer: &str, why: String| {
-        let place = unit.written.place_of(&format!("/spec{pointer}"));
+    let kind = unit.key.kind;
+    let spec = templated(kind, unit.manifest.spec());
+    let refused_at = |place: Place, why: String| {
         let message = format!("refused by operator {version}: {why}");
         Finding::error(REFUSED, place, message).unit(&unit.key.name)
     };
+    let refused = |pointer: &str, why: String| {
+        refused_at(unit.written.place_of(&format!("{}/spec{pointer}", template(kind))), why)
+    };
+    if !since::serves(kind, version) {
+        return vec![refused_at(unit.place.clone(), format!("it serves no {kind}")).hint(kind.since())];
+    }
     let values = since::unknown(spec, version).filter_map(|part| {
         let hint = format!("write an older one, or upgrade the operator: {} takes it", part.present);
         Some(refused(part.pointer, format!("it does not know `{}`", part.value?)).hint(hint))
