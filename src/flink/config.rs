@@ -8,6 +8,8 @@ use serde_json::Value;
 pub const SAVEPOINT_DIR: [&str; 2] = ["execution.checkpointing.savepoint-dir", "state.savepoints.dir"];
 /// Keys that name the folder checkpoints go to, newest name first.
 pub const CHECKPOINT_DIR: [&str; 2] = ["execution.checkpointing.dir", "state.checkpoints.dir"];
+/// The key of the folder for the metadata of high availability.
+pub const HIGH_AVAILABILITY_DIR: &str = "high-availability.storageDir";
 /// The key that turns periodic checkpoints on.
 pub const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 /// Keys that name the kind of high availability, newest name first.

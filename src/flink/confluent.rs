@@ -50,6 +50,30 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
     verdict(health, if health == Health::Suspended { "suspended".into() } else { describe(word, status) })
 }
 
+/// The spec of the FlinkDeployment that the manager makes of an application: what the environment's
+/// `flinkApplicationDefaults` say wins over what the application does.
+pub fn laid_over(spec: &Value, defaults: &Value) -> Value {
+    let mut laid = spec.clone();
+    if let Some(fields) = laid.as_object_mut() {
+        fields.retain(|field, _| !["flinkEnvironment", "cmfRestClassRef"].contains(&field.as_str()));
+    }
+    if defaults.is_object() {
+        lay(&mut laid, defaults);
+    }
+    laid
+}
+
+fn lay(under: &mut Value, over: &Value) {
+    match (under.as_object_mut(), over.as_object()) {
+        (Some(fields), Some(over)) => {
+            for (key, value) in over {
+                lay(fields.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        _ => *under = over.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -86,6 +110,17 @@ mod tests {
         assert_eq!(verdict.message, "Confluent Manager refuses it: 422: no such environment");
         assert_eq!(of(Role::ManagedEnvironment, base("Created")).health, Health::Settled);
         assert_eq!(of(Role::ManagedEnvironment, base("Deleted")).health, Health::Progressing);
+    }
+
+    #[test]
+    fn what_an_environment_says_wins() {
+        let own =
+            json!({"flinkEnvironment": "e", "image": "a", "job": {"args": ["x", "y"], "parallelism": 1}});
+        let defaults = json!({"job": {"args": ["z"]}, "flinkConfiguration": {"k": "1"}});
+        let laid =
+            json!({"image": "a", "job": {"args": ["z"], "parallelism": 1}, "flinkConfiguration": {"k": "1"}});
+        assert_eq!(laid_over(&own, &defaults), laid);
+        assert_eq!(laid_over(&own, &Value::Null)["image"], "a");
     }
 
     #[test]

@@ -108,12 +108,14 @@ impl<'a> Loading<'a> {
         for (index, folder) in self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken) {
             for unit in &folder.rendered.units {
                 let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.manifest.spec());
-                let cluster = unit.key.cluster(spec).and_then(|key| specs.get(&key).copied());
+                let known = |key: UnitKey| specs.get(&key).copied();
+                let (cluster, on) = (unit.key.cluster(spec), unit.key.refers_to(spec));
+                let (cluster, on) = (cluster.and_then(known), on.and_then(known));
                 let (found, of_version) = refusal::judge(&self.bare, unit, cluster);
                 self.remarks.extend(of_version);
                 let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
                 refused.extend(found.map(|finding| (index, finding)));
-                let found = Subject::new(&unit.key, spec, cluster, &self.bare).findings(written, levels);
+                let found = Subject::new(&unit.key, spec, on, &self.bare).findings(written, levels);
                 let found = found.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));
                 remarks.extend(found.map(|finding| (index, finding)));
             }

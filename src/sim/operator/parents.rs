@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::effect::Effect;
 use super::machine::{Machine, Tick};
 use crate::flink::blue_green::{BlueGreenDiffType, diff_type};
+use crate::flink::confluent::laid_over;
 use crate::flink::diff::DeploymentMode;
-use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey};
+use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey, maker, templated};
 use crate::flink::release::Release;
 use crate::flink::status::Status;
 
@@ -25,12 +26,7 @@ pub fn is_parent(key: &ObjectKey) -> bool {
 
 /// Whose an object is, by its owner reference.
 pub fn parent(object: &Value) -> Option<ObjectKey> {
-    let owner = object.pointer("/metadata/ownerReferences/0")?;
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let namespace = text(&object["metadata"]["namespace"])?;
-    let key =
-        ObjectKey::new(text(&owner["apiVersion"])?, text(&owner["kind"])?, namespace, text(&owner["name"])?);
-    is_parent(&key).then_some(key)
+    maker(object).map(|unit| ObjectKey::from(&unit)).filter(is_parent)
 }
 
 /// What the cluster holds.
@@ -295,11 +291,8 @@ fn application(mut parent: Parent<'_>) -> Tick {
         synced(&mut parent, "Failed", Some(&format!("environment {named} was not found")));
         return parent.finish(None);
     };
-    let mut spec = parent.object["spec"].clone();
-    if let Some(map) = spec.as_object_mut() {
-        map.retain(|field, _| !["flinkEnvironment", "cmfRestClassRef"].contains(&field.as_str()));
-    }
-    lay(&mut spec, &environment["spec"]["flinkApplicationDefaults"]["spec"]);
+    let defaults = templated(Kind::FlinkEnvironment, &environment["spec"]);
+    let spec = laid_over(&parent.object["spec"], defaults);
     let child = parent.key(name);
     let new = parent.status["observedGeneration"] != parent.object["metadata"]["generation"];
     match parent.child(&child) {
@@ -314,17 +307,4 @@ fn application(mut parent: Parent<'_>) -> Tick {
     }
     synced(&mut parent, "Created", None);
     parent.finish(None)
-}
-
-fn lay(under: &mut Value, over: &Value) {
-    let Some(over) = over.as_object() else { return };
-    for (key, value) in over {
-        let place =
-            under.as_object_mut().expect("a spec is a map").entry(key).or_insert_with(|| Map::new().into());
-        if value.is_object() && place.is_object() {
-            lay(place, value);
-        } else {
-            *place = value.clone();
-        }
-    }
 }

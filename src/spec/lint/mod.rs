@@ -15,6 +15,7 @@ mod silence;
 mod storage;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -26,7 +27,8 @@ use super::repository::FILE;
 use super::served::DROPPED;
 use crate::flink::canonical::escape;
 use crate::flink::config;
-use crate::flink::kind::{Kind, UnitKey, deployment, template};
+use crate::flink::confluent::laid_over;
+use crate::flink::kind::{Kind, UnitKey, template, templated};
 use crate::flink::release::OperatorVersion;
 use crate::flink::version::FlinkVersion;
 
@@ -84,28 +86,38 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 /// A unit as the rules see it.
 pub struct Subject<'a> {
     key: &'a UnitKey,
-    /// Its `spec`.
+    /// Its `spec`, or what of it has the fields of a FlinkDeployment.
     spec: &'a Value,
-    /// The spec of a session job's cluster, where it is in Git.
-    cluster: Option<&'a Value>,
+    /// The same as it runs: what an environment of Confluent's says is laid over its applications.
+    laid: Cow<'a, Value>,
+    /// The spec of the unit that it runs on or in, where that is in Git: a session job's cluster, the environment of
+    /// an application of Confluent's.
+    on: Option<&'a Value>,
     /// The version of its operator, where it is stated.
     operator: Option<OperatorVersion>,
     /// What its own file and layers configure.
     own: BTreeMap<String, String>,
-    /// What it runs with: the same, over its cluster's, over the operator's.
+    /// What its environment lays over that.
+    over: BTreeMap<String, String>,
+    /// What it runs with: the same under its environment's, over its cluster's, over the operator's.
     configuration: BTreeMap<String, String>,
 }
 
 impl<'a> Subject<'a> {
-    /// A unit with all that the rules look at.
-    pub fn new(key: &'a UnitKey, spec: &'a Value, cluster: Option<&'a Value>, desired: &Desired) -> Self {
-        let spec = deployment(spec);
+    /// A unit with all that the rules look at; `on` is the spec of the one that it refers to.
+    pub fn new(key: &'a UnitKey, spec: &'a Value, on: Option<&'a Value>, desired: &Desired) -> Self {
+        let spec = templated(key.kind, spec);
+        let on = on.filter(|_| matches!(key.kind, Kind::FlinkSessionJob | Kind::FlinkApplication));
+        let cluster = on.filter(|_| key.kind == Kind::FlinkSessionJob);
+        let defaults = on.filter(|_| key.kind == Kind::FlinkApplication);
+        let defaults = defaults.map(|environment| templated(Kind::FlinkEnvironment, environment));
+        let laid = defaults.map_or(Cow::Borrowed(spec), |defaults| Cow::Owned(laid_over(spec, defaults)));
         let own = config::effective(None, spec);
-        let mut configuration = desired.operator.clone();
-        configuration.extend(config::effective(cluster, &Value::Null));
-        configuration.extend(own.clone());
+        let over = config::effective(defaults, &Value::Null);
+        let mut configuration = config::layered(&desired.operator, cluster, spec);
+        configuration.extend(over.clone());
         let operator = desired.operator_version.as_ref().map(|stated| stated.version);
-        Self { key, spec, cluster, operator, own, configuration }
+        Self { key, spec, laid, on, operator, own, over, configuration }
     }
 
     /// Every remark, as findings of the severities in force.
@@ -126,18 +138,28 @@ impl<'a> Subject<'a> {
         self.at(pointer).and_then(Value::as_str)
     }
 
-    /// The deployment that its pods belong to: itself, or a session job's cluster.
-    fn deployment(&self) -> Option<&'a Value> {
+    /// The deployment that its pods belong to: itself, or a session job's cluster; `None` where that is not in Git, or
+    /// what is laid over it is not.
+    fn deployment(&self) -> Option<&Value> {
         match self.key.kind {
             Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment => Some(self.spec),
-            Kind::FlinkSessionJob => self.cluster,
-            // What an environment of Confluent's lays under an application is not known here.
-            Kind::FlinkStateSnapshot | Kind::FlinkApplication | Kind::FlinkEnvironment => None,
+            Kind::FlinkSessionJob => self.on,
+            Kind::FlinkApplication => self.on.map(|_| &*self.laid),
+            Kind::FlinkStateSnapshot | Kind::FlinkEnvironment => None,
         }
     }
 
     fn version(&self) -> Option<FlinkVersion> {
-        FlinkVersion::parse(self.deployment()?.get("flinkVersion")?.as_str()?)
+        let of_others = || (self.key.kind == Kind::FlinkEnvironment).then_some(self.spec);
+        FlinkVersion::parse(self.deployment().or_else(of_others)?.get("flinkVersion")?.as_str()?)
+    }
+
+    /// The first of these options that is set for its pods, with its value.
+    fn set(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
+        names.iter().find_map(|name| {
+            let value = self.over.get(*name).or_else(|| self.own.get(*name))?;
+            Some((*name, value.as_str())).filter(|_| !value.is_empty())
+        })
     }
 }
 

@@ -1,27 +1,39 @@
 //! Rules of `upgradeMode`: what of a job's state is left after an upgrade.
 
+use serde_json::Value;
+
 use super::{Remark, Subject};
 use crate::flink::config;
 use crate::flink::duration;
+use crate::flink::kind::Kind;
 
 const MODE: &str = "/spec/job/upgradeMode";
+const SAVEPOINT: &str = "write upgradeMode: savepoint, or last-state with high availability";
+const OF_ENVIRONMENT: &str =
+    "write upgradeMode: savepoint, or none, in flinkApplicationDefaults of the FlinkEnvironment";
 
-fn mode<'a>(subject: &Subject<'a>) -> Option<&'a str> {
-    subject.text("/job/upgradeMode")
+/// The mode that counts, which an environment of Confluent's may say.
+fn mode<'s>(subject: &'s Subject<'_>) -> Option<&'s str> {
+    subject.laid.pointer("/job/upgradeMode").and_then(Value::as_str)
 }
 
 pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {
-    let kept = matches!(mode(subject), Some("savepoint" | "last-state"));
+    let kept = |mode| matches!(mode, Some("savepoint" | "last-state"));
+    let (mode, own) = (mode(subject), subject.text("/job/upgradeMode"));
     let is_batch = subject.configuration.get("execution.runtime-mode").is_some_and(|it| it == "BATCH");
-    if subject.at("/job").is_none() || kept || is_batch {
+    // Whether an environment that is not in Git, or one of its applications, says a mode is not known here.
+    let unknown = mode.is_none() && subject.key.kind == Kind::FlinkApplication && subject.on.is_none()
+        || subject.key.kind == Kind::FlinkEnvironment;
+    if subject.at("/job").is_none() || kept(mode) || is_batch || unknown {
         return Vec::new();
     }
     let Some(key) = state_keeper(subject) else { return Vec::new() };
-    let message = match mode(subject) {
-        Some(_) => format!("an upgrade drops the state of this job, although {key} is set"),
-        None => format!("without upgradeMode an upgrade drops the state of this job, although {key} is set"),
+    let (message, hint) = match mode {
+        None => ("without upgradeMode an upgrade drops", SAVEPOINT),
+        Some(_) if own == mode => ("an upgrade drops", SAVEPOINT),
+        Some(_) => ("its environment has an upgrade drop", OF_ENVIRONMENT),
     };
-    let hint = "write upgradeMode: savepoint, or last-state with high availability";
+    let message = format!("{message} the state of this job, although {key} is set");
     vec![Remark::at(MODE, message, hint)]
 }
 

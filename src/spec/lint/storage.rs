@@ -5,20 +5,15 @@ use serde_json::Value;
 use super::{Remark, Subject, containers, entries, key_pointer, pod_templates};
 use crate::flink::config;
 
-const HA_DIR: &str = "high-availability.storageDir";
-
 pub(super) fn file_state(subject: &Subject<'_>) -> Vec<Remark> {
     let Some(deployment) = subject.deployment() else { return Vec::new() };
     let plain = !subject.configuration.contains_key("fs.default-scheme");
-    let set = |names: &[&'static str]| {
-        names.iter().find_map(|name| Some((*name, subject.own.get(*name).filter(|dir| !dir.is_empty())?)))
-    };
     let dirs = [
-        ("checkpoints", set(&config::CHECKPOINT_DIR)),
-        ("savepoints", set(&config::SAVEPOINT_DIR)),
-        ("the records of high availability", set(&[HA_DIR])),
+        ("checkpoints", subject.set(&config::CHECKPOINT_DIR)),
+        ("savepoints", subject.set(&config::SAVEPOINT_DIR)),
+        ("the records of high availability", subject.set(&[config::HIGH_AVAILABILITY_DIR])),
     ];
-    let judge = |(what, set): (&str, Option<(&'static str, &String)>)| {
+    let judge = |(what, set): (&str, Option<(&'static str, &str)>)| {
         let (key, dir) = set?;
         let lost = Lost::of(deployment, folder(dir, plain)?)?;
         let message = format!("{what} go to `{dir}`, which does not outlive its pod: {}", lost.reason());

@@ -3,14 +3,11 @@
 use serde_json::Value;
 
 use super::{Remark, Subject};
-use crate::flink::kind::Kind;
 
 pub(super) fn parallelism_ignored(subject: &Subject<'_>) -> Vec<Remark> {
-    let number = |pointer: &str| subject.at(pointer).and_then(Value::as_u64);
-    let of_deployment = subject.key.kind == Kind::FlinkDeployment;
-    let (Some(parallelism), Some(replicas), true) =
-        (number("/job/parallelism"), number("/taskManager/replicas"), of_deployment)
-    else {
+    let parallelism = subject.at("/job/parallelism").and_then(Value::as_u64);
+    let replicas = subject.laid.pointer("/taskManager/replicas").and_then(Value::as_u64);
+    let (Some(parallelism), Some(replicas), Some(_)) = (parallelism, replicas, subject.deployment()) else {
         return Vec::new();
     };
     let slots = subject.configuration.get("taskmanager.numberOfTaskSlots");
