@@ -6,6 +6,7 @@
 //! [`super::refusal`].
 
 mod artefacts;
+mod blue_green;
 mod fields;
 mod keys;
 mod levels;
@@ -52,7 +53,7 @@ pub const IGNORE_COMMENT: &str = "ignore-comment";
 
 /// Every rule, those that are broken most often first within each family.
 #[rustfmt::skip]
-pub const RULES: [Rule; 18] = [
+pub const RULES: [Rule; 19] = [
     // Artefacts: what the job is made of.
     Rule { id: "floating-image", severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
     Rule { id: "floating-jar", severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
@@ -64,6 +65,7 @@ pub const RULES: [Rule; 18] = [
     Rule { id: "file-state", severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
     Rule { id: "savepoint-without-ha", severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
     Rule { id: "last-state-without-ha", severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
+    Rule { id: "blue-green-name", severity: Severity::Warning, about: "a path, an image or a reference that the operator rewrites, since it holds the unit's name", check: blue_green::name },
     // Fields.
     Rule { id: DROPPED, severity: Severity::Warning, about: "a field that the version of the operator drops", check: fields::dropped },
     // Configuration keys.
