@@ -18,7 +18,7 @@ use super::restarted;
 use crate::flink::blue_green;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
-use crate::flink::kind::{Kind, Role, UnitKey};
+use crate::flink::kind::{Kind, Role, UnitKey, maker};
 use crate::flink::release::Release;
 use crate::flink::savepoint::is_readable;
 use crate::flink::snapshot::is_over;
@@ -431,17 +431,6 @@ const OTHERS: [(&str, &str); 6] = [
     ("platform.confluent.io/cmf-managed", "Confluent Manager"),
 ];
 
-/// The unit of which a live object is a part, as the deployments of a blue/green one are.
-fn parent(live: &LiveObject) -> Option<String> {
-    let owners = live.value().pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let text = |owner: &Value, field: &str| owner[field].as_str().map(str::to_owned);
-    let mut units = owners.into_iter().flatten().filter_map(|owner| {
-        let kind = Kind::of(&text(owner, "apiVersion")?, &text(owner, "kind")?)?;
-        Some(format!("{kind} {}", text(owner, "name")?))
-    });
-    units.next()
-}
-
 /// Whose a live object is, by its labels, annotations and owners.
 pub fn ownership(desired: &Desired, live: &LiveObject) -> Ownership {
     let label = |key| live.label(key);
@@ -457,7 +446,8 @@ pub fn ownership(desired: &Desired, live: &LiveObject) -> Ownership {
         )),
         (None, _) => {
             let marked = OTHERS.iter().find(|(mark, _)| live.label(mark).or(live.annotation(mark)).is_some());
-            let owner = marked.map(|(_, tool)| (*tool).to_owned()).or_else(|| parent(live));
+            let maker = || Some(maker(live.value())?.title());
+            let owner = marked.map(|(_, tool)| (*tool).to_owned()).or_else(maker);
             owner.map_or(Ownership::Nobody, Ownership::Other)
         }
     }

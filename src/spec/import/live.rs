@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use super::bundle::{Bundle, Object};
 use super::companion::references;
 use crate::flink::canonical::leaves;
-use crate::flink::{config, kind::Kind};
+use crate::flink::config;
+use crate::flink::kind::{Kind, maker};
 use crate::spec::finding::{Finding, Place};
 
 /// Tools that mark what they look after, by the domain of their labels and annotations, and what to call them.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 7] = [
     ("argocd.argoproj.io", "Argo CD"),
     ("fleet.cattle.io", "Fleet"),
     ("helm.toolkit.fluxcd.io", "Flux"),
@@ -20,10 +21,11 @@ const TOOLS: [(&str, &str); 8] = [
     ("kustomize.toolkit.fluxcd.io", "Flux"),
     ("meta.helm.sh", "Helm"),
     ("objectset.rio.cattle.io", "Fleet"),
-    ("platform.confluent.io", "Confluent Manager"),
 ];
 /// Domains of what is written by whoever writes the object, and means nothing by itself.
-const NOISE: [&str; 4] = ["field.cattle.io", "flinkops.dev", "helm.sh", "kubectl.kubernetes.io"];
+const NOISE: [&str; 5] = ["field.cattle.io", "flinkops.dev", "helm.sh", "kubectl.kubernetes.io", CONFLUENT];
+/// The domain by which Confluent Manager marks the FlinkDeployments that it makes.
+const CONFLUENT: &str = "platform.confluent.io";
 /// The same, whole names. The last is the label that the operator's webhook gives a session job.
 const NAMES: [&str; 2] = ["app.kubernetes.io/managed-by", "target.session"];
 /// The annotation while flinkops itself has something under way.
@@ -38,7 +40,11 @@ const OVERRIDES: &str = "pipeline.jobvertex-parallelism-overrides";
 pub fn read(units: &[Value], config_maps: Option<&[Value]>, repository: &str) -> Bundle {
     let mut bundle = Bundle::default();
     let mut wanted = BTreeSet::new();
-    for object in units.iter().filter(|object| !is_made(object)) {
+    for object in units.iter().filter(|object| !is_passing(object)) {
+        if let Some(finding) = made(object) {
+            bundle.findings.push(finding);
+            continue;
+        }
         let (found, findings) = unit(object, repository);
         bundle.findings.extend(findings);
         let Some(found) = found else { continue };
@@ -64,8 +70,24 @@ pub fn read(units: &[Value], config_maps: Option<&[Value]>, repository: &str) ->
     bundle
 }
 
-/// Whether the operator made it for its own ends: it is in nobody's files.
-fn is_made(object: &Value) -> bool {
+/// What is made of another resource comes with that, and would be fought over if it were in Git, too.
+fn made(object: &Value) -> Option<Finding> {
+    let is_marked = || {
+        let marks =
+            ["labels", "annotations"].into_iter().filter_map(|part| object["metadata"][part].as_object());
+        marks.flatten().any(|(name, _)| domain_of(name) == CONFLUENT)
+    };
+    let by_confluent = object["kind"] == Kind::FlinkDeployment.as_str() && is_marked();
+    let maker = maker(object).map(|unit| unit.title());
+    let maker = maker.or_else(|| by_confluent.then(|| "Confluent Manager".to_owned()))?;
+    let object = of(object);
+    let message = format!("{} was left out: {maker} makes it", object.title());
+    let hint = "what it is made of is imported, where it is in the cluster";
+    Some(Finding::info("import-made", object.place, message).hint(hint))
+}
+
+/// Whether it is a snapshot that the operator took for its own ends: it is in nobody's files.
+fn is_passing(object: &Value) -> bool {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let stamp =
         name.rsplit_once('-').is_some_and(|(_, stamp)| stamp.bytes().all(|byte| byte.is_ascii_digit()));
@@ -244,6 +266,33 @@ mod tests {
             said,
             [
                 "left out what other tools wrote: target.session, kubectl.kubernetes.io/last-applied-configuration"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_made_of_another_resource_is_left_to_it() {
+        let deployment = |name: &str, more: Value| {
+            let mut metadata = json!({"name": name, "namespace": "flink"});
+            metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata,
+                "spec": {}})
+        };
+        let owned = |api_version: &str, kind: &str| json!({"ownerReferences": [{"apiVersion": api_version, "kind": kind, "name": "orders", "controller": false}]});
+        let live = [
+            deployment("orders-blue", owned("flink.apache.org/v1beta1", "FlinkBlueGreenDeployment")),
+            deployment("managed", json!({"labels": {"platform.confluent.io/cmf-managed": "true"}})),
+            deployment("by-chart", owned("example.com/v1", "Team")),
+        ];
+        let bundle = read(&live, None, "orders");
+        let names: Vec<&str> = bundle.objects.iter().map(Object::name).collect();
+        assert_eq!(names, ["by-chart"]);
+        let said: Vec<&str> = bundle.findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "FlinkDeployment orders-blue was left out: FlinkBlueGreenDeployment orders makes it",
+                "FlinkDeployment managed was left out: Confluent Manager makes it",
             ]
         );
     }
