@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{Cluster, Resource};
 use crate::flink::kind::{GROUP, ObjectKey};
+use crate::plan::live::Unread;
 
 /// Reading failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -85,8 +86,8 @@ impl ClusterError {
 
     /// What it means for what concerns a few units only, such as an object that they wait for: a reason to wait, and
     /// no failure.
-    pub(super) fn of_awaited(&self) -> String {
-        match self {
+    pub(super) fn unread(&self) -> Unread {
+        let why = match self {
             Self::OperatorMissing { plural, cluster, .. } => {
                 format!("cluster {cluster} does not serve {plural}")
             }
@@ -98,7 +99,9 @@ impl ClusterError {
             }
             Self::Forbidden { right } => format!("may not be read: {}", right.rule()),
             error => format!("may not be read: failed to {error}"),
-        }
+        };
+        let served = !matches!(self, Self::OperatorMissing { .. } | Self::UnknownKind { .. });
+        Unread { why, served }
     }
 
     /// Whether trying again cannot help until a person does something.

@@ -86,7 +86,8 @@ impl Cluster {
     pub async fn list(&self, scope: &Scope) -> Result<Listed, ClusterError> {
         // Each list is a task of its own, so that reading one page does not keep the next from coming in.
         let lists = self.lists(scope, |feed| !feed.may_fail());
-        let (objects, schema) = futures::join!(all(lists), self.schema());
+        let groups = scope.groups();
+        let (objects, schema) = futures::join!(all(lists), self.schema(&groups));
         Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
     }
 
@@ -182,18 +183,21 @@ impl Listed {
         while let Some(list) = lists.join_next().await {
             match list.expect(NEVER) {
                 (_, Ok(mut objects)) => self.objects.append(&mut objects),
-                (feed, Err(error)) => unreadable.push((feed, error.of_awaited())),
+                (feed, Err(error)) => unreadable.push((feed, error.unread())),
             }
         }
         let mut live = place(scope, &self.cluster, self.objects);
         for key in &scope.awaited {
-            if let Some((_, why)) = unreadable.iter().find(|(feed, _)| *feed == Feed::awaiting(key)) {
-                live.awaited.insert(key.clone(), Seen::Unreadable(why.clone()));
+            if let Some((_, unread)) = unreadable.iter().find(|(feed, _)| *feed == Feed::awaiting(key)) {
+                live.awaited.insert(key.clone(), Seen::Unreadable(unread.why.clone()));
             }
         }
-        let kinds = unreadable.iter().filter_map(|(feed, why)| Some((feed.unit()?, why.clone())));
+        let kinds = unreadable.iter().filter_map(|(feed, unread)| Some((feed.unit()?, unread.clone())));
         live.unread.extend(kinds);
-        Live { schema: self.schema, ..live }
+        // A group that is not the operator's own is asked for once it is known that there are units of it.
+        let groups = scope.groups();
+        let schema = if groups.len() > 1 { cluster.schema(&groups).await } else { self.schema };
+        Live { schema, ..live }
     }
 }
 

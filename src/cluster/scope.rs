@@ -62,6 +62,11 @@ impl Scope {
             || self.rare.iter().any(|unit| unit.kind == kind)
     }
 
+    /// The groups of the kinds that are read, each by its `apiVersion`.
+    pub(super) fn groups(&self) -> BTreeSet<&'static str> {
+        Kind::ALL.into_iter().filter(|kind| self.reads(*kind)).map(Kind::api_version).collect()
+    }
+
     /// Everything that is listed or watched: one entry per kind and namespace, and another where its objects are
     /// waited for.
     pub(super) fn feeds(&self) -> BTreeSet<Feed> {

@@ -9,7 +9,7 @@ use super::scope::{Feed, Scope};
 use crate::flink::kind::{ObjectKey, UnitKey};
 use crate::plan::Live;
 use crate::plan::ledger::{LABEL_RECORD, Ledger, Marker};
-use crate::plan::live::{LiveObject, Seen};
+use crate::plan::live::{LiveObject, Seen, Unread};
 
 /// One thing a feed said.
 pub(super) enum Said {
@@ -75,7 +75,7 @@ struct Contents {
     /// Names written by ourselves while a list comes in, which may not know of them.
     written: BTreeSet<String>,
     /// Why it cannot be read, for what may fail.
-    unreadable: Option<String>,
+    unreadable: Option<Unread>,
 }
 
 #[derive(Clone)]
@@ -153,7 +153,7 @@ impl Store {
 
     /// Notes why what may fail cannot be read; answers whether that is news. What was listed once stands:
     /// a watch that goes on after a failure does not list again.
-    pub(super) fn unreadable(&mut self, feed: &Feed, why: String) -> bool {
+    pub(super) fn unreadable(&mut self, feed: &Feed, why: Unread) -> bool {
         let Some(contents) = self.feeds.get_mut(feed) else { return false };
         if contents.synced && contents.unreadable.is_none() {
             return false;
@@ -220,7 +220,7 @@ impl Contents {
     fn seen_of(&self, feed: &Feed, scope: &Scope) -> Vec<(ObjectKey, Seen)> {
         let of_feed = scope.awaited.iter().filter(|key| Feed::awaiting(key) == *feed);
         let seen = |key: &ObjectKey| match (&self.unreadable, self.objects.get(&key.name)) {
-            (Some(why), _) => Some((key.clone(), Seen::Unreadable(why.clone()))),
+            (Some(unread), _) => Some((key.clone(), Seen::Unreadable(unread.why.clone()))),
             (None, Some(entry)) => Some((key.clone(), Seen::Found(entry.object.clone()))),
             (None, None) => None,
         };
@@ -447,14 +447,15 @@ mod tests {
         store.retain(&scope.feeds());
         let feed = Feed::awaiting(&key);
         assert!(store.live(&scope, "c").is_none(), "nothing is known of it yet");
-        assert!(store.unreadable(&feed, "why".into()) && !store.unreadable(&feed, "why".into()));
+        let unread = |why: &str| Unread { why: why.to_owned(), served: true };
+        assert!(store.unreadable(&feed, unread("why")) && !store.unreadable(&feed, unread("why")));
         let seen = |store: &Store| store.live(&scope, "c").expect("synced").awaited.remove(&key);
         assert_eq!(seen(&store), Some(Seen::Unreadable("why".into())));
         store.hear(&feed, Said::Begin, &scope);
         store.hear(&feed, Said::Listed(topic("other", 4)), &scope);
         store.hear(&feed, Said::End, &scope);
         assert_eq!(seen(&store), None, "it does not exist");
-        assert!(!store.unreadable(&feed, "the watch broke".into()) && seen(&store).is_none());
+        assert!(!store.unreadable(&feed, unread("the watch broke")) && seen(&store).is_none());
         assert!(!store.hear(&feed, Said::Applied(topic("other", 5)), &scope));
         assert!(store.hear(&feed, Said::Applied(topic("orders", 6)), &scope));
         let Some(Seen::Found(object)) = seen(&store) else { panic!("it exists") };

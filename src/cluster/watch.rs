@@ -249,7 +249,7 @@ impl Shared {
     fn learn(&self, schema: Schema) {
         let mut state = self.lock();
         let news = match (&state.schema, &schema) {
-            (Some(Schema::Served(old)), Schema::Served(new)) => !Arc::ptr_eq(old, new),
+            (Some(Schema::Served(old)), Schema::Served(new)) => !old.is(new),
             (Some(Schema::Unreadable(old)), Schema::Unreadable(new)) => old != new,
             _ => true,
         };
@@ -264,7 +264,7 @@ impl Shared {
         let mut state = self.lock();
         // What may fail keeps nothing else from being read.
         if feed.may_fail() {
-            let news = state.store.unreadable(feed, error.of_awaited());
+            let news = state.store.unreadable(feed, error.unread());
             drop(state);
             if news {
                 tracing::warn!(
@@ -293,7 +293,8 @@ async fn keep_schema(cluster: Cluster, shared: Arc<Shared>) {
         shared.asks.notified().await;
         let mut pauses = watcher::DefaultBackoff::default();
         loop {
-            let (schema, again) = match cluster.served().await {
+            let groups = shared.lock().scope.groups();
+            let (schema, again) = match cluster.served(&groups).await {
                 Ok(served) => (Schema::Served(served), false),
                 Err(unreadable) => (Schema::Unreadable(unreadable.why), unreadable.passes),
             };

@@ -201,9 +201,8 @@ pub struct Live {
     /// Every FlinkDeployment and FlinkSessionJob of the namespaces, ours and others'; of rarer kinds ours, and what
     /// Git wants.
     pub units: BTreeMap<UnitKey, LiveObject>,
-    /// Kinds of unit that could not be read, with the reason in words: the cluster does not serve them, or does not
-    /// let flinkops read them.
-    pub unread: BTreeMap<Kind, String>,
+    /// Kinds of unit that could not be read.
+    pub unread: BTreeMap<Kind, Unread>,
     /// Objects of the watched companion kinds.
     pub companions: BTreeMap<ObjectKey, LiveObject>,
     /// The objects that units wait for, as far as they were found; what is not here does not exist.
@@ -236,6 +235,15 @@ pub struct JobRef {
     pub cluster: UnitKey,
     /// Flink's id of the job.
     pub id: String,
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The reason in words.
+    pub why: String,
+    /// Whether the cluster serves its kind at all, as far as it said so.
+    pub served: bool,
 }
 
 /// What was seen of an object that a unit waits for.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields;
 use super::fleet::Fleet;
-use super::live::Schema;
+use super::live::{Schema, Unread};
 use super::remove;
 use super::subject::{Subject, World};
 use crate::flink::release::Release;
@@ -54,16 +54,16 @@ impl Subject<'_> {
         let (Some(unit), kind) = (self.unit, self.key.kind) else { return };
         let unread = world.live.unread.get(&kind);
         let unserved = world.live.schema.served().is_some_and(|served| !served.serves(kind))
-            || unread.is_some_and(|why| why.contains("does not serve"));
-        if !unserved && unread.is_none() {
-            return;
-        }
-        let message = match unread {
-            Some(why) if !unserved => format!("the cluster does not let {kind} be read: {why}"),
-            _ => format!("this cluster does not serve {kind}"),
+            || unread.is_some_and(|unread| !unread.served);
+        let (message, hint) = match unread {
+            _ if unserved => (format!("this cluster does not serve {kind}"), kind.since()),
+            Some(Unread { why, .. }) => (
+                format!("the cluster does not let {kind} be read: {why}"),
+                "grant the right, or remove the unit",
+            ),
+            None => return,
         };
         let finding = Finding::error(UNSERVED, unit.place.clone(), message).unit(&unit.key.name);
-        let hint = if unserved { kind.since() } else { "grant the right, or remove the unit" };
         self.findings.push(finding.hint(hint));
     }
 

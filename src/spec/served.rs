@@ -1,14 +1,14 @@
 //! The Flink kinds as a cluster serves them: what its API server would drop of a unit, and what it would
 //! refuse, said at the line in Git.
 //!
-//! The API server tells what the custom resource definitions say in its `OpenAPI` v3 document of the
-//! operator's group, which everyone who may log in can read. Fields that the schema does not have are
+//! The API server tells what the custom resource definitions say in its `OpenAPI` v3 document of each group, the
+//! operator's and Confluent's, which everyone who may log in can read. Fields that the schema does not have are
 //! dropped in silence ("pruned"), unless it keeps unknown fields; values that do not fit it are refused.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -31,9 +31,9 @@ const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 const EMBEDDED: &str = "x-kubernetes-embedded-resource";
 
 /// What a cluster's API server says of the kinds that can be units.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Served {
-    kinds: BTreeMap<Kind, Schema>,
+    kinds: BTreeMap<Kind, Arc<Schema>>,
 }
 
 /// The schema of a kind.
@@ -51,7 +51,7 @@ impl fmt::Debug for Schema {
 }
 
 impl Served {
-    /// Reads the `OpenAPI` v3 document of `flink.apache.org/v1beta1`.
+    /// Reads the `OpenAPI` v3 document of an `apiVersion` that kinds of unit are of.
     ///
     /// # Errors
     /// Where it is no such document.
@@ -62,19 +62,37 @@ impl Served {
             let kind = |it: &GroupVersionKind| Kind::of(&format!("{}/{}", it.group, it.version), &it.kind);
             Some((
                 schema.kinds.iter().find_map(kind)?,
-                Schema {
+                Arc::new(Schema {
                     spec: schema.properties.spec?,
                     status: schema.properties.status,
                     checker: OnceLock::new(),
-                },
+                }),
             ))
         });
         Ok(Self { kinds: kinds.collect() })
     }
 
+    /// The same with what another document says.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self { kinds: self.kinds.iter().chain(&other.kinds).map(|(kind, it)| (*kind, it.clone())).collect() }
+    }
+
+    /// Whether it was read from the same documents, without looking into them.
+    pub fn is(&self, other: &Self) -> bool {
+        let schemas = |it: &Self| it.kinds.values().map(Arc::as_ptr).collect::<Vec<_>>();
+        schemas(self) == schemas(other)
+    }
+
+    /// The schemas of the operator's own kinds.
+    fn of_operator(&self) -> impl Iterator<Item = &Schema> {
+        let own = self.kinds.iter().filter(|(kind, _)| kind.api_version() == API_VERSION);
+        own.map(|(_, schema)| &**schema)
+    }
+
     /// As much of the document as was read, to be read again.
     pub fn document(&self) -> Value {
-        let schema = |(kind, schema): (&Kind, &Schema)| {
+        let schema = |(kind, schema): (&Kind, &Arc<Schema>)| {
             let (group, version) = kind.api_version().split_once('/').unwrap_or_default();
             let names = json!([{"group": group, "version": version, "kind": kind.as_str()}]);
             let mut properties = json!({"spec": schema.spec});
@@ -95,9 +113,9 @@ impl Served {
 
     /// The newest release of the operator that these schemas may be of.
     pub fn release(&self) -> Release {
-        let statuses = || self.kinds.values().filter_map(|schema| schema.status.as_ref());
+        let statuses = || self.of_operator().filter_map(|schema| schema.status.as_ref());
         let restores = |schema: &Schema| has(&schema.spec, "/job/savepointRedeployNonce");
-        if !self.kinds.is_empty() && !self.kinds.values().any(restores) {
+        if self.of_operator().next().is_some() && !self.of_operator().any(restores) {
             Release::V1_7
         } else if statuses().any(|status| has(status, "/jobStatus"))
             && !statuses().any(|status| has(status, "/jobStatus/upgradeSavepointPath"))
@@ -125,7 +143,7 @@ impl Served {
                 _ => None,
             })
         };
-        self.kinds.values().find_map(told)
+        self.of_operator().find_map(told)
     }
 
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.
@@ -144,7 +162,7 @@ impl Served {
 
     /// What the cluster would refuse of a unit, where its pointer into the spec is to be `written`.
     pub fn refuse(&self, unit: &Unit, written: impl Fn(&str) -> bool) -> Vec<Finding> {
-        let Some(checker) = self.kinds.get(&unit.key.kind).and_then(Schema::checker) else {
+        let Some(checker) = self.kinds.get(&unit.key.kind).and_then(|schema| schema.checker()) else {
             return Vec::new();
         };
         let spec = unit.written.get("spec").unwrap_or(&unit.written);
@@ -407,7 +425,7 @@ mod tests {
             }
         }
         let schema = Schema { spec, status: None, checker: OnceLock::new() };
-        Served { kinds: [(Kind::FlinkDeployment, schema)].into() }
+        Served { kinds: [(Kind::FlinkDeployment, Arc::new(schema))].into() }
     }
 
     #[test]
@@ -431,7 +449,7 @@ mod tests {
             Some("an older operator: they lack `v2_1` of `spec.flinkVersion`")
         );
         assert_eq!(told(14, 15), None, "nothing tells these apart");
-        assert_eq!(Served { kinds: BTreeMap::new() }.contradiction(version(7)), None);
+        assert_eq!(Served::default().contradiction(version(7)), None);
     }
 
     #[test]
