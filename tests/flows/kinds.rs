@@ -74,29 +74,23 @@ async fn a_cluster_without_snapshots_does_everything_else() {
     assert!(plan.findings.iter().any(|finding| finding.rule == "kind-not-served"));
 }
 
-const BLUE_GREEN: &str = "kind: FlinkBlueGreenDeployment
-spec:
-  template:
-    spec:
-      image: registry.example.com/prices:1.0
-      flinkVersion: v1_20
-      serviceAccount: flink
-      jobManager: {resource: {memory: 1g, cpu: 1}}
-      taskManager: {resource: {memory: 1g, cpu: 1}}
-      flinkConfiguration: {execution.checkpointing.dir: 's3://orders/cp', execution.checkpointing.savepoint-dir: 's3://orders/sp'}
-      job: {jarURI: 'local:///opt/flink/usrlib/prices.jar', parallelism: 2, upgradeMode: savepoint}
-";
+/// The fields of a FlinkDeployment, wherever it stands.
+const FIELDS: &str = "image: registry.example.com/market:1.0, flinkVersion: v1_20, serviceAccount: flink,
+  jobManager: {resource: {memory: 1g, cpu: 1}}, taskManager: {resource: {memory: 1g, cpu: 1}},
+  flinkConfiguration: {execution.checkpointing.dir: 's3://orders/cp', execution.checkpointing.savepoint-dir: 's3://orders/sp'},
+  job: {jarURI: 'local:///opt/flink/usrlib/market.jar', parallelism: 2, upgradeMode: savepoint}";
 
 #[tokio::test(start_paused = true)]
 async fn a_blue_green_deployment_goes_on_in_another_from_a_savepoint() {
     let mut world = World::new(OperatorMode::V1_15);
-    world.files.insert("jobs/prices/job.yaml".to_owned(), BLUE_GREEN.to_owned());
+    let unit = format!("kind: FlinkBlueGreenDeployment\nspec: {{template: {{spec: {{{FIELDS}}}}}}}\n");
+    world.files.insert("jobs/prices/job.yaml".to_owned(), unit);
     world.settle().await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let before = world.job("prices-blue").records;
     assert!(before > 0);
 
-    world.edit("jobs/prices/job.yaml", "prices:1.0", "prices:1.1");
+    world.edit("jobs/prices/job.yaml", "market:1.0", "market:1.1");
     let unit = world.plan().await.units.into_iter().find(|unit| unit.key.name == "prices").unwrap();
     assert_eq!((unit.effect, unit.state), (Effect::UpgradeFromSavepoint, State::Kept));
     world.settle().await;
@@ -120,25 +114,15 @@ async fn a_blue_green_deployment_goes_on_in_another_from_a_savepoint() {
 async fn an_application_of_confluent_follows_git_in_its_environment() {
     let mut world = World::new(OperatorMode::V1_15);
     let environment = "kind: FlinkEnvironment\nspec: {kubernetesNamespace: flink-staging}\n";
-    let application = "kind: FlinkApplication
-spec:
-  flinkEnvironment: production
-  image: registry.example.com/prices:1.0
-  flinkVersion: v1_20
-  serviceAccount: flink
-  jobManager: {resource: {memory: 1g, cpu: 1}}
-  taskManager: {resource: {memory: 1g, cpu: 1}}
-  flinkConfiguration: {execution.checkpointing.dir: 's3://orders/cp', execution.checkpointing.savepoint-dir: 's3://orders/sp'}
-  job: {jarURI: 'local:///opt/flink/usrlib/prices.jar', parallelism: 2, upgradeMode: savepoint}
-";
+    let application = format!("kind: FlinkApplication\nspec: {{flinkEnvironment: production, {FIELDS}}}\n");
     world.files.insert("jobs/production/job.yaml".to_owned(), environment.to_owned());
-    world.files.insert("jobs/prices/job.yaml".to_owned(), application.to_owned());
+    world.files.insert("jobs/prices/job.yaml".to_owned(), application);
     let log = world.settle().await;
     let at = |line: &str| log.iter().position(|it| it.starts_with(line)).unwrap();
     assert!(at("production: creates") < at("prices: creates"), "{log:#?}");
     tokio::time::sleep(Duration::from_secs(60)).await;
     let before = world.job("prices").records;
-    world.edit("jobs/prices/job.yaml", "prices:1.0", "prices:1.1");
+    world.edit("jobs/prices/job.yaml", "market:1.0", "market:1.1");
     world.settle().await;
     let job = world.job("prices");
     assert!(job.state == "RUNNING" && job.records >= before && job.starts == 2, "{job:?}");

@@ -125,7 +125,7 @@ impl Cluster {
     }
 
     /// Waits until `condition` holds, both servers being alive.
-    async fn wait(&self, what: &str, condition: impl AsyncFn(Client) -> bool) -> Result<()> {
+    pub async fn wait(&self, what: &str, condition: impl AsyncFn(Client) -> bool) -> Result<()> {
         let start = Instant::now();
         loop {
             self.etcd.check()?;
@@ -144,7 +144,8 @@ impl Cluster {
     }
 }
 
-fn get(path: &str) -> http::Request<Vec<u8>> {
+/// A request for a path.
+pub fn get(path: &str) -> http::Request<Vec<u8>> {
     http::Request::get(path).body(Vec::new()).expect("a constant request")
 }
 

@@ -9,6 +9,7 @@ mod cluster;
 mod daemon;
 mod deploy;
 mod flink;
+mod kinds;
 mod operator;
 mod place;
 mod plans;

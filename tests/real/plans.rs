@@ -7,25 +7,24 @@ use anyhow::{Context as _, Result, ensure};
 use flinkops::cluster::Scope;
 use flinkops::flink::kind::{API_VERSION, Kind};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::deploy::{self, READER};
-use super::operator::Operator;
+use super::operator::{self, Operator};
 use super::rights::reader;
 use super::{Operator as Release, cluster};
 
-const ADMIN: &str = "admin";
+pub const ADMIN: &str = "admin";
 const REPOSITORY: &str = "
 name: orders
 environments:
   test: {namespace: NAMESPACE}
 policy: {settle: 0s}
 ";
-const JOB: &str = "kind: FlinkDeployment
+pub const JOB: &str = "kind: FlinkDeployment
 spec:
   image: flink:1.17
   flinkVersion: v1_17
@@ -43,7 +42,7 @@ spec:
 ";
 
 /// A repository of one job on disk, and the accounts that look at its cluster.
-struct Ground {
+pub struct Ground {
     folder: TempDir,
     namespace: String,
     admin: Client,
@@ -51,7 +50,7 @@ struct Ground {
 }
 
 impl Ground {
-    async fn new(cluster: &super::Cluster, job: &str) -> Result<Self> {
+    pub async fn new(cluster: &super::Cluster, job: &str) -> Result<Self> {
         let (namespace, admin) = (cluster.namespace().await?, cluster.admin().await?);
         let operator = Operator::start(&admin, &namespace);
         let ground = Self { folder: tempfile::tempdir()?, admin, _operator: operator, namespace };
@@ -64,7 +63,7 @@ impl Ground {
         Ok(ground)
     }
 
-    fn repository(&self) -> PathBuf {
+    pub fn repository(&self) -> PathBuf {
         self.folder.path().join("repository")
     }
 
@@ -72,7 +71,7 @@ impl Ground {
         self.folder.path().join(account)
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<()> {
+    pub fn write(&self, path: &str, text: &str) -> Result<()> {
         let path = self.repository().join(path);
         std::fs::create_dir_all(path.parent().context("a folder")?)?;
         Ok(std::fs::write(path, text)?)
@@ -89,24 +88,25 @@ impl Ground {
         Ok((code, if stdout.is_empty() { stderr } else { stdout }))
     }
 
-    fn apply(&self) -> Result<()> {
+    pub fn apply(&self) -> Result<()> {
         let (code, said) = self.run(ADMIN, &["apply", "--yes", "--allow-dirty", "--timeout", "60s"])?;
         ensure!(code == 0, "apply: exit code {code}\n{said}");
         Ok(())
     }
 
     /// A document of the account that may only read, unless said otherwise.
-    fn document(&self, account: &str, arguments: &[&str], wanted: i32) -> Result<Value> {
+    pub fn document(&self, account: &str, arguments: &[&str], wanted: i32) -> Result<Value> {
         let (code, said) = self.run(account, &[arguments, &["--format", "json"]].concat())?;
         ensure!(code == wanted, "{arguments:?}: exit code {code}\n{said}");
         serde_json::from_str(&said).with_context(|| said)
     }
 
+    pub fn objects(&self, kind: Kind) -> Api<DynamicObject> {
+        operator::objects(&self.admin, &self.namespace, kind)
+    }
+
     fn orders(&self) -> Api<DynamicObject> {
-        let (group, version) = API_VERSION.split_once('/').expect("a group");
-        let kind = GroupVersionKind::gvk(group, version, Kind::FlinkDeployment.as_str());
-        let resource = ApiResource::from_gvk_with_plural(&kind, Kind::FlinkDeployment.plural());
-        Api::namespaced_with(self.admin.clone(), &self.namespace, &resource)
+        self.objects(Kind::FlinkDeployment)
     }
 
     async fn edit(&self, manager: &str, change: Value) -> Result<DynamicObject> {
@@ -115,7 +115,7 @@ impl Ground {
     }
 }
 
-fn findings(document: &Value) -> Vec<(String, u64)> {
+pub fn findings(document: &Value) -> Vec<(String, u64)> {
     let found = document["findings"].as_array().into_iter().flatten();
     found
         .map(|finding| {
