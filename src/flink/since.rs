@@ -95,14 +95,19 @@ pub fn unknown(spec: &Value, version: OperatorVersion) -> impl Iterator<Item = &
     PARTS.iter().filter(move |part| version <= part.absent && part.is_in(spec))
 }
 
-/// The spec of a kind as a version keeps it: without the fields that it drops, which a template may have.
-pub fn kept(kind: Kind, spec: &Value, version: OperatorVersion) -> Cow<'_, Value> {
+/// Pointers to the fields that a version drops of the spec of a kind, which a template may have.
+pub fn dropped(kind: Kind, spec: &Value, version: OperatorVersion) -> impl Iterator<Item = String> {
     let within = template(kind).strip_prefix("/spec").map_or_else(String::new, |it| format!("{it}/spec"));
+    let fields = unknown(templated(kind, spec), version).filter(|part| part.value.is_none());
+    fields.map(move |part| format!("{within}{}", part.pointer))
+}
+
+/// The spec of a kind as a version keeps it: without the fields that it drops.
+pub fn kept(kind: Kind, spec: &Value, version: OperatorVersion) -> Cow<'_, Value> {
     let mut kept = Cow::Borrowed(spec);
-    for part in unknown(templated(kind, spec), version).filter(|part| part.value.is_none()) {
-        let (parent, name) = part.pointer.rsplit_once('/').unwrap_or_default();
-        let parent = format!("{within}{parent}");
-        if let Some(fields) = kept.to_mut().pointer_mut(&parent).and_then(Value::as_object_mut) {
+    for pointer in dropped(kind, spec, version) {
+        let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+        if let Some(fields) = kept.to_mut().pointer_mut(parent).and_then(Value::as_object_mut) {
             fields.remove(name);
         }
     }

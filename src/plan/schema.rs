@@ -9,6 +9,7 @@ use super::remove;
 use super::subject::{Subject, World};
 use crate::flink::release::Release;
 use crate::spec::finding::Place;
+use crate::spec::served::keep;
 use crate::spec::{FILE, Finding, refusal};
 
 /// Rule of a unit whose kind the cluster does not serve.
@@ -24,8 +25,12 @@ impl Subject<'_> {
         };
         let whole = fields::wanted(world.desired, unit, unit.spec());
         self.hash = fields::hash(&whole);
-        let kept = world.live.schema.served().map(|served| served.keep(unit));
-        let (kept, findings) = kept.unwrap_or((Cow::Borrowed(unit.spec()), Vec::new()));
+        let stated = world.desired.operator_version.as_ref().map(|stated| stated.version);
+        let (kept, findings) = match (&world.live.schema, stated) {
+            (Schema::Served(served), _) => served.keep(unit),
+            (Schema::Unreadable(_), Some(version)) => keep(unit, version),
+            _ => (Cow::Borrowed(unit.spec()), Vec::new()),
+        };
         self.wanted = match kept {
             Cow::Borrowed(_) => whole,
             Cow::Owned(spec) => fields::wanted(world.desired, unit, &spec),
@@ -133,6 +138,9 @@ mod tests {
     use super::super::tests::scene::{Scene, application, key};
     use super::super::{Action, Plan};
     use crate::flink::kind::Kind;
+    use crate::flink::release::OperatorVersion;
+    use crate::spec::desired::OperatorStated;
+    use crate::spec::finding::Place;
     use crate::spec::served::Served;
 
     /// An operator that knows no nonce, and takes no number in its configuration.
@@ -174,6 +182,28 @@ mod tests {
         let plan = respelt(scene, "a:1", 4).plan();
         assert_eq!(rules(&plan), ["refused-value"]);
         assert!(plan.units[0].blocked.is_some() && plan.units[0].next.is_empty());
+    }
+
+    /// Where the cluster does not tell what it drops, the version that Git states does.
+    #[test]
+    fn a_stated_version_drops_fields_where_the_schema_is_not_readable() {
+        let mut spec = application("a:1");
+        spec["job"]["autoscalerResetNonce"] = json!(1);
+        let scene = Scene::new().git("a", spec.clone(), &[]).running("a", spec);
+        let mut scene = scene.edit(Kind::FlinkDeployment, "a", |object| {
+            object["spec"]["job"].as_object_mut().unwrap().remove("autoscalerResetNonce");
+        });
+        scene.live.schema = Schema::Unreadable("the API server answers 403".to_owned());
+        assert_eq!(scene.plan().units[0].changes.len(), 1);
+        let place = Place::file("flinkops.yaml");
+        scene.desired.operator_version = Some(OperatorStated { version: OperatorVersion::new(1, 10), place });
+        let plan = scene.plan();
+        assert_eq!(
+            (plan.units[0].changes.len(), rules(&plan)),
+            (0, vec!["schema-not-readable", "dropped-field"])
+        );
+        scene.live.schema = Schema::Unknown;
+        assert_eq!(scene.plan().units[0].changes.len(), 1, "nobody asked: what is in Git is compared");
     }
 
     #[test]

@@ -149,15 +149,7 @@ impl Served {
     /// The spec of a unit as the cluster would keep it, and what it would drop of it.
     pub fn keep<'u>(&self, unit: &'u Unit) -> (Cow<'u, Value>, Vec<Finding>) {
         let dropped = self.kinds.get(&unit.key.kind).map(|schema| dropped(unit.spec(), &schema.spec));
-        let dropped = dropped.unwrap_or_default();
-        if dropped.is_empty() {
-            return (Cow::Borrowed(unit.spec()), Vec::new());
-        }
-        let mut spec = unit.spec().clone();
-        for field in &dropped {
-            remove(&mut spec, &field.pointer);
-        }
-        (Cow::Owned(spec), dropped.iter().map(|field| field.finding(unit)).collect())
+        without(unit, &dropped.unwrap_or_default(), "this cluster's operator")
     }
 
     /// What the cluster would refuse of a unit, where its pointer into the spec is to be `written`.
@@ -173,6 +165,24 @@ impl Served {
         };
         checker.findings(unit.spec(), spec, written).into_iter().map(refused).collect()
     }
+}
+
+/// The same as far as it is known of a version of the operator, where the cluster itself does not tell.
+pub fn keep(unit: &Unit, version: OperatorVersion) -> (Cow<'_, Value>, Vec<Finding>) {
+    let dropped = since::dropped(unit.key.kind, unit.spec(), version);
+    let dropped: Vec<Dropped> = dropped.map(|pointer| Dropped { pointer, meant: None }).collect();
+    without(unit, &dropped, &format!("operator {version}"))
+}
+
+fn without<'u>(unit: &'u Unit, dropped: &[Dropped], who: &str) -> (Cow<'u, Value>, Vec<Finding>) {
+    if dropped.is_empty() {
+        return (Cow::Borrowed(unit.spec()), Vec::new());
+    }
+    let mut spec = unit.spec().clone();
+    for field in dropped {
+        remove(&mut spec, &field.pointer);
+    }
+    (Cow::Owned(spec), dropped.iter().map(|field| field.finding(unit, who)).collect())
 }
 
 impl Schema {
@@ -230,13 +240,12 @@ struct Dropped {
 }
 
 impl Dropped {
-    fn finding(&self, unit: &Unit) -> Finding {
+    fn finding(&self, unit: &Unit, who: &str) -> Finding {
         let (parent, name) = self.pointer.rsplit_once('/').unwrap_or_default();
         let segments: Vec<String> = parent.split('/').skip(1).map(unescape).collect();
         let spec = unit.written.get("spec").unwrap_or(&unit.written);
         let place = spec.nearest(segments.iter().map(String::as_str)).key_mark(&unescape(name)).place();
-        let message =
-            format!("`{}` is dropped by this cluster's operator, which does not know it", unescape(name));
+        let message = format!("`{}` is dropped by {who}, which does not know it", unescape(name));
         let hint = match &self.meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "remove it, or upgrade the operator and its custom resource definitions".to_owned(),
