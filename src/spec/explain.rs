@@ -38,7 +38,7 @@ pub fn explain(tree: &SourceTree, limits: &Limits, environment: &str) -> BTreeMa
 }
 
 fn objects(rendered: &Rendered, parts: &Parts) -> Vec<(ObjectKey, Sources)> {
-    let units = rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), &unit.written));
+    let units = rendered.units.iter().map(|unit| (ObjectKey::from(&unit.key), &*unit.written));
     let companions = rendered.companions.iter().map(|one| (one.key.clone(), &one.manifest));
     let sources = |(key, manifest): (ObjectKey, &Node)| {
         let mut sources = Sources::new();

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::nearest;
-use super::desired::{Dependency, Desired, Why};
+use super::desired::{Dependency, Desired, Unit, Why};
 use super::finding::Finding;
 use super::node::Mark;
-use super::object::RenderedUnit;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 
 /// The units that can be named, the ones of broken folders included.
@@ -36,10 +35,10 @@ impl Names {
     }
 
     /// The dependencies of a unit, sorted, and a finding for each word that means none or several units.
-    pub fn resolve(&self, unit: &RenderedUnit) -> (Vec<Dependency>, Vec<Finding>) {
+    pub fn resolve(&self, unit: &Unit, words: &[(String, Mark)]) -> (Vec<Dependency>, Vec<Finding>) {
         let mut edges = BTreeSet::new();
         let mut findings = Vec::new();
-        for (word, mark) in &unit.depends_on {
+        for (word, mark) in words {
             match self.find(&unit.key, word, mark) {
                 Ok(on) => drop(edges.insert(Dependency { on, why: Why::Declared })),
                 Err(finding) => findings.push(finding.unit(&unit.key.name)),

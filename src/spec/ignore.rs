@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::check::nearest;
+use super::desired::Unit;
 use super::finding::Finding;
 use super::node::Node;
-use super::object::{RenderedCompanion, RenderedUnit};
+use super::object::RenderedCompanion;
 use super::schema::{self, Form};
 use crate::flink::canonical::{is_keyed, unescape};
 use crate::flink::kind::Kind;
@@ -132,7 +133,7 @@ pub fn names(rules: Option<&Node>, units: &BTreeSet<&str>) -> Vec<Finding> {
 }
 
 /// Says of an autoscaler in Git which rule it needs: flinkops would undo what it writes.
-pub fn autoscaler(companion: &RenderedCompanion, unit: &RenderedUnit) -> Option<Finding> {
+pub fn autoscaler(companion: &RenderedCompanion, unit: &Unit) -> Option<Finding> {
     let target = companion.manifest.at(&["spec", "scaleTargetRef"])?;
     let is = |field: &str, wanted: &str| target.get(field).and_then(Node::text) == Some(wanted);
     let scales = companion.key.kind == "HorizontalPodAutoscaler"

@@ -1,12 +1,11 @@
 //! One environment on its way: its folders are rendered, judged and put in order, and what is broken is kept apart (S1).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::cycles::{self, Edges};
-use super::desired::{Companion, Desired, Movement, Unit, Unknown};
+use super::desired::{Companion, Desired, Movement, Unknown};
 use super::environment::Environment;
 use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
@@ -14,12 +13,12 @@ use super::graph::Names;
 use super::ignore;
 use super::lint::{self, Comments, Levels, Silenced, Subject};
 use super::node::Mark;
-use super::object::{self, Rendered, RenderedCompanion, RenderedUnit};
+use super::object::{self, Rendered, RenderedCompanion};
 use super::refusal;
 use super::repository::{FILE, Repository};
 use super::source::SourceTree;
 use super::values::Put;
-use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::flink::kind::{Kind, ObjectKey, UnitKey};
 
 /// One environment on its way.
 pub(super) struct Loading<'a> {
@@ -40,7 +39,6 @@ pub(super) struct LoadedFolder {
     pub(super) path: String,
     names: BTreeSet<String>,
     rendered: Rendered,
-    depends_on: Edges,
     pub(super) broken: bool,
 }
 
@@ -77,7 +75,7 @@ impl<'a> Loading<'a> {
         names.extend(rendered.units.iter().map(|unit| unit.key.name.clone()));
         folder::name_unit(&names, &mut rendered.findings);
         let broken = has_error(&rendered.findings);
-        LoadedFolder { path: folder.path.clone(), names, rendered, depends_on: Edges::new(), broken }
+        LoadedFolder { path: folder.path.clone(), names, rendered, broken }
     }
 
     /// A name used twice breaks both folders, each told of the other.
@@ -169,20 +167,20 @@ impl<'a> Loading<'a> {
     }
 
     fn cycles(&mut self) {
-        let edges: Edges = self.folders.iter().flat_map(|folder| folder.depends_on.clone()).collect();
-        let units = self.folders.iter().enumerate();
-        let owners: BTreeMap<UnitKey, usize> = units
-            .flat_map(|(index, folder)| folder.depends_on.keys().map(move |key| (key.clone(), index)))
-            .collect();
+        let folders = self.folders.iter().enumerate();
+        let units =
+            folders.flat_map(|(index, folder)| folder.rendered.units.iter().map(move |unit| (index, unit)));
+        let (mut edges, mut owners) = (Edges::new(), BTreeMap::new());
+        for (index, unit) in units {
+            edges.insert(unit.key.clone(), unit.depends_on.clone());
+            owners.insert(unit.key.clone(), index);
+        }
         for circle in cycles::cycles(&edges) {
             let path: Vec<&str> = circle.iter().map(|key| key.name.as_str()).collect();
             let message = format!("dependencies run in a circle: {}", path.join(" → "));
             for (key, on) in circle.iter().zip(&circle[1..]) {
                 let folder = &mut self.folders[owners[key]];
-                let place =
-                    folder.rendered.units.iter().find(|unit| unit.key == *key).map(|unit| unit.place_of(on));
-                let finding =
-                    Finding::error("dependency-cycle", place.unwrap_or_else(|| Place::file(FILE)), &message);
+                let finding = Finding::error("dependency-cycle", folder.place_of(key, on), &message);
                 folder.fail(finding.hint("remove one of these dependencies").unit(&key.name));
             }
         }
@@ -244,10 +242,10 @@ impl LoadedFolder {
 
     fn resolve(&mut self, names: &Names) {
         let mut findings = Vec::new();
-        for unit in &self.rendered.units {
-            let (edges, mut found) = names.resolve(unit);
+        for unit in &mut self.rendered.units {
+            let (edges, mut found) = names.resolve(unit, &self.rendered.words[&unit.key]);
             findings.append(&mut found);
-            self.depends_on.insert(unit.key.clone(), edges);
+            unit.depends_on = edges;
         }
         for finding in findings {
             self.fail(finding);
@@ -263,28 +261,8 @@ impl LoadedFolder {
         }
     }
 
-    fn settle(mut self, desired: &mut Desired) {
-        for RenderedUnit { key, place, manifest, written, awaits, consents, policy, .. } in
-            self.rendered.units
-        {
-            let written = Arc::new(written);
-            let role = Role::of(key.kind, &manifest["spec"]);
-            let depends_on = self.depends_on.remove(&key).unwrap_or_default();
-            let folder = self.path.clone();
-            let unit = Unit {
-                key: key.clone(),
-                role,
-                folder,
-                place,
-                manifest,
-                written,
-                depends_on,
-                awaits,
-                consents,
-                policy,
-            };
-            desired.units.insert(key, unit);
-        }
+    fn settle(self, desired: &mut Desired) {
+        desired.units.extend(self.rendered.units.into_iter().map(|unit| (unit.key.clone(), unit)));
         for RenderedCompanion { key, place, manifest } in self.rendered.companions {
             let folder = self.path.clone();
             let companion =
@@ -292,16 +270,17 @@ impl LoadedFolder {
             desired.companions.insert(key, companion);
         }
     }
-}
 
-impl RenderedUnit {
-    /// Where this unit says that it depends on another: the word in `dependsOn`, else where its spec names it.
-    fn place_of(&self, on: &UnitKey) -> Place {
-        let said = self.depends_on.iter().find(|(word, _)| word.rsplit('/').next() == Some(&on.name));
+    /// Where a unit says that it depends on another: the word in `dependsOn`, else where its spec names it.
+    fn place_of(&self, unit: &UnitKey, on: &UnitKey) -> Place {
+        let words = self.rendered.words.get(unit).into_iter().flatten();
+        let said = words.filter(|(word, _)| word.rsplit('/').next() == Some(&on.name)).map(|(_, mark)| mark);
         let fields: [&[&str]; 3] =
             [&["spec", "deploymentName"], &["spec", "jobReference", "name"], &["spec", "flinkEnvironment"]];
-        let named = || fields.iter().find_map(|field| self.written.at(field)).map(|named| &named.mark);
-        said.map(|(_, mark)| mark).or_else(named).map_or_else(|| self.place.clone(), Mark::place)
+        let unit = self.rendered.units.iter().find(|one| one.key == *unit);
+        let written = fields.iter().filter_map(|field| Some(&unit?.written.at(field)?.mark));
+        let place = || unit.map_or_else(|| Place::file(FILE), |unit| unit.place.clone());
+        said.chain(written).next().map_or_else(place, Mark::place)
     }
 }
 

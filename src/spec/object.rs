@@ -1,13 +1,14 @@
 //! Renders a folder for one environment: layers become manifests, with what people said about them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::annotations::{self, Form};
 use super::awaited;
 use super::check::check_at;
 use super::companions::BUILT_IN;
 use super::config_map;
-use super::desired::{Awaited, Consents, RenderedManifest};
+use super::desired::{Awaited, Consents, RenderedManifest, Unit};
 use super::environment::{self, Environment};
 use super::finding::{Finding, Place};
 use super::folder::{Folder, Job, bad_name, form};
@@ -21,26 +22,8 @@ use super::source::SourceTree;
 use super::values::{self, Put, Resolved};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
 
-/// A unit as rendered, its dependencies still words.
-#[derive(Debug)]
-pub struct RenderedUnit {
-    /// Its name in the cluster.
-    pub key: UnitKey,
-    /// Where it begins.
-    pub place: Place,
-    /// The manifest.
-    pub manifest: RenderedManifest,
-    /// The same, each value with the place it comes from.
-    pub written: Node,
-    /// What it says it depends on, with the place.
-    pub depends_on: Vec<(String, Mark)>,
-    /// The live objects it says it depends on.
-    pub awaits: Vec<Awaited>,
-    /// Consents.
-    pub consents: Consents,
-    /// The policy in force.
-    pub policy: Policy,
-}
+/// The words of `dependsOn`, each with its place.
+pub type Words = Vec<(String, Mark)>;
 
 /// A companion as rendered.
 #[derive(Debug)]
@@ -56,8 +39,10 @@ pub struct RenderedCompanion {
 /// A folder in one environment.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// Its units.
-    pub units: Vec<RenderedUnit>,
+    /// Its units, without what they depend on: what their words mean is known once all folders are rendered.
+    pub units: Vec<Unit>,
+    /// Those words.
+    pub words: BTreeMap<UnitKey, Words>,
     /// Its other objects.
     pub companions: Vec<RenderedCompanion>,
     /// What is wrong with them.
@@ -113,17 +98,8 @@ impl Renderer<'_> {
         if self.folder.placeholders {
             self.out.findings.append(&mut values::unresolved(&mut written));
         }
-        let (manifest, written) = self.finish(written);
-        self.unit(RenderedUnit {
-            key: UnitKey::new(&namespace, kind, name),
-            place,
-            manifest,
-            written,
-            depends_on,
-            awaits,
-            consents,
-            policy: self.environment.policy.clone(),
-        });
+        let said = Said { depends_on, awaits, consents, policy: self.environment.policy.clone() };
+        self.unit(UnitKey::new(&namespace, kind, name), place, written, said);
     }
 
     fn namespace(&mut self, manifest: &Manifest) -> Option<String> {
@@ -155,17 +131,8 @@ impl Renderer<'_> {
         // What flinkops.yaml adds to the policy is told of the environment.
         findings.retain(|finding| finding.place.file != repository::FILE);
         self.out.findings.append(&mut findings);
-        let (manifest, written) = self.finish(written);
-        self.unit(RenderedUnit {
-            key: UnitKey::new(namespace, job.kind, &job.name),
-            place: job.node.mark.place(),
-            manifest,
-            written,
-            depends_on,
-            awaits,
-            consents: consents(&layers),
-            policy,
-        });
+        let said = Said { depends_on, awaits, consents: consents(&layers), policy };
+        self.unit(UnitKey::new(namespace, job.kind, &job.name), job.node.mark.place(), written, said);
     }
 
     /// What becomes of the files beside a job: ConfigMaps that are mounted, and logging configuration.
@@ -255,44 +222,62 @@ impl Renderer<'_> {
     }
 
     /// What is the same for every unit, whatever it was written as.
-    fn finish(&mut self, mut written: Node) -> (RenderedManifest, Node) {
+    fn unit(&mut self, key: UnitKey, place: Place, mut written: Node, said: Said) {
         sizes_as_the_operator_types_them(&mut written);
         self.environment.images.apply(&mut written, &mut self.out.images);
-        (written.to_value().into(), written)
-    }
-
-    /// The checks every unit passes.
-    fn unit(&mut self, unit: RenderedUnit) {
-        let spec = unit.written.get("spec");
+        let manifest = RenderedManifest::from(written.to_value());
+        self.out.words.entry(key.clone()).or_default().extend(said.depends_on);
+        let unit = Unit {
+            role: Role::of(key.kind, manifest.spec()),
+            folder: self.folder.path.clone(),
+            key,
+            place,
+            manifest,
+            written: Arc::new(written),
+            depends_on: Vec::new(),
+            awaits: said.awaits,
+            consents: said.consents,
+            policy: said.policy,
+        };
         self.out.findings.extend(cannot_inherit(&unit));
-        if unit.key.kind == Kind::FlinkSessionJob {
-            for field in ["deploymentName", "job"] {
-                if spec.and_then(|spec| spec.get(field)).is_none() {
-                    let place = spec.map_or(unit.place.clone(), |spec| spec.mark.place());
-                    let message = format!("the field `{field}` is missing");
-                    let finding = Finding::error("missing-field", place, message);
-                    self.out
-                        .findings
-                        .push(finding.hint("a FlinkSessionJob needs a session cluster and a job"));
-                }
-            }
-            if let Some(cluster) = spec.and_then(|spec| spec.get("deploymentName")) {
-                let name = cluster.text().unwrap_or_default();
-                self.out.findings.extend(bad_name(Kind::FlinkDeployment, name, &cluster.mark));
-            }
-        }
+        self.out.findings.append(&mut on_no_cluster(&unit));
         self.out.units.push(unit);
     }
 }
 
+/// What is said of a unit beside its manifest.
+struct Said {
+    depends_on: Words,
+    awaits: Vec<Awaited>,
+    consents: Consents,
+    policy: Policy,
+}
+
+/// What a session job lacks to be one.
+fn on_no_cluster(unit: &Unit) -> Vec<Finding> {
+    let spec = unit.written.get("spec");
+    let field = |name: &str| spec.and_then(|spec| spec.get(name));
+    if unit.key.kind != Kind::FlinkSessionJob {
+        return Vec::new();
+    }
+    let missing = ["deploymentName", "job"].into_iter().filter(|name| field(name).is_none()).map(|name| {
+        let place = spec.map_or(unit.place.clone(), |spec| spec.mark.place());
+        let finding = Finding::error("missing-field", place, format!("the field `{name}` is missing"));
+        finding.hint("a FlinkSessionJob needs a session cluster and a job")
+    });
+    let misnamed = field("deploymentName").and_then(|cluster| {
+        bad_name(Kind::FlinkDeployment, cluster.text().unwrap_or_default(), &cluster.mark)
+    });
+    missing.chain(misnamed).collect()
+}
+
 /// S18: a state is carried over only to what flinkops can start from a savepoint.
-fn cannot_inherit(unit: &RenderedUnit) -> Option<Finding> {
+fn cannot_inherit(unit: &Unit) -> Option<Finding> {
     let old = unit.consents.renamed_from.as_ref()?;
-    let role = Role::of(unit.key.kind, unit.manifest.spec());
     let message = format!("renamedFrom: {old} cannot give a {} the state of another", unit.key.kind);
     let finding = Finding::error("renamed-kind", unit.place.clone(), message);
     let hint = "stop the old one with a savepoint, and name that in job.initialSavepointPath of the new one";
-    (role.has_job() && !role.is_operable()).then(|| finding.hint(hint))
+    (unit.role.has_job() && !unit.role.is_operable()).then(|| finding.hint(hint))
 }
 
 /// Files that do not reach the pods of a kind.
@@ -323,8 +308,6 @@ fn without_files(kind: Kind, layers: &Node) -> impl Iterator<Item = Finding> {
         finding.hint(hint)
     })
 }
-
-type Words = Vec<(String, Mark)>;
 
 /// The words of `dependsOn` that name live objects, and those that name units.
 fn words(all: Words) -> (Words, Words) {

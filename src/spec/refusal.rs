@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::desired::Desired;
+use super::desired::{Desired, Unit};
 use super::finding::{Finding, Place};
 use super::node::Node;
-use super::object::RenderedUnit;
 use super::policy::OnFailure;
 use super::served::REFUSED;
 use crate::flink::canonical::{escape, unescape};
@@ -61,11 +60,7 @@ pub fn findings(
 
 /// What every operator refuses of a unit, and what only the version does that Git states. The latter keeps nobody
 /// from asking a cluster that says otherwise: such a folder is not broken.
-pub fn judge(
-    desired: &Desired,
-    unit: &RenderedUnit,
-    cluster: Option<&Value>,
-) -> (Vec<Finding>, Vec<Finding>) {
+pub fn judge(desired: &Desired, unit: &Unit, cluster: Option<&Value>) -> (Vec<Finding>, Vec<Finding>) {
     let (key, written, spec) = (&unit.key, &unit.written, unit.manifest.spec());
     let mut always = findings(desired, key, written, spec, (cluster, Release::default()));
     let Some(stated) = &desired.operator_version else { return (always, Vec::new()) };
@@ -78,7 +73,7 @@ pub fn judge(
 }
 
 /// A kind that the custom resource definitions of this version are without, and values that they do not take.
-fn unserved(unit: &RenderedUnit, version: OperatorVersion) -> Vec<Finding> {
+fn unserved(unit: &Unit, version: OperatorVersion) -> Vec<Finding> {
     let kind = unit.key.kind;
     let spec = templated(kind, unit.manifest.spec());
     let refused_at = |place: Place, why: String| {
@@ -126,11 +121,7 @@ fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
 
 /// S23: two that put the old version back would undo each other's work. The operator's does not show in the
 /// resource, so flinkops could not even tell what runs.
-pub fn two_rollbacks(
-    unit: &RenderedUnit,
-    spec: &Value,
-    operator: &BTreeMap<String, String>,
-) -> Option<Finding> {
+pub fn two_rollbacks(unit: &Unit, spec: &Value, operator: &BTreeMap<String, String>) -> Option<Finding> {
     const KEY: &str = "kubernetes.operator.deployment.rollback.enabled";
     let flat = config::layered(operator, None, spec);
     if unit.policy.on_failure == OnFailure::Rollback && unit.key.kind == Kind::FlinkBlueGreenDeployment {
