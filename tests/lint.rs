@@ -68,6 +68,40 @@ fn s1_an_error_of_the_lint_leaves_its_folder_as_it_is() {
     assert_eq!(loaded.environments["staging"].units.len(), 2);
 }
 
+/// Of each rule a scenario of what comes near it: nothing at all is found there.
+const NEAR_MISSES: [(&str, &str); RULES.len()] = [
+    ("floating-image", "an image stays what it is"),
+    ("floating-jar", "a jar stays what it is"),
+    ("snapshot-jar", "a jar stays what it is"),
+    ("unfetchable-jar", "a jar stays what it is"),
+    ("image-version", "an official image is of the version that is said"),
+    ("state-dropped", "a job without state is upgraded without it"),
+    ("file-state", "state in files outlives its pod"),
+    ("savepoint-without-ha", "a stateful job with high availability"),
+    ("last-state-without-ha", "a stateful job with high availability"),
+    ("blue-green-name", "the name of a blue-green deployment stands where it may"),
+    ("dropped-field", "fields that the operator knows"),
+    ("deprecated-key", "configuration keys that are right"),
+    ("unknown-key", "configuration keys that are right"),
+    ("old-autoscaler-key", "configuration keys that are right"),
+    ("plaintext-secret", "secrets that are kept elsewhere"),
+    ("parallelism-ignored", "a parallelism that counts"),
+    ("non-restored-state", "values that are meant to stay"),
+    ("one-shot-value", "values that are meant to stay"),
+    ("ignore-comment", "comments silence a rule at its line"),
+];
+
+#[test]
+fn every_rule_has_a_near_miss_that_stays_silent() {
+    for (rule, (near, scenario)) in RULES.iter().zip(NEAR_MISSES) {
+        assert_eq!(rule.id, near, "each rule once, in its order");
+        let loaded = loader::read(&root("tests/lint").join(scenario).join("in"));
+        assert_eq!(loaded.findings, [], "{scenario}");
+        let units = loaded.environments.values().map(|desired| desired.units.len());
+        assert!(units.sum::<usize>() > 0, "{scenario} holds nothing");
+    }
+}
+
 #[test]
 fn every_rule_has_a_scenario_a_page_and_a_line_in_the_index() {
     let scenarios = scenarios();

@@ -86,10 +86,26 @@ fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&st
 fn requirements(checked: &Checked<'_>, field: &str, component: &str) -> Option<Violation> {
     let resources = checked.spec(&format!("/{field}/resources"))?;
     let amount = |side: &str, what: &str| {
-        let value = resources.pointer(&format!("/{side}/{what}"))?;
+        let value = resources.get(side)?.get(what)?;
         value.as_f64().or_else(|| Quantity::parse(value.as_str()?).map(Quantity::as_f64))
     };
     let mut problems = Vec::new();
+    for side in ["requests", "limits"] {
+        let written = resources.get(side).and_then(Value::as_object).into_iter().flatten();
+        for (what, value) in written.filter(|(_, value)| !value.is_null()) {
+            let sized = || !["memory", "cpu"].contains(&what.as_str());
+            match amount(side, what) {
+                None => problems.push(format!(
+                    "{component} resource requirements {side} {what} parse error: {}",
+                    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                )),
+                Some(number) if number < 0.0 && sized() => problems.push(format!(
+                    "{component} resource requirements {side} {what} must not be negative: {number}"
+                )),
+                Some(_) => {}
+            }
+        }
+    }
     for what in ["memory", "cpu"] {
         for side in ["requests", "limits"] {
             if let Some(value) = amount(side, what).filter(|value| *value <= 0.0) {

@@ -298,6 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn what_would_lose_state_or_is_on_its_way_is_told() {
+        let job = |name: &str, more: Value| {
+            let mut metadata = json!({"name": name, "namespace": "flink"});
+            metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata,
+                "spec": {"flinkConfiguration": {"execution.checkpointing.interval": "60 s"},
+                    "job": {"upgradeMode": "stateless"}}})
+        };
+        let live = [job("a", json!({})), job("b", json!({"deletionTimestamp": "2026-11-20T10:00:00Z"}))];
+        let bundle = read(&live, None, "orders");
+        let said: Vec<(&str, &str)> =
+            bundle.findings.iter().map(|finding| (finding.rule, finding.message.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                ("import-stateless", "FlinkDeployment a keeps state, and is upgraded without it"),
+                (
+                    "import-unsettled",
+                    "FlinkDeployment b is on its way to something else: it was not imported"
+                ),
+            ]
+        );
+        assert_eq!(bundle.objects.len(), 1);
+    }
+
+    #[test]
     fn a_map_that_means_something_although_it_is_empty_stays() {
         let spec = json!({"jobManager": {"replicas": 1}, "taskManager": {}, "podTemplate": {"status": {}, "spec":
             {"containers": [{"name": "c", "env": [], "resources": {}}], "volumes": [{"name": "v", "emptyDir": {}}]}}});

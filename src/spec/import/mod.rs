@@ -55,7 +55,7 @@ pub fn import(mut bundle: Bundle, target: &Target<'_>) -> Import {
         }
     };
     if !bundle.objects.iter().any(|object| object.unit().is_some()) {
-        let message = "there is no FlinkDeployment and no FlinkSessionJob here: nothing was imported";
+        let message = "there is nothing here that flinkops looks after: nothing was imported";
         bundle.findings.push(Finding::error("import-nothing", Place::file("."), message));
         return Import { findings: bundle.findings, ..Import::default() };
     }
