@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::kind::Kind;
+
 /// Keys that name the folder savepoints go to, newest name first.
 pub const SAVEPOINT_DIR: [&str; 2] = ["execution.checkpointing.savepoint-dir", "state.savepoints.dir"];
 /// Keys that name the folder checkpoints go to, newest name first.
@@ -23,11 +25,13 @@ pub const LAST_STATE_FALLBACK: &str = "kubernetes.operator.job.upgrade.last-stat
 /// applications, and nothing for session clusters (`FlinkConfigBuilder.applyFlinkConfiguration`).
 const RETENTION: &str = "execution.checkpointing.externalized-checkpoint-retention";
 
-/// Whether an application that is cancelled leaves its last checkpoint behind, as the operator has it unless told
-/// otherwise, or one that fails. A job that is lost with its JobManager leaves it too: nobody is there to delete it.
-/// Of a session job that failed, Flink itself tells whether it has.
-pub fn retains_checkpoints(configuration: &BTreeMap<String, String>) -> bool {
-    configuration.get(RETENTION).is_none_or(|it| it.eq_ignore_ascii_case("RETAIN_ON_CANCELLATION"))
+/// Whether the last checkpoint of a job stays when its JobManager is told to end, as it is by an upgrade of its cluster
+/// or a node that is drained: it then suspends the job, and Flink deletes the checkpoint unless it was told to retain
+/// it, or high availability does (seen of operator 1.7.0 and Flink 1.17). A JobManager that is killed leaves it in any
+/// case; of a session job that failed, Flink itself tells.
+pub fn retains_checkpoints(kind: Kind, configuration: &BTreeMap<String, String>) -> bool {
+    let told = configuration.get(RETENTION).map(|it| it.eq_ignore_ascii_case("RETAIN_ON_CANCELLATION"));
+    told.unwrap_or(kind != Kind::FlinkSessionJob) || has_high_availability(configuration)
 }
 
 /// Whether a session job that fails leaves its last checkpoint behind: as Flink has it, only where it was told to.
@@ -155,6 +159,23 @@ mod tests {
             flat.into_iter().collect::<Vec<_>>(),
             [("a.b", "1"), ("a.c", "1;2"), ("d", "true"), ("e", "null")].map(|(k, v)| (k.into(), v.into()))
         );
+    }
+
+    /// Seen on disk with operator 1.7.0 and Flink 1.17, but for high availability, which was seen to restore.
+    #[test]
+    fn s9_a_checkpoint_outlives_its_job_manager_where_it_is_retained() {
+        let (application, session_job) = (Kind::FlinkDeployment, Kind::FlinkSessionJob);
+        for (kind, key, value, outlives) in [
+            (application, "parallelism.default", "1", true),
+            (session_job, "parallelism.default", "1", false),
+            (session_job, RETENTION, "NO_EXTERNALIZED_CHECKPOINTS", false),
+            (session_job, RETENTION, "DELETE_ON_CANCELLATION", false),
+            (session_job, RETENTION, "RETAIN_ON_CANCELLATION", true),
+            (session_job, HIGH_AVAILABILITY[0], "kubernetes", true),
+        ] {
+            let configuration = [(key.to_owned(), value.to_owned())].into();
+            assert_eq!(retains_checkpoints(kind, &configuration), outlives, "{kind:?} {key}: {value}");
+        }
     }
 
     #[test]

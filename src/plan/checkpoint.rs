@@ -85,7 +85,8 @@ fn told_of(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<JobRef> {
     let configuration = config::layered(&desired.operator, cluster, object.spec());
     let written = desired.units.get(unit).map_or(object.spec(), Unit::spec);
     let stateless = written.pointer("/job/upgradeMode").is_some_and(|mode| mode == "stateless");
-    let kept = config::keeps_state(object.spec(), &configuration) && retains_checkpoints(&configuration);
+    let kept =
+        config::keeps_state(object.spec(), &configuration) && retains_checkpoints(unit.kind, &configuration);
     let runs = object.operator_status().job == "RUNNING";
     (runs && kept && !stateless).then(|| live.job_ref(unit)).flatten()
 }
@@ -97,7 +98,7 @@ pub fn note(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
     if ledger.checkpoint.is_some() && restarted::since(subject).is_some() {
         return;
     }
-    let retained = retains_checkpoints(&subject.configuration()) && subject.status.job == "RUNNING";
+    let retained = is_retained(subject) && subject.status.job == "RUNNING";
     let Some(checkpoint) = told.checkpoint.as_ref().filter(|_| retained) else { return };
     let fresh = |known: &Checkpoint| world.now.duration_since(known.seen) < FRESH;
     let known = ledger.checkpoint.as_ref().is_some_and(|known| known.path == checkpoint.path || fresh(known));
@@ -139,6 +140,10 @@ pub fn record(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
 /// The checkpoint on record that a job which is lost may be restored from.
 pub fn of_lost<'a>(subject: &Subject<'a>) -> Option<&'a Checkpoint> {
     let checkpoint = subject.ledger?.checkpoint.as_ref()?;
-    let retained = retains_checkpoints(&subject.configuration()) && !failure::claims(subject);
+    let retained = is_retained(subject) && !failure::claims(subject);
     retained.then_some(checkpoint)
+}
+
+fn is_retained(subject: &Subject<'_>) -> bool {
+    retains_checkpoints(subject.key.kind, &subject.configuration())
 }

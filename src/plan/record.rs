@@ -16,7 +16,6 @@ use super::rename;
 use super::restarted;
 use super::subject::{Subject, World};
 use super::write::{Task, Write};
-use crate::flink::config::retains_checkpoints;
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::flink::savepoint::{LAST_STATE_DUMMY, is_checkpoint};
@@ -186,7 +185,7 @@ pub fn flink_version(subject: &Subject<'_>) -> Option<String> {
 /// tells of it (S9, S13).
 pub fn retained(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let told = world.live.states.get(&subject.key)?.as_ref().ok()?;
-    let checkpoint = told.checkpoint.as_ref().filter(|_| retains_checkpoints(&subject.configuration()))?;
+    let checkpoint = told.checkpoint.as_ref()?;
     let mut ledger = subject.ledger.cloned().unwrap_or_default();
     let newest = ledger.savepoints.first().is_none_or(|known| known.time < checkpoint.time);
     if newest && !ledger.knows(&checkpoint.path) {

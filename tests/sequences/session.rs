@@ -6,9 +6,12 @@ use serde_json::json;
 use super::stage::{Stage, key};
 
 /// A session cluster with these jobs, all at rest.
+/// A session cluster with these jobs, whose checkpoints outlived it where they were observed.
 async fn cluster_with(jobs: &[&str]) -> Stage {
     let stage = Stage::modern();
-    stage.session("sess", json!({}));
+    let retains =
+        json!({"execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION"});
+    stage.session("sess", json!({"flinkConfiguration": retains}));
     stage.run(40.0).await;
     for job in jobs {
         stage.session_job(job, "sess", json!({}));

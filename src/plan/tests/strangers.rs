@@ -57,25 +57,19 @@ fn s14_a_flink_that_cannot_be_asked_needs_consent() {
     assert_eq!(scene.writes(), ["patch clicks", "patch views"]);
 }
 
-/// `clicks` has failed for good, and its cluster, which still tells of its last checkpoint, is to change.
-fn failed(time: i64, retention: Option<&str>) -> Scene {
-    let configured = |spec: &mut serde_json::Value| {
-        if let Some(retention) = retention {
-            let key = "execution.checkpointing.externalized-checkpoint-retention";
-            spec["flinkConfiguration"] = json!({key: retention});
-        }
-    };
-    let scene = session_scene("2g").unit(JOB, "clicks", |unit| configured(&mut unit.manifest["spec"]));
-    let mut scene =
-        scene.unit(JOB, "views", |unit| unit.manifest["spec"]["job"]["upgradeMode"] = json!("stateless"));
+/// `clicks` has failed for good, and its cluster, which may still tell of its last checkpoint, is to change.
+fn failed(checkpoint: Option<i64>) -> Scene {
+    let mut scene = session_scene("2g")
+        .unit(JOB, "views", |unit| unit.manifest["spec"]["job"]["upgradeMode"] = json!("stateless"));
     for name in ["clicks", "views"] {
         scene = scene.edit(JOB, name, |object| {
-            configured(&mut object["spec"]);
             object["status"]["jobStatus"] = json!({"state": "FAILED", "jobId": "0abc"});
         });
     }
-    let time = jiff::Timestamp::from_second(time).expect("a time");
-    let checkpoint = Some(Checkpoint { path: "s3://b/cp/0abc/chk-7".into(), time });
+    let checkpoint = checkpoint.map(|time| {
+        let time = jiff::Timestamp::from_second(time).expect("a time");
+        Checkpoint { path: "s3://b/cp/0abc/chk-7".into(), time }
+    });
     let told = JobState { checkpoint, restored: None };
     scene.live.states = [(key(JOB, "clicks"), Ok(told))].into();
     scene.remembered()
@@ -83,11 +77,11 @@ fn failed(time: i64, retention: Option<&str>) -> Scene {
 
 #[test]
 fn s9_s13_the_last_checkpoint_of_a_job_that_cannot_be_saved_is_on_record_before_its_cluster_goes() {
-    let scene = failed(1_767_268_000, None);
+    let scene = failed(Some(1_767_268_000));
     let ledger = &scene.live.ledgers[&key(JOB, "clicks")];
     assert_eq!(ledger.savepoints[0].path, "s3://b/cp/0abc/chk-7");
     assert_eq!((ledger.savepoints[0].reason, ledger.last_savepoint()), (Reason::Checkpoint, None));
     assert!(scene.writes().contains(&"patch sessions".to_owned()), "{:?}", scene.writes());
-    let gone = failed(1_767_268_000, Some("DELETE_ON_CANCELLATION"));
-    assert!(gone.live.ledgers[&key(JOB, "clicks")].savepoints.is_empty(), "nothing is retained");
+    let gone = failed(None);
+    assert!(gone.live.ledgers[&key(JOB, "clicks")].savepoints.is_empty(), "Flink tells of none");
 }

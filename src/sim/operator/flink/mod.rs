@@ -135,8 +135,13 @@ impl Flink {
         if ready > now { ready + wait } else { now + self.timings.job + wait }
     }
 
-    /// Kills a cluster with every job on it. With high availability, its jobs are kept unless `forget`.
+    /// Tells a cluster to end with every job on it. With high availability, its jobs are kept unless `forget`.
     pub fn stop_cluster(&mut self, key: &UnitKey, forget: bool, now: Timestamp) {
+        self.end_cluster(key, forget, |job| job.plan.outlives, now);
+    }
+
+    /// Ends a cluster. The checkpoints of those of its running jobs stay that leave one.
+    fn end_cluster(&mut self, key: &UnitKey, forget: bool, leaves: fn(&Job) -> bool, now: Timestamp) {
         let Some(cluster) = self.clusters.remove(key) else {
             if forget {
                 self.kept.remove(key);
@@ -152,8 +157,10 @@ impl Flink {
             if job.is_live(now) {
                 self.note(&unit, Deed::JobStopped);
             }
-            let path = self.retain_checkpoint(&unit, &job, now);
-            if cluster.high_availability && !forget && job.is_live(now) {
+            let kept = cluster.high_availability && !forget;
+            let leaves = job.is_live(now) && (kept || leaves(&job));
+            let path = leaves.then(|| self.retain_checkpoint(&unit, &job, now)).flatten();
+            if kept && job.is_live(now) {
                 let (records, plan) = (job.checkpointed(now), job.plan);
                 let path = path.or(job.restored_from);
                 self.kept.entry(key.clone()).or_default().insert(unit, Kept { plan, records, path });
@@ -168,7 +175,8 @@ impl Flink {
     pub fn crash_job_manager(&mut self, key: &UnitKey, now: Timestamp) {
         let Some(cluster) = self.clusters.get(key).cloned() else { return };
         let own = self.jobs.get(key).cloned();
-        self.stop_cluster(key, false, now);
+        // Nobody is left to delete anything.
+        self.end_cluster(key, false, |_| true, now);
         // Kubernetes restarts the process so fast that the operator never sees it away.
         let started = now - self.timings.ready;
         self.start_cluster(key, cluster.fate, cluster.high_availability, started);

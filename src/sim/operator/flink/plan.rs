@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::flink::kind::UnitKey;
+use crate::flink::kind::{Kind, UnitKey};
 use crate::flink::{config, duration};
 
 /// Configuration key, known to the embedded cluster only: `fail` or `slow` savepoints.
@@ -77,12 +77,16 @@ pub struct JobPlan {
     pub fails: bool,
     /// Whether its last checkpoint stays when it has failed.
     pub retains: bool,
+    /// Whether it stays when its JobManager is told to end.
+    pub outlives: bool,
 }
 
 impl JobPlan {
     /// Makes a plan from a spec with a job and its effective configuration.
     pub fn new(id: &str, cluster: &UnitKey, spec: &Value, configuration: &BTreeMap<String, String>) -> Self {
         let directory = |names| config::first(configuration, names).map(str::to_owned);
+        let session_job = spec.get("deploymentName").is_some();
+        let kind = if session_job { Kind::FlinkSessionJob } else { Kind::FlinkDeployment };
         Self {
             id: id.to_owned(),
             cluster: cluster.clone(),
@@ -95,7 +99,8 @@ impl JobPlan {
             bounded: bounded(spec),
             breaks: breaks(spec),
             fails: entry_class(spec).contains("Fails"),
-            retains: spec.get("deploymentName").is_none() || config::session_job_retains(configuration),
+            retains: !session_job || config::session_job_retains(configuration),
+            outlives: config::retains_checkpoints(kind, configuration),
             behaviour: match configuration.get(SAVEPOINT_KEY).map(String::as_str) {
                 Some("fail") => Behaviour::Fail,
                 Some("slow") => Behaviour::Slow,

@@ -27,7 +27,7 @@ impl Bench {
     }
 
     fn submit(&mut self, from: Option<&str>, now: Timestamp) -> Result<(), String> {
-        let spec = json!({"job": {"parallelism": 2}, "flinkConfiguration": {
+        let spec = json!({"deploymentName": "sess", "job": {"parallelism": 2}, "flinkConfiguration": {
             "execution.checkpointing.interval": "5s", "state.checkpoints.dir": "file:///cp",
             "state.savepoints.dir": "file:///sp"}});
         let id = self.flink.new_id();
@@ -67,10 +67,19 @@ fn a_savepoint_remembers_the_count() {
 }
 
 #[test]
-fn a_killed_cluster_leaves_the_last_checkpoint() {
+fn a_cluster_that_is_told_to_end_takes_the_last_checkpoint_with_it() {
     let mut bench = Bench::new(false);
     bench.submit(None, bench.start).unwrap();
     bench.flink.stop_cluster(&bench.cluster, false, bench.at(13));
+    assert_eq!(bench.flink.view(&bench.unit, bench.at(14)), None);
+    assert!(bench.flink.disk().is_empty());
+}
+
+#[test]
+fn a_killed_cluster_leaves_the_last_checkpoint() {
+    let mut bench = Bench::new(false);
+    bench.submit(None, bench.start).unwrap();
+    bench.flink.crash_job_manager(&bench.cluster, bench.at(13));
     assert_eq!(bench.flink.view(&bench.unit, bench.at(14)), None);
     let (path, snapshot) = bench.flink.disk().iter().next().unwrap();
     assert!(path.ends_with("/chk-2"), "{path}");
