@@ -73,11 +73,19 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
     }
     if is_lost(role, spec, status) {
         // The operator waits for a job that is gone, and acts on no generation any more.
-        return verdict(Health::Lost, describe("RECONCILING", status));
+        let word = if role == Role::Application { "JobManager MISSING" } else { "RECONCILING" };
+        return verdict(Health::Lost, describe(word, status));
     }
     if wants_suspended && status.lifecycle == "SUSPENDED" {
         // Whatever the generation: what else changes in the spec is looked at only once it shall run again.
         return verdict(Health::Suspended, "suspended".into());
+    }
+    if status.generation == Some(generation) && has_no_cluster(role, spec, status) {
+        let message = describe("JobManager MISSING", status);
+        return verdict(
+            Health::Failed,
+            format!("{message}: nobody starts it again until its spec changes (restartNonce)"),
+        );
     }
     if status.generation != Some(generation) {
         if let Some(error) = status.error.as_deref().filter(|_| has_no_savepoint(status)) {
@@ -116,6 +124,13 @@ fn has_no_savepoint(status: &Status) -> bool {
     told && matches!(status.error_type.as_str(), "UpgradeFailureException" | "ReconciliationException")
 }
 
+/// A session cluster that was deployed and has no JobManager any more: 1.7.0 does nothing about it until the spec
+/// changes, and says nothing either.
+fn has_no_cluster(role: Role, spec: &Value, status: &Status) -> bool {
+    let missing = status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED";
+    role == Role::SessionCluster && missing && !is_recovered(spec)
+}
+
 fn judge_running(role: Role, status: &Status) -> Verdict {
     let health = match (status.lifecycle.as_str(), status.job.as_str(), status.job_manager.as_str()) {
         ("ROLLED_BACK", ..) => Health::RolledBack,
@@ -135,20 +150,27 @@ fn judge_running(role: Role, status: &Status) -> Verdict {
 fn is_lost(role: Role, spec: &Value, status: &Status) -> bool {
     match role {
         Role::SessionJob => is_lost_by_cluster(status),
-        Role::Application => has_no_job_manager(status) && (!is_recovered(spec) || is_given_up(status)),
+        Role::Application => {
+            let stays_away = !is_recovered(spec) || is_given_up(status);
+            has_no_job_manager(status) && stays_away && !is_to_be_redeployed(spec, status)
+        }
         _ => false,
     }
 }
 
-/// An application that should run and has no JobManager any more (`onMissingDeployment`). Once its spec changes,
-/// the operator says that it cannot restore it (`getJobUpgrade`).
+/// An application that should run and has no JobManager any more. No error tells: of one that was stable the operator
+/// takes its `MissingJobManagerException` back in the same breath (`clearErrorsIfDeploymentIsHealthy`), and what it
+/// says once the spec changes comes and goes with every look (seen of 1.7.0).
 fn has_no_job_manager(status: &Status) -> bool {
-    let missing = status.error_type == "MissingJobManagerException"
-        || status.error.as_deref().is_some_and(|error| error.starts_with("Missing JobManager deployment"))
-        || is_given_up(status);
     let running =
         status.last_reconciled.as_ref().and_then(|last| last.job_state.as_deref()) == Some("running");
-    missing && running && status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED"
+    running && status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED"
+}
+
+/// Whether the operator was told by a nonce to restore a job, and has not begun with it: the JobManager goes for that.
+fn is_to_be_redeployed(spec: &Value, status: &Status) -> bool {
+    let told = spec.pointer("/job/savepointRedeployNonce").and_then(Value::as_i64);
+    told.is_some() && told != status.last_reconciled.as_ref().and_then(|last| last.redeploy_nonce)
 }
 
 /// Whether the operator says that it cannot restore an application by itself.
@@ -199,6 +221,11 @@ mod tests {
             json!({"observedGeneration": generation, "lifecycleState": "STABLE", "jobStatus": {"state": job},
                    "jobManagerDeploymentStatus": jm, "error": error})
         };
+        let missing = |reconciliation: &str| {
+            let mut status = stable("RECONCILING", "MISSING", 2, None);
+            status["reconciliationStatus"] = json!({"state": reconciliation});
+            status
+        };
         let refused = Some(r#"{"type":"x.ValidationException","message":"no"}"#);
         let stuck = Some(r#"{"type":"x.UpgradeFailureException","message":"Savepoint Error"}"#);
         for (role, generation, status, expected) in [
@@ -210,7 +237,10 @@ mod tests {
             (Role::Application, 2, stable("RUNNING", "READY", 2, stuck), Health::Settled),
             (Role::Application, 2, stable("RECONCILING", "DEPLOYING", 2, None), Health::Progressing),
             (Role::Application, 2, stable("RECONCILING", "ERROR", 2, None), Health::Failed),
-            (Role::Application, 2, stable("RECONCILING", "MISSING", 2, None), Health::Progressing),
+            (Role::SessionCluster, 2, missing("DEPLOYED"), Health::Failed),
+            (Role::SessionCluster, 3, missing("DEPLOYED"), Health::Progressing),
+            (Role::SessionCluster, 2, missing("UPGRADING"), Health::Progressing),
+            (Role::Application, 2, missing("UPGRADING"), Health::Progressing),
             (Role::Application, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
             (Role::Application, 2, stable("RESTARTING", "READY", 2, None), Health::Progressing),
             (Role::SessionCluster, 2, stable("FINISHED", "READY", 2, None), Health::Settled),
@@ -225,12 +255,10 @@ mod tests {
 
     #[test]
     fn s13_an_application_without_a_job_manager_is_lost_unless_the_operator_brings_it_back() {
-        const MISSING: &str =
-            r#"{"type":"x.MissingJobManagerException","message":"Missing JobManager deployment"}"#;
         const GIVEN_UP: &str = r#"{"type":"x.UpgradeFailureException","message":"HA data is not available. Manual restore required."}"#;
         let last =
             |state: &str| format!(r#"{{"spec":{{"job":{{"state":"{state}","upgradeMode":"savepoint"}}}}}}"#);
-        let status = |generation: i64, lifecycle: &str, last: &str, error: &str| {
+        let status = |generation: i64, lifecycle: &str, last: &str, error: Option<&str>| {
             json!({"observedGeneration": generation, "lifecycleState": lifecycle, "error": error,
                    "jobStatus": {"state": "RECONCILING"}, "jobManagerDeploymentStatus": "MISSING",
                    "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": last}})
@@ -241,13 +269,13 @@ mod tests {
         };
         let ha = json!({"high-availability.type": "kubernetes"});
         let off = json!({"high-availability": {"type": "kubernetes"}, super::RECOVERY: "false"});
-        let gone = status(2, "STABLE", &last("running"), MISSING);
+        let gone = status(2, "STABLE", &last("running"), None);
         assert_eq!(judge(Value::Null, &gone), Health::Lost);
         assert_eq!(judge(ha.clone(), &gone), Health::Progressing, "high availability brings it back");
         assert_eq!(judge(off, &gone), Health::Lost);
-        let refused = status(1, "FAILED", &last("running"), GIVEN_UP);
+        let refused = status(1, "FAILED", &last("running"), Some(GIVEN_UP));
         assert_eq!(judge(ha, &refused), Health::Lost, "its metadata is gone as well");
-        let stopped = status(2, "UPGRADING", &last("suspended"), MISSING);
+        let stopped = status(2, "UPGRADING", &last("suspended"), None);
         assert_eq!(judge(Value::Null, &stopped), Health::Progressing, "between two versions");
     }
 

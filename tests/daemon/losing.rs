@@ -1,4 +1,4 @@
-//! Applications whose JobManager is gone for good (S13).
+//! Applications and session clusters whose JobManager is gone for good (S13).
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use flinkops::sim::OperatorMode;
 use flinkops::spec::Desired;
 use serde_json::json;
 
-use super::world::{World, application_spec, deployment, repository};
+use super::world::{
+    World, application_spec, cluster_spec, deployment, repository, session_job, session_job_spec,
+};
 
 fn ingest() -> UnitKey {
     deployment("ingest")
@@ -82,7 +84,7 @@ async fn s13_an_application_without_its_job_manager_is_named_and_waits_for_a_wor
         let world = lost(operator, false).await;
         let outcome = world.apply(&at("r2", operator, 2, false)).await;
         assert!(!outcome.is_settled(), "{outcome:?}");
-        for said in ["Lost RECONCILING: Missing JobManager deployment", "would be restored from s3://b/sp/"] {
+        for said in ["Lost JobManager MISSING", "would be restored from s3://b/sp/"] {
             assert!(world.progress.contains(said), "{said}: {}", world.progress.text());
         }
         assert_eq!(world.job(&ingest()), None, "nobody starts it from nothing");
@@ -117,4 +119,32 @@ async fn s13_with_high_availability_the_operator_brings_it_back_and_flinkops_doe
         assert_eq!((job.state, job.starts), ("RUNNING", 3));
         assert!(job.restored_from.is_some_and(|path| path.contains("/chk-")), "from its last checkpoint");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_session_cluster_without_its_job_manager_is_named_and_its_change_is_the_way_out() {
+    let at = |revision: &str, memory: &str, parallelism: i64| {
+        let mut spec = cluster_spec(memory);
+        spec["flinkVersion"] = json!("v1_17");
+        let units = [
+            (deployment("sessions"), spec, vec![]),
+            (session_job("clicks"), session_job_spec("sessions", parallelism), vec![]),
+        ];
+        let mut desired = repository(revision, &units);
+        desired.units.values_mut().for_each(|unit| unit.policy.repair = true);
+        desired
+    };
+    let world = World::with(OperatorMode::V1_7);
+    world.settle(&at("r1", "1024m", 1)).await;
+    world.settle(&at("r2", "1024m", 2)).await;
+    let savepoint = world.ledger(&session_job("clicks")).expect("a ledger").savepoints[0].path.clone();
+    world.sim.operator().lose_job_manager(&deployment("sessions"), world.sim.now());
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(!world.apply(&at("r2", "1024m", 2)).await.is_settled());
+    let said = "Failed JobManager MISSING: nobody starts it again until its spec changes";
+    assert!(world.progress.contains(said), "{}", world.progress.text());
+
+    world.settle(&at("r3", "2048m", 2)).await;
+    let job = world.job(&session_job("clicks")).expect("it runs");
+    assert_eq!((job.state, job.restored_from), ("RUNNING", Some(savepoint)));
 }

@@ -325,7 +325,6 @@ fn s13_an_application_that_high_availability_brings_back_is_left_to_its_operator
     let gone = |object: &mut Value| {
         object["status"]["jobStatus"]["state"] = json!("RECONCILING");
         object["status"]["jobManagerDeploymentStatus"] = json!("MISSING");
-        object["status"]["error"] = json!("Missing JobManager deployment");
     };
     let scene =
         Scene::new().git("ingest", application("a:1"), &[]).running("ingest", application("a:1")).recorded();

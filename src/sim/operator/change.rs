@@ -17,10 +17,10 @@ use crate::flink::kind::Role;
 use crate::flink::scale;
 use crate::flink::validate::{Proposal, validate};
 
-/// What is said of an application that can neither be stopped nor restored.
-const NO_WAY_BACK: &str = "JobManager deployment is missing and HA metadata is not available to make stateful \
-                           upgrades. It is possible that the job has finished or terminally failed, or the configmaps \
-                           have been deleted. Manual restore required.";
+/// What is said of an application that can neither be stopped nor restored: the class of the error, and what it
+/// misses.
+const NO_WAY_BACK: [(&str, &str); 2] =
+    [("RecoveryFailureException", "HA data"), ("UpgradeFailureException", "HA metadata")];
 
 impl Machine {
     /// A spec that breaks a rule is not acted upon: the one before stays in force.
@@ -182,8 +182,13 @@ impl Machine {
         };
         let Some(stop) = decide(&situation) else {
             if subject.status.job_manager.as_deref() == Some("MISSING") {
-                let text = error("UpgradeFailureException", NO_WAY_BACK, None, None);
-                subject.status.error = Some(text);
+                let (class, what) = NO_WAY_BACK[usize::from(self.mode.is_modern())];
+                let message = format!(
+                    "JobManager deployment is missing and {what} is not available to make stateful upgrades. It is \
+                     possible that the job has finished or terminally failed, or the configmaps have been deleted. \
+                     Manual restore required."
+                );
+                subject.status.error = Some(error(class, &message, None, None));
             }
             return self.timings.reconcile;
         };

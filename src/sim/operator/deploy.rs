@@ -45,14 +45,22 @@ impl Machine {
     /// A JobManager that is gone is deployed again, with what high availability keeps.
     pub(super) fn recover(&mut self, subject: &mut Subject<'_>) -> Duration {
         self.say(subject, "Warning", ("RecoverDeployment", "Job"), "Recovering lost deployment");
+        if self.flink.has_kept(&subject.key) && self.mode.is_modern() {
+            subject.status.upgrade_path = Some(LAST_STATE_DUMMY.to_owned());
+        }
+        self.deploy(subject, Step::Recover)
+    }
+
+    /// The record does not tell of it: what was stable stays so (seen of 1.7.0).
+    pub(super) fn recovered(&mut self, subject: &mut Subject<'_>) -> Duration {
+        let record = subject.status.last.clone();
         let kept = self.flink.has_kept(&subject.key);
         if let Some(last) = subject.status.last.as_mut().filter(|_| subject.role == Role::Application) {
             last.spec["job"]["upgradeMode"] = json!(if kept { "last-state" } else { "stateless" });
         }
-        if kept && self.mode.is_modern() {
-            subject.status.upgrade_path = Some(LAST_STATE_DUMMY.to_owned());
-        }
-        self.deploy(subject, Step::Deploy)
+        let wait = self.deployed(subject);
+        subject.status.last = record;
+        wait
     }
 
     /// `savepointRedeployNonce`: the state is what the spec names.

@@ -179,6 +179,7 @@ impl Machine {
             Step::Remove => self.removed(subject),
             Step::Deploy => self.deployed(subject),
             Step::Redeploy => self.redeployed(subject),
+            Step::Recover => self.recovered(subject),
             Step::Ask => self.unanswered(subject),
             Step::CleanUp => return None,
         };

@@ -50,6 +50,11 @@ impl Machine {
                 if was_there {
                     self.missing(subject);
                 }
+                // No error stays of what was stable (`clearErrorsIfDeploymentIsHealthy`).
+                if subject.status.is_stable() && !subject.is_refused() {
+                    subject.status.error = None;
+                }
+                subject.status.job = Some("RECONCILING".into());
                 "MISSING"
             }
             // The words stay those of the first look.

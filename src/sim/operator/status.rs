@@ -9,7 +9,7 @@ use crate::flink::kind::Role;
 
 /// Prefix of the class names in errors.
 const EXCEPTIONS: &str = "org.apache.flink.kubernetes.operator.exception.";
-/// Words in an error that make a deployment without JobManager count as failed.
+/// Words in an error that make a deployment without JobManager count as failed; 1.7 does not look at them.
 const FATAL: [&str; 3] =
     ["Manual restore required.", "HA metadata is not available", "configmaps have been deleted"];
 
@@ -172,19 +172,22 @@ impl Status {
         let is_fatal =
             || FATAL.iter().any(|it| self.error.as_deref().is_some_and(|error| error.contains(it)));
         let without_manager = matches!(self.job_manager.as_deref(), Some("MISSING" | "ERROR"));
+        let given_up = || self.mode.is_modern() && without_manager && is_fatal();
         if last.is_suspended() {
             "SUSPENDED"
-        } else if self.job.as_deref() == Some("FAILED") || (without_manager && is_fatal()) {
+        } else if self.job.as_deref() == Some("FAILED") || given_up() {
             "FAILED"
-        } else if self
-            .stable
-            .as_ref()
-            .is_some_and(|stable| stable.to_text(self.mode) == last.to_text(self.mode))
-        {
+        } else if self.is_stable() {
             "STABLE"
         } else {
             "DEPLOYED"
         }
+    }
+
+    /// Whether what was deployed last has run as it should (`isLastReconciledSpecStable`).
+    pub fn is_stable(&self) -> bool {
+        let text = |record: &Option<Recorded>| record.as_ref().map(|record| record.to_text(self.mode));
+        self.stable.is_some() && text(&self.stable) == text(&self.last)
     }
 
     /// The path a restore by savepoint would use, wherever this operator keeps it.

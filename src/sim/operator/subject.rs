@@ -26,6 +26,8 @@ pub(super) enum Step {
     Deploy,
     /// The same, for a `savepointRedeployNonce`.
     Redeploy,
+    /// The same, for a JobManager that is gone.
+    Recover,
     /// A JobManager that is gone is asked for a job.
     Ask,
     /// The resource is being cleaned up.

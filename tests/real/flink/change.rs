@@ -8,6 +8,7 @@ use flinkops::flink::kind::{Kind, UnitKey};
 use serde_json::Value;
 
 use super::hand::Hand;
+use super::trace::agree;
 use super::world::{Applied, World};
 use crate::real::stack::FLINK;
 
@@ -182,13 +183,6 @@ impl<'a> Change<'a> {
         let (ended, model) = self.world.rehearse(self.files, self.doomed).await?;
         println!("{}:\n{real}", self.what);
         ensure!(ended == settled, "{}: the model ends otherwise, settled: {ended}\n{model}", self.what);
-        let difference = real.difference(&model);
-        ensure!(
-            difference.is_none(),
-            "{}: the model differs: {}\nreal:\n{real}model:\n{model}",
-            self.what,
-            difference.unwrap_or_default()
-        );
-        Ok(())
+        agree(self.what, &real, &model)
     }
 }

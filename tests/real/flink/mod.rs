@@ -8,6 +8,7 @@
 mod application;
 mod asked;
 mod change;
+mod gone;
 mod hand;
 mod model;
 mod rescue;

@@ -88,8 +88,8 @@ impl Model {
         Ok((outcome.is_settled(), self.read()))
     }
 
-    /// Has something happen that nobody asked for, and the operator see it.
-    pub fn suffer(&mut self, happens: impl FnOnce(&Sim)) -> Result<()> {
+    /// Has something happen that nobody asked for, and the operator see it; answers how it went about that.
+    pub fn suffer(&mut self, happens: impl FnOnce(&Sim)) -> Result<Trace> {
         let runtime = self.runtime.as_ref().context("a runtime")?;
         runtime.block_on(async {
             // Long enough for a checkpoint before, and for several looks after.
@@ -97,8 +97,7 @@ impl Model {
             happens(&self.sim);
             tokio::time::sleep(A_WHILE).await;
         });
-        self.read();
-        Ok(())
+        Ok(self.read())
     }
 
     fn read(&mut self) -> Trace {

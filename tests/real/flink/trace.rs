@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use anyhow::{Result, bail};
 use flinkops::flink::kind::Kind;
 use flinkops::flink::status::Status;
 use futures::StreamExt as _;
@@ -59,9 +60,10 @@ impl State {
     fn is_passing(&self) -> bool {
         matches!(self, Self::There { job, .. } if ["INITIALIZING", "CREATED", "FAILING"].contains(&job.as_str()))
             || matches!(self, Self::There { job_manager, .. } if job_manager == "DEPLOYED_NOT_READY")
-            // A JobManager answers before it has begun with the job; a session job's is none of its own.
+            // A JobManager answers before it has begun with the job; a session job's is none of its own, and one that
+            // was stable is lost then.
             || matches!(self, Self::There { lifecycle, job_manager, job, .. }
-                if lifecycle == "DEPLOYED" && ["READY", ""].contains(&job_manager.as_str()) && job == "RECONCILING")
+                if job == "RECONCILING" && (job_manager == "READY" || (lifecycle == "DEPLOYED" && job_manager.is_empty())))
     }
 
     /// Whether the unit runs, as far as the operator knows.
@@ -200,6 +202,12 @@ impl Recorder {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().expect("no panic under lock")
     }
+}
+
+/// Fails where the model differs from what happened.
+pub fn agree(what: &str, real: &Trace, model: &Trace) -> Result<()> {
+    let Some(difference) = real.difference(model) else { return Ok(()) };
+    bail!("{what}: the model differs: {difference}\nreal:\n{real}model:\n{model}")
 }
 
 async fn watch(objects: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {

@@ -8,16 +8,17 @@ use flinkops::flink::kind::{Kind, UnitKey};
 use flinkops::plan::ledger::{LABEL_RECORD, Ledger, Marker};
 use flinkops::plan::live::LiveObject;
 use flinkops::sim::Sim;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::asked::ingress;
 use super::hand::{Hand, TIMEOUT};
 use super::model::Model;
-use super::trace::{Recorder, Trace};
+use super::trace::{Recorder, Trace, agree};
 use crate::real::place::Place;
 use crate::real::server::free_ports;
 use crate::real::stack::{Stack, artifacts};
@@ -110,6 +111,19 @@ impl World {
     pub fn application(&self) -> Result<Value> {
         let mut application = self.cluster("1024m")?;
         application["spec"]["job"] = self.job("local");
+        Ok(application)
+    }
+
+    /// The same with what Kubernetes needs to bring its job back, and soon.
+    pub fn highly_available(&self) -> Result<Value> {
+        let mut application = self.application()?;
+        let state = self.place.folder().display();
+        let configuration = &mut application["spec"]["flinkConfiguration"];
+        configuration["high-availability.type"] = json!("kubernetes");
+        configuration["high-availability.storageDir"] = json!(format!("file://{state}/ha"));
+        for (what, time) in [("lease-duration", "3 s"), ("renew-deadline", "3 s"), ("retry-period", "1 s")] {
+            configuration[format!("high-availability.kubernetes.leader-election.{what}")] = json!(time);
+        }
         Ok(application)
     }
 
@@ -225,6 +239,11 @@ impl World {
     /// Kills the JobManager of a session cluster, which loses these jobs.
     pub async fn crash(&self, cluster: &str, jobs: &[&str]) -> Result<()> {
         self.stack.crash(&self.place.namespace, cluster);
+        self.misses(cluster, jobs).await
+    }
+
+    /// Waits until the operator has found out that a session cluster has lost these jobs, and runs again itself.
+    pub async fn misses(&self, cluster: &str, jobs: &[&str]) -> Result<()> {
         for job in jobs {
             self.until("the operator misses a job", async || {
                 let error = self.field(Kind::FlinkSessionJob, job, "/status/error").await?;
@@ -236,13 +255,45 @@ impl World {
         self.until("its cluster is there again", async || Ok(self.recorder.runs(cluster))).await
     }
 
+    /// Deletes the Deployment of a cluster's JobManager, which is told to end then.
+    pub async fn delete_deployment(&self, cluster: &str) -> Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(self.place.admin.clone(), &self.place.namespace);
+        deployments.delete(cluster, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Changes a unit's spec by somebody's hand.
+    pub async fn edit(&self, kind: Kind, name: &str, spec: &Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.place.objects(kind).patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Whether any checkpoint of a job is on disk.
+    pub async fn keeps_checkpoint(&self, kind: Kind, name: &str) -> Result<bool> {
+        let folder = self.place.folder().join("checkpoints").join(self.job_id(kind, name).await?);
+        let whole = |entry: std::fs::DirEntry| entry.path().join("_metadata").is_file();
+        Ok(std::fs::read_dir(folder)?.filter_map(Result::ok).any(whole))
+    }
+
     /// Has the same happen to the model. How an operator comes to see what nobody told it is left out of both
     /// traces: that depends on when it looks.
     pub async fn likewise(&self, happens: impl FnOnce(&Sim) + Send + 'static) -> Result<()> {
+        self.suffered(happens).await.map(drop)
+    }
+
+    /// The same where Kubernetes tells it at once: both operators go through the same states.
+    pub async fn alike(&self, what: &str, happens: impl FnOnce(&Sim) + Send + 'static) -> Result<()> {
+        let (real, model) = self.suffered(happens).await?;
+        println!("{what}:\n{real}");
+        agree(what, &real, &model)
+    }
+
+    async fn suffered(&self, happens: impl FnOnce(&Sim) + Send + 'static) -> Result<(Trace, Trace)> {
         let model = Arc::clone(&self.model);
-        self.recorder.take();
-        tokio::task::spawn_blocking(move || model.lock().expect("no panic under lock").suffer(happens))
-            .await?
+        let real = self.recorder.take();
+        let suffer = move || model.lock().expect("no panic under lock").suffer(happens);
+        Ok((real, tokio::task::spawn_blocking(suffer).await??))
     }
 
     /// Takes away the lease of one that was killed, as time would.

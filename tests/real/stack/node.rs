@@ -124,7 +124,7 @@ impl Node {
         if let Some(status) = running.process.server.ended()? {
             if !std::mem::take(&mut running.crashed) {
                 let words = running.process.server.last_words();
-                SUITE.say(&format!("{} ended with {status}:\n{words}", pod.name_any()));
+                SUITE.say(&format!("{} ended with {status}: {}", pod.name_any(), cause(&words)));
             }
             running.ready = false;
             if running.process.job_manager {
@@ -224,6 +224,11 @@ impl Node {
             written => Ok(written.map(drop)?),
         }
     }
+}
+
+/// The innermost cause in a Java process's last words; all of them where they name none.
+fn cause(words: &str) -> &str {
+    words.lines().rev().find(|line| line.starts_with("Caused by: ")).unwrap_or(words)
 }
 
 fn cluster(pod: &Pod) -> Option<ClusterName> {
