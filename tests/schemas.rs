@@ -71,6 +71,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("name", "names are keys, or folders"),
     ("no-jobs", "there is nothing to see"),
     ("not-text", "it is no document"),
+    ("overlapping-keys", "the operator's rule on the merged result"),
     ("parallelism", "the operator's rule on the merged result"),
     ("refused-value", "it depends on the operator's version in flinkops.yaml"),
     ("renamed-kind", "another layer may say the kind"),
@@ -100,6 +101,8 @@ const UNSEEN: &[(&str, &str)] = &[
     ("unused-value", "other files refer to it"),
     ("wrong-type", "of what a reference stands for, which is in flinkops.yaml"),
     ("yaml-syntax", "it is no document"),
+    ("yaml-too-deep", "it is no document"),
+    ("yaml-too-large", "it is no document"),
 ];
 
 /// Whether a schema of the one file can see it: what is written, not what a reference stands for.

@@ -16,6 +16,7 @@ use crate::flink::kind::{Kind, UnitKey, template, templated};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since;
 use crate::flink::validate::{Proposal, Violation, validate};
+use crate::flink::version::FlinkVersion;
 
 /// Rules that the operator's own configuration can satisfy, and that keep no job from being stopped with a
 /// savepoint: they are only warned of, as it need not be stated in Git.
@@ -30,6 +31,11 @@ const DIRECTORIES: [&str; 5] = [
     "savepoint-directory-for-nonce",
     "savepoint-directory-for-periodic",
 ];
+
+/// The first release of Flink that reads a nested configuration.
+const NESTED: FlinkVersion = FlinkVersion::new(2, 0);
+/// Prefixes of the operator's own options.
+const OWN: [&str; 2] = ["job.autoscaler.", "kubernetes.operator."];
 
 /// Our own rule: the operator takes such a job.
 const UNSTOPPABLE: &str = "unstoppable";
@@ -51,6 +57,7 @@ pub fn findings(
     if !violations.iter().any(|violation| violation.rule.starts_with("savepoint-directory")) {
         violations.extend(unstoppable(&proposal));
     }
+    violations.extend(overlapping(&proposal));
     let finding = |violation: &Violation| {
         let finding = finding(violation, written, &desired.environment);
         finding.unit(&key.name)
@@ -117,6 +124,35 @@ fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
         ),
         hint: "set the savepoint directory in flinkConfiguration, or upgradeMode: stateless for a job whose state may be lost",
     })
+}
+
+/// Flink 2 reads a nested configuration, in which no key can have a value and further keys below it: the operator takes
+/// such a resource, stops what runs, and then cannot deploy it (`FlinkConfMountDecorator`).
+fn overlapping(proposal: &Proposal<'_>) -> Vec<Violation> {
+    let spec = templated(proposal.kind, proposal.spec);
+    let version = spec.get("flinkVersion").and_then(Value::as_str).and_then(FlinkVersion::parse);
+    let deploys = matches!(proposal.kind, Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment);
+    if !deploys || version.is_none_or(|version| version < NESTED) {
+        return Vec::new();
+    }
+    let flat = config::layered(proposal.operator, None, spec);
+    let overlap = |key: &String| {
+        let below = format!("{key}.");
+        let (longer, _) =
+            flat.range(below.clone()..).next().filter(|(longer, _)| longer.starts_with(&below))?;
+        Some(Violation {
+            rule: "overlapping-keys",
+            pointer: format!("{}/spec/flinkConfiguration/{}", template(proposal.kind), escape(key)),
+            message: format!(
+                "Overlapping key prefixes detected ({key} -> {longer}), please replace with Flink v2 compatible, \
+                 non-deprecated keys."
+            ),
+            hint: "write the new name of the shorter key, such as state.backend.type for state.backend",
+        })
+    };
+    // The operator's own options do not reach Flink.
+    let reaches = |key: &&String| !OWN.iter().any(|own| key.starts_with(own));
+    flat.keys().filter(reaches).filter_map(overlap).collect()
 }
 
 /// S23: two that put the old version back would undo each other's work. The operator's does not show in the

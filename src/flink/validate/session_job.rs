@@ -1,9 +1,13 @@
 //! Rules of a FlinkSessionJob.
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{ALLOWED_SCHEMES, Checked, Violation, autoscaler, cluster_name, job, violation};
 use crate::flink::release::Release;
+
+/// Operator option: whether jars come from anywhere but the operator's own host and private networks. Only the operator's
+/// own value counts.
+const RESTRICTED: &str = "kubernetes.operator.user.artifacts.disallow-restricted-hosts";
 
 pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -43,8 +47,8 @@ fn jar(checked: &Checked<'_>) -> Option<Violation> {
     }
     let uri = checked.text("/job/jarURI")?;
     let refuse = |message: String, hint| Some(violation("jar-uri", "/spec/job/jarURI", message, hint));
-    let scheme = match Url::parse(uri) {
-        Ok(parsed) => parsed.scheme().to_owned(),
+    let (scheme, restricted) = match Url::parse(uri) {
+        Ok(parsed) => (parsed.scheme().to_owned(), restricted(&parsed)),
         Err(url::ParseError::RelativeUrlWithoutBase) => {
             return refuse("jarURI must include a scheme".into(), "write it like https://host/job.jar");
         }
@@ -55,6 +59,12 @@ fn jar(checked: &Checked<'_>) -> Option<Violation> {
             );
         }
     };
+    let is_judged =
+        checked.proposal.operator.get(RESTRICTED).is_none_or(|it| !it.eq_ignore_ascii_case("false"));
+    if let Some(host) = restricted.filter(|_| is_judged) {
+        let message = format!("jarURI host '{host}' resolves to a restricted address");
+        return refuse(message, "serve the jar from a host that is not the operator's own, nor private");
+    }
     let allowed = checked.proposal.operator.get(ALLOWED_SCHEMES)?;
     let mut allowed: Vec<&str> = allowed.split([';', ',']).map(str::trim).collect();
     allowed.sort_unstable();
@@ -66,6 +76,26 @@ fn jar(checked: &Checked<'_>) -> Option<Violation> {
         allowed.join(", ")
     );
     refuse(message, "serve the jar by an allowed scheme, or extend the operator's allowlist")
+}
+
+/// The host of an address over HTTP, where it is plain that the operator does not fetch from it: no name is resolved
+/// but `localhost`.
+fn restricted(uri: &Url) -> Option<String> {
+    let is_restricted = match uri.host()? {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => {
+            ip.is_loopback()
+                || ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+        }
+        Host::Ipv6(ip) => {
+            ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local()
+        }
+    };
+    let by_http = ["http", "https"].contains(&uri.scheme());
+    (by_http && is_restricted).then(|| uri.host_str().unwrap_or_default().to_owned())
 }
 
 fn on_cluster(checked: &Checked<'_>) -> Vec<Violation> {

@@ -285,6 +285,13 @@ fn every_rule_of_a_session_job() {
         "jarURI scheme 'ftp' is not in the allowlist [file, http, https]. Configure 'kubernetes.operator.user.artifacts.allowed-schemes' to extend the allowlist.",
     );
     refused(on(json!({"job": {"jarURI": "a.jar"}}), None), "jar-uri", "jarURI must include a scheme");
+    for host in ["localhost", "127.0.0.1", "10.1.2.3", "[::1]"] {
+        let message = format!("jarURI host '{host}' resolves to a restricted address");
+        refused(on(json!({"job": {"jarURI": format!("http://{host}/a.jar")}}), None), "jar-uri", &message);
+    }
+    for uri in ["file:///a.jar", "https://jars.example.com/a.jar", "https://203.0.113.7/a.jar"] {
+        assert_eq!(on(json!({"job": {"jarURI": uri}}), None), None, "{uri}");
+    }
     refused(
         on(json!({"job": {"parallelism": 0}, "taskManager": {"replicas": 2}}), None),
         "parallelism",
