@@ -9,7 +9,7 @@ use super::bundle::{Bundle, Object};
 use super::companion::references;
 use crate::flink::canonical::leaves;
 use crate::flink::config;
-use crate::flink::kind::{Kind, maker};
+use crate::flink::kind::{Kind, maker, templated};
 use crate::spec::finding::{Finding, Place};
 
 /// Tools that mark what they look after, by the domain of their labels and annotations, and what to call them.
@@ -142,7 +142,9 @@ fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {
 
 /// The operator's default drops a job's state, and so does not count as words.
 fn stateless(found: &Object, live: &Value) -> Option<Finding> {
-    let spec = &live["spec"];
+    // What an environment of Confluent's says is no job's.
+    let kind = Kind::parse(found.at("/kind")).filter(|kind| *kind != Kind::FlinkEnvironment)?;
+    let spec = templated(kind, &live["spec"]);
     let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
     let configuration = spec.get("flinkConfiguration").map(config::flatten).unwrap_or_default();
     let has_job = spec.get("job").is_some_and(Value::is_object);
@@ -306,7 +308,10 @@ mod tests {
                 "spec": {"flinkConfiguration": {"execution.checkpointing.interval": "60 s"},
                     "job": {"upgradeMode": "stateless"}}})
         };
-        let live = [job("a", json!({})), job("b", json!({"deletionTimestamp": "2026-11-20T10:00:00Z"}))];
+        let mut two = job("c", json!({}));
+        two["kind"] = json!("FlinkBlueGreenDeployment");
+        two["spec"] = json!({"template": {"spec": two["spec"]}});
+        let live = [job("a", json!({})), job("b", json!({"deletionTimestamp": "2026-11-20T10:00:00Z"})), two];
         let bundle = read(&live, None, "orders");
         let said: Vec<(&str, &str)> =
             bundle.findings.iter().map(|finding| (finding.rule, finding.message.as_str())).collect();
@@ -318,9 +323,10 @@ mod tests {
                     "import-unsettled",
                     "FlinkDeployment b is on its way to something else: it was not imported"
                 ),
+                ("import-stateless", "FlinkBlueGreenDeployment c keeps state, and is upgraded without it"),
             ]
         );
-        assert_eq!(bundle.objects.len(), 1);
+        assert_eq!(bundle.objects.len(), 2);
     }
 
     #[test]
