@@ -151,7 +151,9 @@ impl Machine {
         }
     }
 
-    /// What becomes of the cluster: an application ends at once where its savepoint is not there.
+    /// What becomes of the cluster: an application ends at once where its savepoint is not there. Seen of 1.7.0: its
+    /// JobManager becomes ready, the job `INITIALIZING`, and the process ends, until the node's back-off makes an `ERROR`
+    /// of it (`DeploymentFailedException`). No word of the savepoint is in the status.
     fn fate(&self, subject: &Subject<'_>) -> Fate {
         if subject.role == Role::SessionJob {
             return Fate::Starts;
@@ -212,6 +214,9 @@ impl Machine {
     }
 
     /// A submission that fails is tried again and again; its error comes and goes.
+    ///
+    /// Seen of 1.7.0 with Flink 1.17 and a savepoint that is not there: the text, a stack trace, is cut off after 2048
+    /// characters, before it names the savepoint; what is left says `Could not execute application`.
     fn failed_to_deploy(&mut self, subject: &mut Subject<'_>, message: &str) -> Duration {
         let words = message.split_once(": ").map_or(message, |(_, words)| words).to_owned();
         self.say(subject, "Warning", ("Error", "Job"), &words);

@@ -174,15 +174,17 @@ impl<'a> Change<'a> {
     async fn ends(self, settled: bool) -> Result<()> {
         self.world.runs_each_job_once().await.context(self.what)?;
         let took = self.start.elapsed();
-        let by = if self.by == Hand::Run { ", by the daemon" } else { "" };
-        let killed =
-            if self.kills == 0 { String::new() } else { format!(", killed {} times on the way", self.kills) };
-        FLINK.say(&format!("{}{by}{killed}: {took:.1?}", self.what));
-        self.world.told.lock().expect("no panic under lock").changes += 1;
         let real = self.world.recorder.take();
         let (ended, model) = self.world.rehearse(self.files, self.doomed).await?;
         println!("{}:\n{real}", self.what);
         ensure!(ended == settled, "{}: the model ends otherwise, settled: {ended}\n{model}", self.what);
-        agree(self.what, &real, &model)
+        agree(self.what, &real, &model)?;
+        self.world.told.lock().expect("no panic under lock").changes += 1;
+        let by = if self.by == Hand::Run { ", by the daemon" } else { "" };
+        let (kills, states) = (self.kills, real.states());
+        let killed = format!("{kills} kill{} on the way", if kills == 1 { "" } else { "s" });
+        let what = self.what;
+        FLINK.say(&format!("{what}{by}: {took:.1?}, {killed}, {states} states as the model has them"));
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use flinkops::flink::kind::Kind::{FlinkDeployment, FlinkSessionJob};
 use flinkops::flink::kind::ObjectKey;
 use flinkops::plan::ledger::Reason;
+use flinkops::sim::Sim;
 use flinkops::sim::api::store::WriteOptions;
 use serde_json::{Value, json};
 
@@ -67,8 +68,10 @@ async fn deleted(world: &World, wish: &Value) -> Result<()> {
     ensure!(from.path.contains("/chk-"), "began with {from:?}");
 
     let units = ["bills", "stock"].map(|name| world.key(FlinkDeployment, name));
-    let lose = move |sim: &flinkops::sim::Sim| {
-        units.iter().for_each(|unit| sim.operator().lose_job_manager(unit, sim.now()))
+    let lose = move |sim: &Sim| {
+        for unit in &units {
+            sim.operator().lose_job_manager(unit, sim.now());
+        }
     };
     world.alike("Deployments are deleted", lose).await?;
 
@@ -101,7 +104,7 @@ async fn restarted(world: &World, wish: &Value) -> Result<()> {
         "a checkpoint is left that nobody retains"
     );
     let sessions = ObjectKey::from(&world.key(FlinkDeployment, "sessions"));
-    let edit = move |sim: &flinkops::sim::Sim| {
+    let edit = move |sim: &Sim| {
         let change = |it: &mut Value| it["spec"]["taskManager"] = spec["taskManager"].clone();
         sim.store().edit(&sessions, &WriteOptions::by("kubectl-edit"), change).expect("it is there");
     };

@@ -19,6 +19,7 @@ mod trouble;
 mod world;
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,6 +30,9 @@ use serde_json::{Value, json};
 use super::stack::{FLINK, stack};
 use asked::Restored;
 use world::{Told, World};
+
+/// How much all stories have told, and since when.
+static TOLD: Mutex<Option<(Told, Instant)>> = Mutex::new(None);
 
 /// The policy of a story. What fails says so: a machine on which all else is slow has its time.
 fn policy() -> Value {
@@ -43,9 +47,19 @@ async fn tell(story: impl AsyncFnOnce(&World) -> Result<()>) {
     let told = story(&world).await;
     let Told { changes, kills } = *world.told.lock().expect("no panic under lock");
     let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a story");
+    let name = thread.name().unwrap_or("a story").rsplit("::").next().unwrap_or_default();
     let took = start.elapsed();
-    FLINK.say(&format!("{name}: {changes} changes, flinkops killed {kills} times, {took:.1?} in all"));
+    let (all, since) = {
+        let mut all = TOLD.lock().expect("no panic under lock");
+        let all = all.get_or_insert_with(|| (Told::default(), start));
+        (all.0.changes, all.0.kills) = (all.0.changes + changes, all.0.kills + kills);
+        (all.0, all.1.elapsed())
+    };
+    FLINK.say(&format!(
+        "told {name}: {took:.1?}, {changes} changes, {kills} kills of flinkops; all stories so far: {since:.1?}, {} \
+         changes, {} kills",
+        all.changes, all.kills
+    ));
     if let Err(error) = told {
         panic!("{error:#}");
     }

@@ -136,6 +136,11 @@ impl Trace {
         })
     }
 
+    /// How many states two traces are compared by.
+    pub fn states(&self) -> usize {
+        self.0.keys().map(|name| self.lasting(name).len()).sum()
+    }
+
     fn lasting(&self, name: &str) -> Vec<&State> {
         let states = self.0.get(name).into_iter().flatten();
         let mut lasting: Vec<&State> = states.filter(|state| !state.is_passing()).collect();
