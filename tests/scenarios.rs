@@ -1,7 +1,8 @@
 //! Scenarios of the planner: a folder named by a sentence holds a repository in `git/`, what the cluster
 //! holds in `live.yaml` (absent: nothing), and what comes of it: `plan.txt` (80 columns), `plan.md`,
 //! `plan.json`, `writes.txt`, the requests of this round in order, and where the cluster has drifted `drift.txt`,
-//! `drift.md` and `drift.json`. `UPDATE_SCENARIOS=1` writes these.
+//! `drift.md` and `drift.json`; where a checkpoint of a job was seen, what `status` says of it, `status.txt` and
+//! `status.json`. `UPDATE_SCENARIOS=1` writes these.
 //!
 //! A document of `live.yaml` is laid over what Git renders for that object, so it says only what differs:
 //!
@@ -34,7 +35,9 @@ use flinkops::plan::ledger::{
 use flinkops::plan::live::{LiveObject, Schema, Seen};
 use flinkops::plan::write::Task;
 use flinkops::plan::{Live, Plan, Write, observe_once, plan, sealed, step};
-use flinkops::report::document::{AgainstKind, PlanDocument, Snapshot, SnapshotDocument, objects};
+use flinkops::report::document::{
+    AgainstKind, PlanDocument, Snapshot, SnapshotDocument, StatusDocument, objects,
+};
 use flinkops::report::{json, markdown, text};
 use flinkops::sim::{OperatorMode, flink_schema};
 use flinkops::spec::policy::Mode;
@@ -370,7 +373,7 @@ fn known(desired: &Desired, live: &Live) -> Secrets {
 }
 
 /// Every file that a scenario should have, with its text; empty for one it should not have.
-fn outputs(scenario: &Path) -> [(&'static str, String); 7] {
+fn outputs(scenario: &Path) -> [(&'static str, String); 9] {
     let desired = desired(scenario);
     let live = live(&desired, scenario);
     let plan = plan(&desired, &live, NOW.parse().unwrap());
@@ -383,10 +386,18 @@ fn outputs(scenario: &Path) -> [(&'static str, String); 7] {
     } else {
         [bare(text::drift(&document, 80)), markdown::drift(&document), json(&document)]
     };
+    let seen = live.ledgers.values().any(|ledger| ledger.checkpoint.is_some());
+    let statuses = if seen {
+        let document = StatusDocument::new(&plan, AgainstKind::Cluster, &live, &known(&desired, &live));
+        [bare(text::status(&document, 80)), json(&document)]
+    } else {
+        Default::default()
+    };
     // S25: this password is in Git and in the cluster, and reaches nothing but the request itself.
-    let told = plans.iter().chain(&drifts).any(|text| text.contains("hunter2"));
+    let told = plans.iter().chain(&drifts).chain(&statuses).any(|text| text.contains("hunter2"));
     assert!(!told, "{}", scenario.display());
     let ([text, markdown, json], [drift_text, drift_markdown, drift_json]) = (plans, drifts);
+    let [status_text, status_json] = statuses;
     [
         ("plan.txt", text),
         ("plan.md", markdown),
@@ -395,6 +406,8 @@ fn outputs(scenario: &Path) -> [(&'static str, String); 7] {
         ("drift.txt", drift_text),
         ("drift.md", drift_markdown),
         ("drift.json", drift_json),
+        ("status.txt", status_text),
+        ("status.json", status_json),
     ]
 }
 
@@ -456,7 +469,7 @@ fn every_scenario_is_planned_as_written_down() {
         drifted += usize::from(outputs.iter().any(|(name, text)| *name == "drift.txt" && !text.is_empty()));
         for (name, actual) in outputs {
             let expected = scenario.join(name);
-            if update && actual.is_empty() && name.starts_with("drift") {
+            if update && actual.is_empty() && (name.starts_with("drift") || name.starts_with("status")) {
                 let _ = fs::remove_file(&expected);
             } else if update {
                 fs::write(&expected, &actual).unwrap();

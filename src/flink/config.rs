@@ -137,6 +137,22 @@ pub fn has_high_availability(flat: &BTreeMap<String, String>) -> bool {
     first(flat, &HIGH_AVAILABILITY).is_some_and(|value| !value.eq_ignore_ascii_case("none"))
 }
 
+/// What this configuration of a session cluster lacks for Kubernetes high availability, by which Flink brings its jobs
+/// back; `None` where it lacks nothing.
+pub fn kubernetes_ha_lacks(flat: &BTreeMap<String, String>) -> Option<String> {
+    const FACTORY: &str = "org.apache.flink.kubernetes.highavailability.KubernetesHaServicesFactory";
+    let is_kubernetes = |kind: &str| kind.eq_ignore_ascii_case("kubernetes") || kind == FACTORY;
+    match first(flat, &HIGH_AVAILABILITY) {
+        Some(kind) if !is_kubernetes(kind) => {
+            Some(format!("{} is {kind}, not kubernetes,", HIGH_AVAILABILITY[0]))
+        }
+        None => Some(format!("{} is not set", HIGH_AVAILABILITY[0])),
+        _ => first(flat, &[HIGH_AVAILABILITY_DIR])
+            .is_none()
+            .then(|| format!("{HIGH_AVAILABILITY_DIR} is not set")),
+    }
+}
+
 /// The configuration a job runs with: its cluster's, overridden by its own.
 pub fn effective(cluster: Option<&Value>, own: &Value) -> BTreeMap<String, String> {
     let of = |spec: &Value| spec.get("flinkConfiguration").map(flatten).unwrap_or_default();

@@ -92,6 +92,9 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
             let message = format!("no savepoint could be taken for the change, the job runs on: {error}");
             return verdict(Health::Failed, message);
         }
+        if let Some(why) = restore_failure(status) {
+            return verdict(Health::Failed, format!("could not be restored: {why}"));
+        }
         let mut message = format!("the operator has not acted on generation {generation} yet");
         if let Some(error) =
             status.error.as_deref().filter(|_| status.error_type == "ReconciliationException")
@@ -129,6 +132,19 @@ fn has_no_savepoint(status: &Status) -> bool {
 fn has_no_cluster(role: Role, spec: &Value, status: &Status) -> bool {
     let missing = status.job_manager == "MISSING" && status.reconciliation == "DEPLOYED";
     role == Role::SessionCluster && missing && !is_recovered(spec)
+}
+
+/// What Flink says of a restore point that is gone (`AbstractFsCheckpointStorageAccess`), or not of this job
+/// (`Checkpoints`): trying again does not mend it.
+fn restore_failure(status: &Status) -> Option<&str> {
+    const WORDS: [&str; 3] = [
+        "Cannot find checkpoint or savepoint",
+        "Cannot find meta data file",
+        "Failed to rollback to checkpoint/savepoint",
+    ];
+    let error = status.error.as_deref().filter(|_| status.error_type == "ReconciliationException")?;
+    let at = WORDS.iter().find_map(|words| error.find(words))?;
+    error[at..].lines().next()
 }
 
 fn judge_running(role: Role, status: &Status) -> Verdict {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::failure::{Return, Way};
+use super::held;
 use super::ignored;
 use super::ledger::BackTo;
 use super::operation::{NONCE, Operation, PATH, Purpose};
@@ -57,14 +58,20 @@ impl<'a> Board<'a> {
     }
 
     /// A lost job is restored in place, or let go and created again from its savepoint.
-    pub fn rescue(&self, subject: &Subject<'_>, decision: &Decision, rescue: &Rescue) -> Option<Task> {
-        let (unit, live, savepoint) = (subject.unit?, subject.live?, rescue.from.as_ref()?);
+    pub fn rescue(&self, subject: &Subject<'_>, decision: &Decision, rescue: &Rescue<'_>) -> Option<Task> {
+        let (live, savepoint) = (subject.live?, rescue.from.as_ref()?);
         if decision.action == Action::Recreate {
             return self.let_go(subject, decision, savepoint);
         }
-        let change = Patch::of(live).changes(unit, live, &subject.changes);
-        let change = finish(change, subject, unit, Effect::Restore);
-        let change = change.provenance(unit, self.world.desired.revision(), &subject.hash);
+        let mut change = Patch::of(live);
+        if let Some(unit) = rescue.at.unit {
+            change = change.changes(unit, live, &rescue.at.changes);
+            change = finish(change, subject, unit, Effect::Restore);
+            if !held::is_elsewhere(subject) {
+                change = change.provenance(unit, self.world.desired.revision(), &subject.hash);
+            }
+        }
+        // Of a unit that is held, too, it leads to what Git wants by now: a consent is to that.
         let mark = self.mark(Purpose::Rescue, &subject.hash, Some(savepoint));
         let change = self.restore(change, Some(savepoint)).mark(Some(&mark));
         Some(task(subject, change.write(), "Restoring", describe(decision)))

@@ -6,6 +6,7 @@ use super::guard;
 use super::live::Strangers;
 use super::operation::{Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State, Step, StepKind};
+use super::recovery;
 use super::remove::{self, Stage};
 use super::subject::{Decision, Ownership, Subject, World};
 use crate::flink::health::Health;
@@ -21,6 +22,8 @@ pub enum Passenger {
     Nothing,
     /// It restarts with the cluster from nothing, as its file says.
     Stateless,
+    /// High availability brings it back from its last checkpoint, as its policy has it (S15).
+    Recovers,
     /// It cannot be saved any more; it is not waited for (S13).
     Dead,
     /// It must be stopped with a savepoint.
@@ -40,7 +43,7 @@ pub enum Passenger {
 }
 
 /// What this job needs while its cluster changes.
-pub fn passenger(job: &Subject<'_>) -> Passenger {
+pub fn passenger(world: World<'_>, cluster: &Subject<'_>, job: &Subject<'_>) -> Passenger {
     if job.ownership != Ownership::Ours {
         return Passenger::Stranger;
     }
@@ -56,6 +59,9 @@ pub fn passenger(job: &Subject<'_>) -> Passenger {
     let may_die = job.is_stateless_by_words() && job.runs_stateless() && !job.is_leaving();
     if !ours && may_die && job.ever_ran() {
         return if job.status.is_finished() { Passenger::Nothing } else { Passenger::Stateless };
+    }
+    if !ours && recovery::of(world, cluster, job).is_some_and(|recovers| recovers.is_ok()) {
+        return Passenger::Recovers;
     }
     match remove::stage(job) {
         Stage::Disposable if job.ever_ran() && !job.status.is_finished() => Passenger::Stateless,
@@ -88,8 +94,9 @@ pub fn decide(
     // A cluster that is down carries nobody: its change is the way out (S13).
     let down = is_down(cluster);
     for job in jobs {
-        let passenger = passenger(job);
+        let passenger = passenger(world, cluster, job);
         decision.state = decision.state.max(fate(job, &passenger, down));
+        decision.reasons.extend(way(world, cluster, job, &passenger).filter(|_| !down));
         if passenger == Passenger::Dead {
             let (name, message) = (&job.key.name, &job.verdict.message);
             decision.reasons.push(format!("{name} cannot be saved and is not waited for: {message}"));
@@ -98,7 +105,7 @@ pub fn decide(
             decision = decision.blocked(obstacle(world, job, &passenger));
         }
     }
-    decision.steps = steps(cluster, if down { &[] } else { jobs });
+    decision.steps = steps(world, cluster, if down { &[] } else { jobs });
     if down { decision } else { strangers(world, cluster, decision) }
 }
 
@@ -124,9 +131,23 @@ fn strangers(world: World<'_>, cluster: &Subject<'_>, mut decision: Decision) ->
     decision.because(what).needs(Consent::StateLoss, cluster, &missing)
 }
 
+/// What is to be said of the way a job takes, where its policy leaves it to high availability (S15).
+fn way(world: World<'_>, cluster: &Subject<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<String> {
+    let name = &job.key.name;
+    match (recovery::of(world, cluster, job)?, passenger) {
+        (Ok(()), Passenger::Recovers) => Some(format!(
+            "{name} is left to high availability, which brings it back from its last checkpoint, as its policy has it"
+        )),
+        (Err(why), passenger) if is_carried(passenger) => {
+            Some(format!("{name} is stopped with a savepoint, although its policy says ha: {why}"))
+        }
+        _ => None,
+    }
+}
+
 /// The way of all together, from where each job stands.
-fn steps(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Vec<Step> {
-    let jobs: Vec<_> = jobs.iter().map(|job| (&job.key, passenger(job))).collect();
+fn steps(world: World<'_>, cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Vec<Step> {
+    let jobs: Vec<_> = jobs.iter().map(|job| (&job.key, passenger(world, cluster, job))).collect();
     let each = |what: StepKind, still_to_do: fn(&Passenger) -> bool| {
         let jobs = jobs.iter().filter(move |(_, passenger)| still_to_do(passenger));
         jobs.map(move |(key, _)| Step { what, unit: (*key).clone() })
@@ -139,7 +160,7 @@ fn steps(cluster: &Subject<'_>, jobs: &[&Subject<'_>]) -> Vec<Step> {
         .chain(each(StepKind::Record, |job| is_carried(job) && *job != Passenger::Safe))
         .chain([own(StepKind::Update), own(StepKind::WaitSettled)])
         .chain(each(StepKind::Resume, is_carried))
-        .chain(each(StepKind::WaitSettled, is_carried))
+        .chain(each(StepKind::WaitSettled, |job| is_carried(job) || *job == Passenger::Recovers))
         .collect()
 }
 

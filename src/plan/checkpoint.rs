@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::failure;
 use super::ledger::{Checkpoint, Ledger};
 use super::live::{JobRef, Live, LiveObject};
-use super::outcome::{Action, Effect, Plan, UnitPlan};
+use super::outcome::{Action, BlockedBy, Effect, Plan, UnitPlan};
 use super::record;
 use super::restarted;
 use super::subject::{Subject, World};
@@ -49,7 +49,8 @@ fn stops(plan: &Plan, task: &Task) -> bool {
     touches && task.event && unit.is_some_and(|unit| task.reason == "Suspending" || restarts(unit))
 }
 
-/// The jobs of which Flink is asked while nothing is to be done, each with when: those that run as Git wants.
+/// The jobs of which Flink is asked while nothing is to be done, each with when: those that run as Git wants, or as
+/// they are held.
 pub fn at_leisure(
     desired: &Desired,
     live: &Live,
@@ -57,7 +58,9 @@ pub fn at_leisure(
     asked: &BTreeMap<UnitKey, Timestamp>,
     now: Timestamp,
 ) -> Vec<(Timestamp, JobRef)> {
-    let rests = plan.units.iter().filter(|unit| unit.is_quiet() && unit.health == Health::Settled);
+    let held = |unit: &UnitPlan| unit.blocked.as_ref().is_some_and(|blocked| blocked.by == BlockedBy::Held);
+    let quiet = |unit: &UnitPlan| unit.is_quiet() || (held(unit) && unit.next.is_empty());
+    let rests = plan.units.iter().filter(|unit| quiet(unit) && unit.health == Health::Settled);
     let jobs = rests.filter_map(|unit| {
         let at = due_at(live, &unit.key, asked, PACE).unwrap_or(now);
         Some((at, told_of(desired, live, &unit.key)?))
@@ -105,7 +108,7 @@ pub fn note(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) {
     // A savepoint that is younger is the better one: it stays.
     let better = ledger.savepoints.first().is_some_and(|known| known.time >= checkpoint.time);
     if !known && !better {
-        let flink_version = record::flink_version(subject);
+        let flink_version = record::flink_version(world, subject);
         let (path, time) = (checkpoint.path.clone(), checkpoint.time);
         ledger.checkpoint = Some(Checkpoint { path, time, flink_version, seen: world.now });
     }

@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use super::held;
 use super::ledger::{ConsentFor, Ledger};
 use super::operation::Purpose;
 use super::outcome::{Blocked, BlockedBy};
@@ -82,10 +83,17 @@ impl Consent {
 
 /// Whether the job was restored by this consent. Its mark tells also where nobody was there to see it settle.
 fn was_restored(subject: &Subject<'_>, used: &ConsentFor) -> bool {
-    subject.operation.as_ref().is_some_and(|mark| {
-        let restores = matches!(mark.purpose, Purpose::Rescue | Purpose::Restore);
-        restores && mark.target == used.hash && mark.since >= used.time
+    subject.operation.as_ref().filter(|mark| mark.since >= used.time).is_some_and(|mark| match mark.purpose {
+        Purpose::Rescue | Purpose::Restore => mark.target == used.hash,
+        // Created again as it is held.
+        Purpose::Rollback => is_of_hold(subject, used),
+        _ => false,
     })
+}
+
+/// Whether it was used while the unit is held: for its rescue, and not for the change that it is held for.
+fn is_of_hold(subject: &Subject<'_>, used: &ConsentFor) -> bool {
+    held::of(subject).is_some_and(|held| held.hash == used.hash && used.time >= held.since)
 }
 
 /// The record with what is about to be used; the same where it says so already.
@@ -101,9 +109,14 @@ pub fn note(subject: &Subject<'_>, consents: &[Consent], now: Timestamp, ledger:
     }
 }
 
-/// Notes that what the unit is now has settled: what was used for it is used up.
+/// Notes that what the unit is now has settled: what was used for it is used up. Where it is held, that is what was
+/// used for its rescue.
 pub fn settled(subject: &Subject<'_>, ledger: &mut Ledger) {
-    for used in ledger.consents.values_mut().filter(|used| used.hash == subject.hash) {
+    let is_held = held::is_elsewhere(subject);
+    let covers = |used: &&mut ConsentFor| {
+        if is_held { is_of_hold(subject, used) } else { used.hash == subject.hash }
+    };
+    for used in ledger.consents.values_mut().filter(covers) {
         used.done = true;
     }
 }

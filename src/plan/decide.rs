@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::astray;
 use super::consent::Consent;
 use super::failure;
+use super::held;
 use super::ignored;
 use super::ledger::{Ledger, Savepoint};
 use super::operation::{Operation, Purpose};
@@ -31,6 +32,9 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     if let Some(back) = failure::returning(world, subject) {
         return forbid(world, subject, failure::go_back(subject, &back));
     }
+    if let Some(decision) = rescue(world, subject).or_else(|| goes_on(subject)) {
+        return forbid(world, subject, decision);
+    }
     let mut decision = match (subject.unit, subject.live) {
         (Some(unit), None) => create(world, subject, unit).blocked(rename::mistake(world, unit)),
         (Some(unit), Some(live)) if live.deleting_since().is_some() => create(world, subject, unit)
@@ -42,10 +46,10 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
     };
     if decision.action == Action::Keep {
         // One that is well after all is held no longer: the bookkeeping says so.
-        let held = failure::keeps(world, subject).filter(|_| !failure::is_well(world, subject));
+        let held = held::keeps(world, subject).filter(|_| !held::is_well(world, subject));
         return decision.blocked(held);
     }
-    decision.blocked = failure::keeps(world, subject).or(decision.blocked);
+    decision.blocked = held::keeps(world, subject).or(decision.blocked);
     forbid(world, subject, decision)
 }
 
@@ -53,7 +57,8 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>) -> Decision {
 fn carried(subject: &Subject<'_>) -> Decision {
     match subject.operation.as_ref() {
         _ if subject.kept_down().is_some() => {
-            if let Some(Blocked { message, .. }) = astray::decide(subject).and_then(|it| it.blocked) {
+            if let Some(Decision { blocked, reasons, .. }) = astray::decide(subject) {
+                let message = blocked.map_or_else(|| reasons.join("; "), |blocked| blocked.message);
                 return Decision::new(Action::Resume, Effect::Resume, State::Unknown)
                     .blocked(Blocked::new(BlockedBy::Consent, message));
             }
@@ -64,6 +69,20 @@ fn carried(subject: &Subject<'_>) -> Decision {
         }
         _ => Decision::keep(),
     }
+}
+
+/// A unit that is lost; one that Git names a restore point for with a nonce of its own is restored by that.
+fn rescue(world: World<'_>, subject: &Subject<'_>) -> Option<Decision> {
+    let rescue = rescue::of(world, subject).filter(|_| subject.ownership == Ownership::Ours)?;
+    let restores = rescue.at.changes.iter().any(|change| change.effect == FieldEffect::Restore);
+    let decide = || with_reasons(rescue::decide(world, subject, &rescue), &rescue.at.changes);
+    (!restores).then(decide)
+}
+
+/// A unit that is held at something else than Git wants, and starts again as it is.
+fn goes_on(subject: &Subject<'_>) -> Option<Decision> {
+    let decision = held::is_elsewhere(subject).then(|| carried(subject))?;
+    (decision.action != Action::Keep).then_some(decision)
 }
 
 /// What forbids any write to the unit, whatever the action.
@@ -99,7 +118,7 @@ fn create(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
         (None, Some(savepoint)) => decision(State::Kept)
             .because(format!("starts from {}, the savepoint it was stopped with", savepoint.path))
             .blocked(rename::taken(world, subject, savepoint))
-            .blocked(unreadable(subject, unit, savepoint)),
+            .blocked(unreadable(subject, savepoint)),
         (None, None) if vanished && subject.keeps_state() && !subject.is_stateless_by_words() => {
             let message = format!(
                 "was deleted outside flinkops, and its last state is not known to be complete{}: name a savepoint \
@@ -131,8 +150,8 @@ fn history(ledger: &Ledger, now: Timestamp) -> String {
 }
 
 /// S16: a savepoint is read by the Flink version that took it, and by later ones.
-fn unreadable(subject: &Subject<'_>, unit: &Unit, savepoint: &Savepoint) -> Option<Blocked> {
-    let (taken, version) = subject.unreadable(unit, savepoint)?;
+fn unreadable(subject: &Subject<'_>, savepoint: &Savepoint) -> Option<Blocked> {
+    let (taken, version) = subject.unreadable(savepoint)?;
     let message = format!(
         "the savepoint {} was taken by Flink {taken}, and {version} does not read it: go to {taken} or later, name \
          another in job.initialSavepointPath, or consent to an empty start with onCreate: fresh",
@@ -144,10 +163,6 @@ fn unreadable(subject: &Subject<'_>, unit: &Unit, savepoint: &Savepoint) -> Opti
 fn compare(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> Decision {
     if subject.ownership != Ownership::Ours {
         return adopt(world, subject, unit);
-    }
-    let restores = subject.changes.iter().any(|change| change.effect == FieldEffect::Restore);
-    if let Some(rescue) = rescue::of(world, subject).filter(|_| !restores) {
-        return with_reasons(rescue::decide(world, subject, unit, &rescue), &subject.changes);
     }
     let decision = match subject.kept_down() {
         Some(operation) => resume(world, subject, unit, operation),

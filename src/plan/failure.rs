@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fields;
-use super::ledger::{ANNOTATION_HASH, Applied, BackTo, Held};
+use super::held;
+use super::ledger::{ANNOTATION_HASH, Applied, BackTo, Held, Ledger};
 use super::live::{Live, LiveObject};
 use super::operation::{NONCE, Operation, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, FieldEffect, State};
 use super::restart::{self, Restart};
 use super::subject::{Decision, Subject, World};
 use crate::flink::config;
-use crate::flink::health::Health;
+use crate::flink::health::{self, Health};
 use crate::flink::kind::{Role, UnitKey};
 use crate::flink::release::Release;
 use crate::spec::policy::OnFailure;
@@ -70,14 +71,14 @@ pub fn wake(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
 }
 
 /// When a failure that is seen now will have lasted, or come back, for long enough to count (S22).
-fn failed_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
+pub fn failed_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let since = world.live.since.get(&subject.key)?.failing?;
     let at = since.checked_add(subject.policy(world).settle).ok();
     at.filter(|_| subject.verdict.health.is_failure())
 }
 
 /// When an upgrade that the operator has acted on will have had its time (`policy.timeout`).
-fn never_settled_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
+pub fn never_settled_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let since = world.live.since.get(&subject.key)?.generation_at;
     let acted = subject.has_acted() && since > Timestamp::MIN;
     since.checked_add(subject.policy(world).timeout).ok().filter(|_| acted)
@@ -168,27 +169,10 @@ pub fn claims(subject: &Subject<'_>) -> bool {
     config::first(&subject.configuration(), &mode).is_some_and(|mode| mode.eq_ignore_ascii_case("CLAIM"))
 }
 
-/// The hold that is in force: for exactly what Git wants.
-fn held<'a>(subject: &Subject<'a>) -> Option<&'a Held> {
-    let held = subject.ledger?.held.as_ref()?;
-    (subject.unit.is_some() && held.hash == subject.hash).then_some(held)
-}
-
-/// Whether a live object holds what the unit was to go back to.
-fn is_back(live: &LiveObject, back_to: &BackTo) -> bool {
-    live.annotation(ANNOTATION_HASH) == Some(&back_to.hash) && live.deleting_since().is_none()
-}
-
-/// Whether the unit is held at an earlier revision, and is there.
-pub fn is_held_back(subject: &Subject<'_>) -> bool {
-    let back_to = held(subject).and_then(|held| held.back_to.as_ref());
-    back_to.zip(subject.live).is_some_and(|(back_to, live)| is_back(live, back_to))
-}
-
 /// When a unit goes back whose upgrade fails, if it goes on failing until then.
 pub fn goes_back_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let wants = subject.policy(world).on_failure == OnFailure::Rollback;
-    failed_at(world, subject).filter(|_| wants && upgrade(subject).is_some() && held(subject).is_none())
+    failed_at(world, subject).filter(|_| wants && upgrade(subject).is_some() && held::of(subject).is_none())
 }
 
 /// Whether a unit of this folder may still go back to what it was, and to the ConfigMaps it had then (S24).
@@ -199,23 +183,29 @@ pub fn may_need(subject: &Subject<'_>, folder: &str) -> bool {
     unit.is_some_and(|unit| unit.policy.on_failure == OnFailure::Rollback) && !settled
 }
 
-/// The revisions from which units are needed as they were: those that are still to go back.
+/// The revisions from which units are needed as they were: those that are still to go back, and those that are lost
+/// there.
 pub fn wanted(desired: &Desired, live: &Live) -> BTreeMap<UnitKey, Revision> {
+    let rests = |live: &LiveObject, back_to: &BackTo| {
+        let Some(key) = live.unit_key().filter(|_| held::is_back(live, back_to)) else { return false };
+        let role = Role::of(key.kind, live.spec());
+        health::judge(role, live.generation(), live.spec(), live.operator_status()).health != Health::Lost
+    };
     let wanted = desired.units.values().filter_map(|unit| {
         let held = live.ledger(&unit.key)?.held.as_ref()?;
         let back_to = held.back_to.as_ref()?;
-        let there = live.units.get(&unit.key).is_some_and(|live| is_back(live, back_to));
+        let rests = live.units.get(&unit.key).is_some_and(|live| rests(live, back_to));
         let stands = held.hash == fields::hash(&fields::wanted(desired, unit, unit.spec()));
-        (stands && !there).then(|| (unit.key.clone(), back_to.revision.clone()))
+        (stands && !rests).then(|| (unit.key.clone(), back_to.revision.clone()))
     });
     wanted.collect()
 }
 
 /// The way back of a unit that is not there yet; `None` too where the earlier revision is not at hand.
 pub fn returning<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<Return<'a>> {
-    let record = held(subject)?.back_to.as_ref()?;
+    let record = held::of(subject)?.back_to.as_ref()?;
     match subject.live {
-        Some(live) if is_back(live, record) => return None,
+        Some(live) if held::is_back(live, record) => return None,
         // Gone by somebody else's hand: not for us to bring back (S16).
         None if !subject.ledger?.uid.is_empty() => return None,
         _ => {}
@@ -224,8 +214,11 @@ pub fn returning<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<Return<'
     let (unit, from) = (to.unit.filter(|_| to.hash == record.hash)?, record.from.clone());
     let immutable = to.changes.iter().any(|change| change.effect == FieldEffect::Immutable);
     let gone = subject.live.is_none_or(|live| live.deleting_since().is_some());
+    // What it was let go with, be it for a rescue, is what it starts from.
+    let last = || subject.ledger.and_then(Ledger::last_savepoint).map(|savepoint| savepoint.path.clone());
     let way = match from {
-        from if gone || immutable => Way::Recreate(from.or_else(|| last_path(subject))),
+        from if gone => Way::Recreate(last().or(from).or_else(|| last_path(subject))),
+        from if immutable => Way::Recreate(from.or_else(|| last_path(subject))),
         None => Way::Revert,
         Some(path) if takes_nonce(world, subject, unit) => Way::Redeploy(path),
         from => Way::Recreate(from),
@@ -258,7 +251,7 @@ pub fn go_back(subject: &Subject<'_>, back: &Return<'_>) -> Decision {
         Way::Revert if !subject.has_acted() => Decision::new(Action::Update, Effect::None, State::Kept),
         Way::Revert => revert(&back.to),
     };
-    let reason = held(subject).map_or_else(String::new, |held| format!(": {}", held.reason));
+    let reason = held::of(subject).map_or_else(String::new, |held| format!(": {}", held.reason));
     decision.because(format!("goes back to {}{reason}", back.record.revision.short()))
 }
 
@@ -279,59 +272,4 @@ fn recreate(subject: &Subject<'_>) -> Decision {
     let deleting = live.deleting_since().is_some();
     Decision::anew(subject, State::Replaced)
         .blocked(deleting.then(|| Blocked::new(BlockedBy::Gate, "waits until the old object is gone")))
-}
-
-/// What keeps a unit from being tried again; while it is still on its way back, that it is.
-pub fn keeps(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
-    let held = held(subject)?;
-    let name = &subject.key.name;
-    let retry = format!("`flinkops retry {name}` tries it again");
-    let Some(back_to) = &held.back_to else {
-        if subject.is_healthy() && !subject.held(world, 1) {
-            let message =
-                format!("held: {}; {}, not for long enough yet", held.reason, subject.describe(world.now));
-            return Some(Blocked::new(BlockedBy::Gate, message));
-        }
-        return Some(Blocked::new(BlockedBy::Held, format!("held: {}; {retry}", held.reason)));
-    };
-    let to = back_to.revision.short();
-    if !is_held_back(subject) {
-        let why =
-            if subject.live.is_none() { "was deleted outside flinkops" } else { "cannot be read there" };
-        let message = format!("held: {}; would go back to {to}, but {why}; {retry}", held.reason);
-        return Some(Blocked::new(BlockedBy::Held, message));
-    }
-    let well = is_well(world, subject);
-    let applied = subject.ledger.and_then(|ledger| ledger.applied.first());
-    let was_well = applied.is_some_and(|it| it.hash == back_to.hash && it.settled.is_some());
-    if !well && !was_well && !fails(world, subject) {
-        let message = format!("goes back to {to}: {}", subject.describe(world.now));
-        return Some(Blocked::new(BlockedBy::Gate, message));
-    }
-    let ill = if well || subject.is_healthy() {
-        String::new()
-    } else {
-        format!(" ({} there too)", subject.verdict.message)
-    };
-    let message = format!("held at {to}: {}{ill}; {retry}", held.reason);
-    Some(Blocked::new(BlockedBy::Held, message))
-}
-
-/// Whether a unit is not well, and has been so for too long.
-fn fails(world: World<'_>, subject: &Subject<'_>) -> bool {
-    let lost = subject.holds_at(world, 1).filter(|_| subject.verdict.health == Health::Lost);
-    let times = [failed_at(world, subject), never_settled_at(world, subject), lost];
-    times.into_iter().flatten().any(|at| at <= world.now)
-}
-
-/// Whether a unit is well, and has been for long enough.
-pub fn is_well(world: World<'_>, subject: &Subject<'_>) -> bool {
-    subject.is_healthy() && subject.held(world, 1)
-}
-
-/// When a unit that is held may be well, or have got back, by the mere passing of time.
-pub fn there_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
-    let mends = held(subject).is_some() && subject.is_healthy();
-    let at = [subject.holds_at(world, 1), failed_at(world, subject), never_settled_at(world, subject)];
-    at.into_iter().flatten().filter(|at| (mends || is_held_back(subject)) && *at > world.now).min()
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::awaited;
 use super::failure;
 use super::fleet::Fleet;
+use super::held;
 use super::outcome::{Action, Blocked, BlockedBy};
 use super::rename;
 use super::subject::{CLUSTER_SETTLE, Decision, Subject, World};
@@ -84,8 +85,8 @@ fn forward_gate(
     gates: &BTreeMap<UnitKey, Gate>,
 ) -> Gate {
     let mut gate = after_old_self(world, (fleet, decisions), subject);
-    // What goes back waits for nothing that the failed version needed.
-    let back = failure::returning(world, subject).is_some();
+    // What goes back, or is held where it was, waits for nothing that the failed version needs.
+    let back = failure::returning(world, subject).is_some() || held::is_elsewhere(subject);
     let carried = back || world.desired.carried.contains(&subject.key);
     for (on, why) in if carried { runs_on(subject) } else { edges(subject) } {
         let upstream = gates.get(&on);

@@ -193,6 +193,8 @@ pub struct Since {
     /// Since when it has failed at this generation. An operator that tries again and again takes an error back
     /// each time: only a verdict that it is well ends this.
     pub failing: Option<Timestamp>,
+    /// What it said when it was last seen to fail at this generation.
+    pub failure: Option<String>,
 }
 
 /// Everything the plan is made from, beside Git.

@@ -10,7 +10,9 @@
 //! gate      who waits for whom                   companion
 //! awaited   whether a live object of another kind is ready
 //! failure   an upgrade that does not work out
+//! held      what is held after one
 //! astray    a stopped job that would start from something else
+//! recovery  a job that is left to high availability
 //! rescue    a job that is lost
 //! restarted a job that nobody began anew
 //! checkpoint the newest checkpoint of a job that runs
@@ -46,11 +48,13 @@ mod fields;
 mod fleet;
 mod gate;
 mod guard;
+mod held;
 mod ignored;
 mod owner;
 mod patch;
 mod recall;
 mod record;
+mod recovery;
 mod remove;
 mod rename;
 mod rescue;
@@ -100,10 +104,15 @@ pub fn observe(previous: &BTreeMap<UnitKey, Since>, live: &Live, now: Timestamp)
             health if health.is_failure() => before.and_then(|since| since.failing).or(Some(now)),
             _ => before.and_then(|since| since.failing),
         };
+        let failure = if verdict.health.is_failure() {
+            Some(verdict.message)
+        } else {
+            failing.and(before.and_then(|since| since.failure.clone()))
+        };
         let verdict = format!("{:?} at generation {generation}", verdict.health);
         let generation_at = before.map_or(now, |since| since.generation_at);
         let at = before.filter(|since| since.verdict == verdict).map_or(now, |since| since.at);
-        (key.clone(), Since { verdict, at, generation, generation_at, failing })
+        (key.clone(), Since { verdict, at, generation, generation_at, failing, failure })
     };
     live.units.iter().map(read).collect()
 }
@@ -328,8 +337,7 @@ fn wake(world: World<'_>, fleet: &Fleet<'_>, settled: Option<Timestamp>) -> Opti
     let times = fleet.subjects.iter().flat_map(|subject| {
         let cluster = subject.kept_down().and_then(|_| fleet.cluster(subject));
         let ready = cluster.and_then(|cluster| cluster.holds_at(world, CLUSTER_SETTLE));
-        let failure =
-            failure::wake(world, subject).into_iter().chain(failure::there_at(world, subject)).min();
+        let failure = failure::wake(world, subject).into_iter().chain(held::there_at(world, subject)).min();
         let lost = rescue::wake(world, subject).or_else(|| rescue::unhang_at(world, subject));
         [
             subject.stop_deadline(world),

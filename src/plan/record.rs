@@ -7,8 +7,9 @@ use super::consent::{self, Consent};
 use super::failure::{self, Return};
 use super::fields::field_hashes;
 use super::gate;
+use super::held;
 use super::ignored;
-use super::ledger::{Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
+use super::ledger::{ANNOTATION_HASH, Applied, Held, Ledger, Marker, Reason, Savepoint, UsedConsent};
 use super::live::LiveObject;
 use super::operation::{Purpose, savepoint_of};
 use super::remove::{self, Stage};
@@ -61,7 +62,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
 
 /// Notes that what was applied last has settled; answers whether it is so now.
 fn note_settled(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) -> bool {
-    let settled = failure::is_well(world, subject);
+    let settled = held::is_well(world, subject);
     if let Some(applied) = ledger.applied.first_mut().filter(|applied| settled && applied.settled.is_none()) {
         applied.settled = Some(world.now);
     }
@@ -107,13 +108,21 @@ pub fn stays_back(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     if is_running(subject) {
         ledger.clear_final();
     }
-    note_settled(world, subject, &mut ledger);
-    task(world, subject, &ledger, "went back")
+    checkpoint::forget(subject, &mut ledger);
+    checkpoint::note(world, subject, &mut ledger);
+    let is_known =
+        ledger.applied.first().is_some_and(|it| live.annotation(ANNOTATION_HASH) == Some(&it.hash));
+    if is_known && note_settled(world, subject, &mut ledger) {
+        consent::settled(subject, &mut ledger);
+    }
+    let restored = subject.operation.as_ref().is_some_and(|mark| mark.purpose == Purpose::Rescue);
+    task(world, subject, &ledger, if restored { "is restored, and stays held" } else { "went back" })
 }
 
-/// What is noted of a unit that cannot be read: once its job runs again, no savepoint is its last (S16).
+/// What is noted of a unit that cannot be read, or is held: once its job runs again, no savepoint is its last (S16).
 pub fn runs_again(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     let mut ledger = subject.ledger.filter(|_| is_running(subject))?.clone();
+    subject.live?.uid().clone_into(&mut ledger.uid);
     ledger.clear_final();
     task(world, subject, &ledger, "runs again")
 }
@@ -172,13 +181,14 @@ pub fn is_savepoint(path: &str) -> bool {
 
 fn savepoint(world: World<'_>, subject: &Subject<'_>, path: &str, reason: Reason, last: bool) -> Savepoint {
     let path = path.to_owned();
-    Savepoint { path, time: world.now, flink_version: flink_version(subject), reason, last }
+    Savepoint { path, time: world.now, flink_version: flink_version(world, subject), reason, last }
 }
 
-/// The Flink that the job runs on.
-pub fn flink_version(subject: &Subject<'_>) -> Option<String> {
-    let spec = subject.cluster_spec.unwrap_or(subject.live_spec());
-    Some(spec.get("flinkVersion")?.as_str()?.to_owned())
+/// The Flink that the job runs on, or ran on as it was stopped: that of its cluster as it is, and not as Git wants it.
+pub fn flink_version(world: World<'_>, subject: &Subject<'_>) -> Option<String> {
+    let cluster = subject.key.cluster(subject.live_spec());
+    let spec = cluster.map_or(Some(subject.live_spec()), |on| Some(world.live.units.get(&on)?.spec()));
+    Some(spec?.get("flinkVersion")?.as_str()?.to_owned())
 }
 
 /// Records the last checkpoint of a job that cannot be saved any more, before its cluster goes, which alone still

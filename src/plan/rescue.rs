@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::checkpoint;
 use super::consent::Consent;
 use super::failure::takes_nonce;
+use super::held;
 use super::ledger::{Checkpoint, Savepoint};
 use super::live::LiveObject;
-use super::operation::{NONCE, PATH, Purpose};
+use super::operation::{NONCE, Operation, PATH, Purpose};
 use super::outcome::{Action, Blocked, BlockedBy, Effect, State};
 use super::patch::Patch;
 use super::subject::{Decision, Subject, World, clock_time};
@@ -18,27 +19,39 @@ use crate::flink::config::{self, CHECKPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, finalizer};
 use crate::flink::savepoint::normalise;
-use crate::spec::Unit;
 
 /// How a lost job is brought back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rescue {
+#[derive(Clone, Debug)]
+pub struct Rescue<'a> {
+    /// What it is brought back as: as Git wants it, or as it is held (S23).
+    pub at: Subject<'a>,
     /// The savepoint, where one is known.
     pub from: Option<String>,
+    /// Whether a person wrote that down for it.
+    named: bool,
     /// Whether the operator restores it in place; else the resource is deleted and created again.
     pub in_place: bool,
 }
 
 /// What is to be done about a lost job; `None` where there is none, or the operator was told already.
-pub fn of(world: World<'_>, subject: &Subject<'_>) -> Option<Rescue> {
+pub fn of<'a>(world: World<'a>, subject: &Subject<'a>) -> Option<Rescue<'a>> {
     let (unit, live) = (subject.unit?, subject.live?);
-    let lost =
-        subject.verdict.health == Health::Lost && !subject.is_stateless_by_words() && !comes_back(subject);
-    if !lost || live.deleting_since().is_some() || subject.kept_down().is_some() {
+    if !is_lost(subject) || live.deleting_since().is_some() || subject.kept_down().is_some() {
         return None;
     }
-    let from = named(subject).or_else(|| Some(known(subject)?.path));
-    Some(Rescue { from, in_place: takes_nonce(world, subject, unit) })
+    let held = held::as_it_is(world, subject);
+    if held.is_none() && held::of(subject).is_some() {
+        return None;
+    }
+    let named = named(subject).filter(|_| held.is_none());
+    // Where it was told to begin once, and could not, it begins only with another one.
+    let at = held.unwrap_or_else(|| subject.clone());
+    if at.is_stateless_by_words() || comes_back(&at) || (begins(subject).is_some() && named.is_none()) {
+        return None;
+    }
+    let in_place = takes_nonce(world, subject, at.unit.unwrap_or(unit));
+    let from = named.clone().or_else(|| Some(known(&at)?.path));
+    Some(Rescue { named: named.is_some(), from, in_place, at })
 }
 
 /// Whether the operator brings an application back by itself: with high availability that is its own, which it was
@@ -48,16 +61,44 @@ fn comes_back(subject: &Subject<'_>) -> bool {
     subject.role == Role::Application && available && !health::is_given_up(&subject.status)
 }
 
-/// The verdict on a lost job that the operator was told to restore and has not begun with, as long as it is away:
-/// its status still says lost. The nonce tells: a mark stays after a rescue, and the job may be lost once more.
-pub fn under_way(subject: &Subject<'_>) -> Option<Verdict> {
-    let live = subject.live.filter(|_| subject.verdict.health == Health::Lost)?;
-    let mark = subject.operation.as_ref().filter(|_| subject.changes.is_empty())?;
-    let told = live.value().pointer(NONCE).and_then(Value::as_i64);
+/// Whether a job is lost, or was when the operator was told to restore it, which fails.
+fn is_lost(subject: &Subject<'_>) -> bool {
+    match subject.verdict.health {
+        Health::Lost => true,
+        Health::Failed => begins(subject).is_some(),
+        _ => false,
+    }
+}
+
+/// The mark on a job that the operator was told to restore and has not begun with. The nonce tells: a mark stays after
+/// a rescue, and the job may be lost once more.
+fn begins<'s>(subject: &'s Subject<'_>) -> Option<&'s Operation> {
+    let mark = subject.operation.as_ref();
+    let mark = mark.filter(|mark| matches!(mark.purpose, Purpose::Rescue | Purpose::Rollback))?;
+    let told = subject.live?.value().pointer(NONCE).and_then(Value::as_i64)?;
     let begun = subject.status.last_reconciled.as_ref().and_then(|last| last.redeploy_nonce);
-    let waits = mark.purpose == Purpose::Rescue && told.is_some() && told != begun;
-    let message = format!("the operator has not acted on generation {} yet", live.generation());
-    waits.then_some(Verdict { health: Health::Progressing, message })
+    (begun != Some(told)).then_some(mark)
+}
+
+/// The verdict on a job that the operator was told to restore and has not begun with, and since when it holds. While the
+/// operator is away the status still says lost; where it tries and fails, the status says so only now and then.
+pub fn under_way(world: World<'_>, subject: &Subject<'_>) -> Option<(Verdict, Option<Timestamp>)> {
+    let as_wanted = subject.changes.is_empty() || held::is_elsewhere(subject);
+    let mark = begins(subject).filter(|_| as_wanted)?;
+    let Verdict { health, message } = &subject.verdict;
+    let seen = world.live.since.get(&subject.key);
+    let failing = seen.and_then(|since| since.failing);
+    if *health == Health::Failed || (failing.is_some() && *health != Health::Settled) {
+        let why = seen.and_then(|since| since.failure.as_ref()).unwrap_or(message);
+        let from = mark.restored_from.as_deref().filter(|path| !why.contains(path));
+        let told = from.map_or_else(String::new, |path| format!(" (it was told to restore {path})"));
+        let verdict = Verdict { health: Health::Failed, message: format!("{why}{told}") };
+        return Some((verdict, failing.or(subject.since)));
+    }
+    let generation = subject.live?.generation();
+    let message = format!("the operator has not acted on generation {generation} yet");
+    let verdict = Verdict { health: Health::Progressing, message };
+    (*health == Health::Lost).then_some((verdict, subject.since))
 }
 
 /// A restore point that a person wrote down for it: `initialSavepointPath` in Git, which the live job does not
@@ -94,8 +135,9 @@ fn fleeting(subject: &Subject<'_>, from: &str, now: Timestamp) -> Option<String>
 }
 
 /// Decides about a lost job.
-pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Rescue) -> Decision {
+pub fn decide(world: World<'_>, subject: &Subject<'_>, rescue: &Rescue<'_>) -> Decision {
     let state = if rescue.from.is_some() { State::Replaced } else { State::Unknown };
+    let held = held::of(subject).filter(|_| !rescue.named);
     let decision = if rescue.in_place {
         Decision::new(Action::Update, Effect::Restore, state)
     } else {
@@ -104,36 +146,51 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>, unit: &Unit, rescue: &Res
     let decision = match &rescue.from {
         Some(path) => {
             let decision = decision.because(format!("is lost, and is restored from {path}"));
-            fleeting(subject, path, world.now).into_iter().fold(decision, Decision::because)
+            // To name another one for what is held would try again what it is held for.
+            let hint = fleeting(&rescue.at, path, world.now).filter(|_| held.is_none());
+            hint.into_iter().fold(decision, Decision::because)
         }
         None => decision.because("is lost"),
     };
     let early = (!subject.held(world, 1)).then(|| {
         Blocked::new(BlockedBy::Gate, format!("{}, not for long enough yet", subject.describe(world.now)))
     });
-    consented(world, subject, unit, decision.blocked(early))
+    let stays = held.map(|held| format!("stays held: {}", held.reason));
+    let decision = stays.into_iter().fold(decision.blocked(early), Decision::because);
+    consented(world, subject, rescue, decision).blocked(unknown(subject, rescue))
+}
+
+/// One that has to be created again as it was needs the revision it was of.
+fn unknown(subject: &Subject<'_>, rescue: &Rescue<'_>) -> Option<Blocked> {
+    let missing = !rescue.in_place && rescue.at.unit.is_none();
+    let message = format!(
+        "is lost, and what it is held at cannot be read, so that it could not be created again: `flinkops retry {}` \
+         lets it go on as Git wants it",
+        subject.key.name
+    );
+    missing.then(|| Blocked::new(BlockedBy::Held, message))
 }
 
 /// Adds whose word is missing: what the job counted since the savepoint is gone with it.
-fn consented(world: World<'_>, subject: &Subject<'_>, unit: &Unit, decision: Decision) -> Decision {
-    if named(subject).is_some() {
+fn consented(world: World<'_>, subject: &Subject<'_>, rescue: &Rescue<'_>, decision: Decision) -> Decision {
+    if rescue.named {
         return decision;
     }
     let blocked = |message| decision.clone().blocked(Blocked::new(BlockedBy::Consent, message));
-    let retained = retained(subject);
-    let Some(savepoint) = known(subject) else {
+    let retained = retained(&rescue.at);
+    let Some(savepoint) = known(&rescue.at) else {
         return blocked(format!(
             "is lost, and no restore point of it is on record: name one in job.initialSavepointPath{retained}"
         ));
     };
     let Savepoint { path, time, .. } = &savepoint;
-    if let Some((taken, version)) = subject.unreadable(unit, &savepoint) {
+    if let Some((taken, version)) = rescue.at.unreadable(&savepoint) {
         return blocked(format!(
             "is lost, and {path} was taken by Flink {taken}, which {version} does not read: name another restore \
              point in job.initialSavepointPath{retained}"
         ));
     }
-    if unit.policy.repair {
+    if subject.policy(world).repair {
         return decision;
     }
     let missing = format!(

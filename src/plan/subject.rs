@@ -199,8 +199,8 @@ impl<'a> Subject<'a> {
         subject.findings.extend(unit.and_then(|unit| cause::scaled(unit, &subject.changes)));
         subject.findings.extend(restarted::finding(world, &subject));
         subject.refuse(world);
-        if let Some(verdict) = rescue::under_way(&subject) {
-            subject.verdict = verdict;
+        if let Some((verdict, since)) = rescue::under_way(world, &subject) {
+            (subject.verdict, subject.since) = (verdict, since);
         }
         subject
     }
@@ -316,11 +316,8 @@ impl<'a> Subject<'a> {
     }
 
     /// The Flink that took a savepoint, and the one it is for, where that one does not read it (S16).
-    pub fn unreadable<'s>(&self, unit: &'s Unit, savepoint: &'s Savepoint) -> Option<(&'s str, &'s str)>
-    where
-        'a: 's,
-    {
-        let spec = self.cluster_spec.unwrap_or(unit.deployment());
+    pub fn unreadable<'s>(&'s self, savepoint: &'s Savepoint) -> Option<(&'s str, &'s str)> {
+        let spec = self.cluster_spec.unwrap_or(self.unit.map_or(self.live_spec(), Unit::deployment));
         let (taken, version) = (savepoint.flink_version.as_deref()?, spec.get("flinkVersion")?.as_str()?);
         (!is_readable(taken, version)).then_some((taken, version))
     }

@@ -12,6 +12,7 @@ use super::failure;
 use super::fleet::Fleet;
 use super::gate::{self, Gate};
 use super::guard;
+use super::held;
 use super::ignored;
 use super::live::LiveObject;
 use super::operation::{NONCE, Operation, PATH, Purpose};
@@ -62,12 +63,16 @@ impl<'a> Board<'a> {
         if self.world.desired.carried.contains(&subject.key) {
             return self.carry_back(subject, decision, gate).into_iter().collect();
         }
+        if let Some(write) = rescue::unhang(self.world, subject) {
+            let message = "is let go by an operator that waits for a job that is gone";
+            return vec![task(subject, write, "Deleting", message)];
+        }
         if let Some(back) = failure::returning(self.world, subject) {
             let open = decision.blocked.is_none() && gate.open;
             return if open { self.go_back(subject, &back).into_iter().collect() } else { Vec::new() };
         }
-        if failure::is_held_back(subject) {
-            return record::stays_back(self.world, subject).into_iter().collect();
+        if held::is_elsewhere(subject) {
+            return self.stay(subject, decision, gate);
         }
         if decision.action == Action::Keep {
             let record = match decision.blocked {
@@ -75,10 +80,6 @@ impl<'a> Board<'a> {
                 Some(_) => record::runs_again(self.world, subject),
             };
             return record.into_iter().chain(record::moved_on(self.world, subject)).collect();
-        }
-        if let Some(write) = rescue::unhang(self.world, subject) {
-            let message = "is let go by an operator that waits for a job that is gone";
-            return vec![task(subject, write, "Deleting", message)];
         }
         if let Some(blocked) = &decision.blocked {
             return self.undo(subject, blocked.by).into_iter().collect();
@@ -97,6 +98,17 @@ impl<'a> Board<'a> {
         subject.policy(self.world).mode == Mode::Report
             || subject.frozen().is_some()
             || guard::foreign(self.world, &subject.key.namespace).is_some()
+    }
+
+    /// What the state of a unit needs that is held at something else than Git wants; else its record is kept true.
+    fn stay(&self, subject: &Subject<'a>, decision: &Decision, gate: &Gate) -> Vec<Task> {
+        let tasks = match decision.effect {
+            _ if decision.blocked.is_some() => Vec::new(),
+            Effect::Restore | Effect::Recreate if gate.open => self.go(subject, decision),
+            Effect::Restore | Effect::Recreate => Vec::new(),
+            _ => self.carry_back(subject, decision, gate).into_iter().collect(),
+        };
+        if tasks.is_empty() { record::stays_back(self.world, subject).into_iter().collect() } else { tasks }
     }
 
     fn go(&self, subject: &Subject<'a>, decision: &Decision) -> Vec<Task> {
@@ -167,7 +179,7 @@ impl<'a> Board<'a> {
         let passengers: Vec<_> = if carry::is_down(cluster) {
             Vec::new()
         } else {
-            jobs.map(|job| (job, carry::passenger(job))).collect()
+            jobs.map(|job| (job, carry::passenger(self.world, cluster, job))).collect()
         };
         let unsafe_yet = |passenger: &Passenger| {
             matches!(
@@ -181,12 +193,26 @@ impl<'a> Board<'a> {
                 .filter_map(|(job, passenger)| self.carry(cluster, job, passenger))
                 .collect();
         }
-        let dead = passengers.iter().filter(|(_, passenger)| *passenger == Passenger::Dead);
-        let last: Vec<Task> = dead.filter_map(|(job, _)| record::retained(self.world, job)).collect();
+        // What is on record of those that are not saved, should they not come back (S9).
+        let last = |(job, passenger): &(&Subject<'_>, Passenger)| match passenger {
+            Passenger::Dead => Some((record::retained(self.world, job)?, false)),
+            Passenger::Recovers => Some((checkpoint::record(self.world, job)?, self.notes_by_itself(job))),
+            _ => None,
+        };
+        let last: Vec<_> = passengers.iter().filter_map(last).collect();
         if !last.is_empty() {
-            return last;
+            return last.into_iter().filter(|(_, noted)| !noted).map(|(task, _)| task).collect();
         }
         self.update(cluster, decision).into_iter().collect()
+    }
+
+    /// Whether what Flink told of a job is written down for its own sake.
+    fn notes_by_itself(&self, job: &Subject<'_>) -> bool {
+        let rests = |i: usize| {
+            let Decision { action, blocked, .. } = &self.decisions[i];
+            *action == Action::Keep && blocked.is_none()
+        };
+        self.fleet.position(&job.key).is_some_and(rests) && !self.is_read_only(job)
     }
 
     fn carry(&self, cluster: &Subject<'_>, job: &Subject<'_>, passenger: &Passenger) -> Option<Task> {

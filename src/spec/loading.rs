@@ -112,6 +112,7 @@ impl<'a> Loading<'a> {
                 let (found, of_version) = refusal::judge(&self.bare, unit, cluster);
                 self.remarks.extend(of_version);
                 let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
+                let found = found.chain(refusal::without_ha(unit, cluster, operator));
                 refused.extend(found.map(|finding| (index, finding)));
                 let found = Subject::new(&unit.key, spec, on, &self.bare).findings(written, levels);
                 let found = found.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));

@@ -26,6 +26,18 @@ pub enum OnFailure {
     Rollback,
 }
 
+/// How a session job gets over a change of its session cluster (S15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterChange {
+    /// It is stopped with a savepoint, and starts again from that.
+    #[default]
+    Savepoint,
+    /// It is not touched: Kubernetes high availability brings it back from its last checkpoint. Where that cannot
+    /// be relied on, it is stopped with a savepoint all the same.
+    Ha,
+}
+
 /// Which live objects that flinkops does not own may be taken over (S4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +106,8 @@ pub struct Policy {
     pub on_failure: OnFailure,
     /// Whether lost jobs are rescued without asking.
     pub repair: bool,
+    /// How a session job gets over a change of its session cluster (S15).
+    pub cluster_change: ClusterChange,
     /// Whether a job that a person suspended is resumed (S19).
     pub heal_suspend: bool,
     /// Which live objects of others may be taken over.
@@ -129,6 +143,7 @@ impl Default for Policy {
             savepoint_timeout: SignedDuration::from_hours(1),
             on_failure: OnFailure::default(),
             repair: false,
+            cluster_change: ClusterChange::default(),
             heal_suspend: false,
             adopt: Adopt::default(),
             ignore: Vec::new(),

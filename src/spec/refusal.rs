@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::desired::{Desired, Unit};
 use super::finding::{Finding, Place};
 use super::node::Node;
-use super::policy::OnFailure;
+use super::policy::{ClusterChange, OnFailure};
 use super::served::REFUSED;
 use crate::flink::canonical::{escape, unescape};
 use crate::flink::config::{self, SAVEPOINT_DIR};
@@ -176,6 +176,25 @@ pub fn two_rollbacks(unit: &Unit, spec: &Value, operator: &BTreeMap<String, Stri
         let hint = format!("turn {KEY} off, or say onFailure: stop in the job's policy");
         Finding::error("two-rollbacks", place, message).hint(hint).unit(&unit.key.name)
     })
+}
+
+/// S15: a job that is to be left to its cluster's high availability, where the cluster in Git has none.
+pub fn without_ha(
+    unit: &Unit,
+    cluster: Option<&Value>,
+    operator: &BTreeMap<String, String>,
+) -> Option<Finding> {
+    let wanted = unit.policy.cluster_change == ClusterChange::Ha && unit.key.kind == Kind::FlinkSessionJob;
+    let flat = config::layered(operator, None, cluster.filter(|_| wanted)?);
+    let lack = config::kubernetes_ha_lacks(&flat)?;
+    let place = unit.written.place_of("/spec/deploymentName");
+    let message = format!(
+        "`clusterChange: ha` has no effect: {lack} in the cluster's configuration, so that the job is stopped with a \
+         savepoint when its cluster changes"
+    );
+    let hint = "set high-availability.type: kubernetes and high-availability.storageDir there, or say clusterChange: \
+                savepoint in the job's policy";
+    Some(Finding::warning("ha-without-ha", place, message).hint(hint).unit(&unit.key.name))
 }
 
 fn finding(violation: &Violation, written: &Node, environment: &str) -> Finding {

@@ -12,6 +12,7 @@ mod trial;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use flinkops::sim::Phase::{self, After, Before};
@@ -37,6 +38,11 @@ const EVERYWHERE: [(Fault, Phase, usize); 10] = [
 const APART: usize = 7;
 /// Minutes without the operator: longer than anything may take to settle.
 const LONG: u64 = 40;
+
+/// What all stories together have come to.
+static STORIES: AtomicUsize = AtomicUsize::new(0);
+static POINTS: AtomicUsize = AtomicUsize::new(0);
+static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 /// Tries everything on a story.
 struct Ordeal {
@@ -130,9 +136,11 @@ impl Ordeal {
     /// Past the test runner's capture: how much was tried is part of the result.
     fn tell(&self, begun: Instant, left_out: &str) {
         let Self { story, calm, points, runs, summary } = self;
+        let count = |total: &AtomicUsize, more: usize| total.fetch_add(more, Ordering::SeqCst) + more;
+        let (stories, all, every) = (count(&STORIES, 1), count(&POINTS, *points), count(&RUNS, *runs));
         let line = format!(
             "[faults] {}: {points} fault points in {runs} runs of {} calls, {} of them writes{summary}; left out: \
-             {left_out}; {:.1} s\n",
+             {left_out}; {:.1} s\n[faults] so far {all} fault points in {every} runs of {stories} stories\n",
             story.name,
             calm.calls,
             calm.writes,
@@ -178,5 +186,8 @@ ordeals! {
     s9_s13_a_lost_job_manager_on_operator_1_7_comes_back_whatever_goes_wrong: lost_job_manager_1_7, variant;
     s9_s13_a_rescue_comes_about_whatever_goes_wrong: rescue, all;
     s9_s13_a_rescue_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_1_7, variant;
+    s9_s13_s23_a_rescue_of_what_is_held_comes_about_whatever_goes_wrong: rescue_while_held, variant;
+    s9_s13_s23_a_rescue_of_what_is_held_on_operator_1_7_comes_about_whatever_goes_wrong: rescue_while_held_1_7, variant;
+    s9_s15_a_change_left_to_high_availability_comes_about_whatever_goes_wrong: cluster_change_ha, variant;
     s9_s12_a_change_on_operator_1_7_comes_about_whatever_goes_wrong: cluster_change_1_7, variant;
 }

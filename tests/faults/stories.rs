@@ -1,9 +1,10 @@
 //! What goes on while something goes wrong: every flow that stops, starts, moves or removes a job.
 
+use flinkops::daemon::Outcome;
 use flinkops::flink::kind::{Kind, UnitKey};
 use flinkops::sim::OperatorMode;
 use flinkops::spec::Desired;
-use flinkops::spec::policy::OnFailure;
+use flinkops::spec::policy::{ClusterChange, OnFailure};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ pub struct Story {
     pub name: &'static str,
     /// The operator it goes on with.
     pub operator: OperatorMode,
-    /// What is there, brought about without any trouble, one revision after the other.
+    /// What is there, brought about without any trouble, one revision after the other; it may be one that fails.
     pub before: Vec<Desired>,
     /// Whether Flink may be asked.
     pub asks: bool,
@@ -29,6 +30,17 @@ pub struct Story {
     pub fails: &'static [&'static str],
     /// Jobs that are one and the same under several names.
     pub same: Vec<Vec<UnitKey>>,
+}
+
+impl Story {
+    /// Whether a revision ended as it was to.
+    pub fn is_as_told<E>(&self, desired: &Desired, outcome: &Result<Outcome, E>) -> bool {
+        match outcome {
+            Ok(Outcome::Blocked(_)) => self.fails.contains(&desired.revision().as_str()),
+            Ok(Outcome::Settled(_)) => !self.fails.contains(&desired.revision().as_str()),
+            _ => false,
+        }
+    }
 }
 
 type Entry = (UnitKey, Value, Vec<UnitKey>);
@@ -169,6 +181,25 @@ pub fn cluster_change_1_7() -> Story {
     on_1_7("session cluster change on 1.7", cluster_change())
 }
 
+/// A session cluster with high availability changes, to which one of its jobs is left and the other is not.
+pub fn cluster_change_ha() -> Story {
+    let at = |revision: &str, memory: &str| {
+        let mut entries = [cluster(memory), job("one", 1), job("two", 1)];
+        let more = [
+            ("high-availability.type", "kubernetes"),
+            ("high-availability.storageDir", "s3://b/ha"),
+            ("execution.checkpointing.interval", "10 s"),
+        ];
+        for (key, value) in more {
+            entries[0].1["flinkConfiguration"][key] = json!(value);
+        }
+        let mut desired = at(revision, &entries);
+        desired.units.get_mut(&session_job("one")).expect("a unit").policy.cluster_change = ClusterChange::Ha;
+        desired
+    };
+    story("session cluster change left to high availability", at("r1", "1024m"), vec![at("r2", "2048m")])
+}
+
 /// A job that goes back where a version does not work out; `class` is what that version runs.
 fn guarded(revision: &str, entry: Entry, class: &str) -> Desired {
     let (key, mut spec, on) = entry;
@@ -236,4 +267,24 @@ pub fn rescue() -> Story {
 /// The same on an operator that restores nothing in place, and never lets go of a lost job by itself.
 pub fn rescue_1_7() -> Story {
     on_1_7("rescue on 1.7", rescue())
+}
+
+/// A job that is held at what it was is lost with its session cluster, and policy has it restored as it was.
+pub fn rescue_while_held() -> Story {
+    let at = |revision: &str, class: &str, repair: bool| {
+        let mut desired = guarded(revision, job("one", 1), class);
+        desired.units.values_mut().for_each(|unit| unit.policy.repair = repair);
+        desired
+    };
+    let lose: fn(&World) = |world| {
+        world.sim.operator().crash_job_manager(&deployment("sessions"), world.sim.now());
+    };
+    let before = vec![at("r1", "One", false), at("r2", "OneBreaks", false)];
+    let wanted = vec![at("r3", "OneBreaks", true)];
+    Story { before, happens: lose, fails: &["r2", "r3"], ..story("rescue of what is held", None, wanted) }
+}
+
+/// The same on an operator that restores nothing in place: it is created again as it was.
+pub fn rescue_while_held_1_7() -> Story {
+    on_1_7("rescue of what is held on 1.7", rescue_while_held())
 }

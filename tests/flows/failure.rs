@@ -12,11 +12,11 @@ use flinkops::sim::operator::Behaviour;
 use super::world::{World, key};
 use super::{MODES, everything_runs};
 
-const SINK: &str = "jobs/orders-sink/job.yaml";
-const SCORES: &str = "jobs/fraud-scores/job.yaml";
+pub const SINK: &str = "jobs/orders-sink/job.yaml";
+pub const SCORES: &str = "jobs/fraud-scores/job.yaml";
 
 /// Everything runs, and both jobs are to go back to what they were where a change does not work out.
-async fn guarded(mode: OperatorMode) -> World {
+pub async fn guarded(mode: OperatorMode) -> World {
     let mut world = everything_runs(mode).await;
     for file in [SINK, SCORES] {
         world.edit(file, "spec:", "policy: {onFailure: rollback, settle: 20s, timeout: 3m}\nspec:");
@@ -25,7 +25,7 @@ async fn guarded(mode: OperatorMode) -> World {
     world
 }
 
-fn break_it(world: &mut World, name: &str, class: &str) {
+pub fn break_it(world: &mut World, name: &str, class: &str) {
     let (file, good) = match name {
         "orders-sink" => (SINK, "com.example.orders.WarehouseSink"),
         _ => (SCORES, "com.example.orders.FraudScores"),
@@ -33,13 +33,13 @@ fn break_it(world: &mut World, name: &str, class: &str) {
     world.edit(file, good, class);
 }
 
-fn entry_class(world: &World, kind: Kind, name: &str) -> String {
+pub fn entry_class(world: &World, kind: Kind, name: &str) -> String {
     let object = world.object(kind, name).unwrap();
     object["spec"]["job"]["entryClass"].as_str().unwrap().to_owned()
 }
 
 /// Applies what does not work out, to the end: the unit is held where it was.
-async fn fails(world: &mut World, name: &str, kind: Kind) -> (Ledger, Vec<String>) {
+pub async fn fails(world: &mut World, name: &str, kind: Kind) -> (Ledger, Vec<String>) {
     let outcome = world.apply().await;
     let log = world.log.take();
     let Outcome::Blocked(standing) = &outcome else { panic!("{outcome:#?}\n{log:#?}") };
@@ -278,6 +278,33 @@ async fn s13_a_cluster_changes_without_waiting_for_the_dead_and_each_is_restored
             assert_eq!(job.restored_from.as_ref(), Some(&ledger.savepoints[0].path), "{mode:?}: {log:#?}");
             assert_eq!(job.state, "RUNNING");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_rescue_from_what_is_gone_is_named_with_flinks_reason_and_ends_with_another() {
+    for mode in MODES {
+        let mut world = lost(mode).await;
+        let unit = key(FlinkSessionJob, "fraud-scores");
+        let gone = world.ledger(FlinkSessionJob, "fraud-scores").savepoints[0].path.clone();
+        world.sim.operator().lose_snapshot(&gone);
+        world.edit(SCORES, "\nspec:", "\npolicy: {repair: true}\nspec:");
+        for _ in 0..2 {
+            let outcome = world.apply().await;
+            let log = world.log.take();
+            let Outcome::Failed(standing) = &outcome else { panic!("{outcome:#?}\n{log:#?}") };
+            let failed = standing.failed.iter().find(|it| it.on == "fraud-scores");
+            let message = &failed.unwrap_or_else(|| panic!("{mode:?}: {standing:#?}")).message;
+            assert!(message.contains("Cannot find checkpoint or savepoint"), "{mode:?}: {message}");
+            assert!(message.contains(&gone), "{mode:?}: {message}");
+        }
+        assert!(world.try_job("fraud-scores").is_none(), "nothing is started from nothing");
+        world.sim.operator().keep_savepoint(&unit, "s3://elsewhere/sp-7", 123_456);
+        world.edit(SCORES, "  job:", "  job:\n    initialSavepointPath: s3://elsewhere/sp-7");
+        let outcome = world.apply().await;
+        let job = world.try_job("fraud-scores").unwrap_or_else(|| panic!("{mode:?} {outcome:#?}"));
+        assert_eq!((job.state, job.restored_from.as_deref()), ("RUNNING", Some("s3://elsewhere/sp-7")));
+        assert!(job.records >= 123_456);
     }
 }
 

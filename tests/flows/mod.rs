@@ -1,6 +1,8 @@
 //! Whole flows on the embedded cluster: from a commit to counting jobs, state kept all along.
 
+mod availability;
 mod failure;
+mod held;
 mod kinds;
 mod properties;
 pub mod world;

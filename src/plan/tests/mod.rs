@@ -6,6 +6,7 @@ mod failure;
 mod ignored;
 mod properties;
 mod recall;
+mod recovery;
 mod rename;
 pub mod scene;
 mod stated;

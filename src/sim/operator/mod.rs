@@ -100,6 +100,11 @@ impl Operator {
         self.machine().flink.add_snapshot(path, unit, records, true);
     }
 
+    /// Deletes a savepoint or a retained checkpoint from disk, as a person may.
+    pub fn lose_snapshot(&self, path: &str) {
+        self.machine().flink.dispose(path);
+    }
+
     /// Decides how a unit's savepoints go from now on.
     pub fn set_behaviour(&self, unit: &UnitKey, behaviour: Behaviour) {
         self.machine().flink.set_behaviour(unit, behaviour);

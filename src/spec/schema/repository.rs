@@ -12,7 +12,7 @@ use super::operator::{
     FlinkSessionJobSpec, FlinkStateSnapshotSpec,
 };
 use crate::spec::lint::LevelsFile;
-use crate::spec::policy::{Adopt, Ignore, Mode, OnFailure};
+use crate::spec::policy::{Adopt, ClusterChange, Ignore, Mode, OnFailure};
 
 /// A repository of Flink jobs: `flinkops.yaml` in its root.
 #[derive(JsonSchema)]
@@ -207,6 +207,9 @@ pub struct PolicyLayer {
     pub on_failure: Option<OnFailure>,
     /// Whether lost jobs are rescued without asking; absent: `false`.
     pub repair: Option<bool>,
+    /// How a session job gets over a change of its session cluster; absent: `savepoint`. With `ha` it is left to
+    /// Kubernetes high availability wherever that can be relied on.
+    pub cluster_change: Option<ClusterChange>,
     /// Whether a job that a person suspended is resumed; absent: `false`.
     pub heal_suspend: Option<bool>,
     /// Which live objects of others may be taken over; absent: `equal`.

@@ -111,10 +111,13 @@ impl Flink {
         hex(&Sha256::digest(self.sequence.to_be_bytes())[..16])
     }
 
-    /// Starts a cluster; jobs kept by high availability come back with it.
+    /// Starts a cluster; jobs kept by high availability come back with it, where it has that as well.
     pub fn start_cluster(&mut self, key: &UnitKey, fate: Fate, high_availability: bool, now: Timestamp) {
         self.clusters.insert(key.clone(), Cluster { started: now, fate, high_availability });
         self.note(key, Deed::ClusterStarted);
+        if !high_availability {
+            return;
+        }
         // An application's own job is started by whoever deploys it, with what is kept as its state.
         let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             self.kept.remove(key).unwrap_or_default().into_iter().partition(|(unit, _)| unit == key);
