@@ -100,9 +100,9 @@ pub fn keeps(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
 
 /// Whether a unit was restored after this time, and is on its way since.
 fn comes_back(world: World<'_>, subject: &Subject<'_>, after: Timestamp) -> bool {
-    let restores = |purpose| matches!(purpose, Purpose::Rescue | Purpose::Restore | Purpose::Rollback);
+    let is_back = |purpose| matches!(purpose, Purpose::Rescue | Purpose::Restore | Purpose::Rollback);
     let mark = subject.operation.as_ref();
-    let restored = mark.is_some_and(|mark| restores(mark.purpose) && mark.since > after);
+    let restored = mark.is_some_and(|mark| is_back(mark.purpose) && mark.since > after);
     restored && !is_well(world, subject) && !fails(world, subject)
 }
 
