@@ -1,7 +1,11 @@
 //! Reads the cluster once: every list in parallel, page by page.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use kube::core::params::ListParams;
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -37,32 +41,60 @@ struct Items {
 }
 
 /// An object whose `managedFields` stay as they were written: they are a third of it, and few are asked for.
-#[derive(Deserialize)]
 struct Item {
-    metadata: Metadata,
-    spec: Option<Value>,
-    status: Option<Value>,
-    data: Option<Value>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
+    object: Map<String, Value>,
+    managed_fields: Option<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
 struct Metadata {
-    #[serde(rename = "managedFields")]
-    managed_fields: Option<Box<RawValue>>,
-    #[serde(flatten)]
     rest: Map<String, Value>,
+    managed_fields: Option<Box<RawValue>>,
+}
+
+/// Reads a map, and its member of this name as something else than a value. A flattened struct would read everything
+/// twice.
+struct Apart<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Apart<T> {
+    type Value = (Map<String, Value>, Option<T>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let (mut rest, mut apart) = (Map::new(), None);
+        while let Some(key) = from.next_key::<String>()? {
+            if key == self.0 {
+                apart = Some(from.next_value()?);
+            } else {
+                rest.insert(key, from.next_value()?);
+            }
+        }
+        Ok((rest, apart))
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (rest, managed_fields) = from.deserialize_map(Apart("managedFields", PhantomData))?;
+        Ok(Self { rest, managed_fields })
+    }
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const METADATA: &str = "metadata";
+        let (mut object, metadata) = from.deserialize_map(Apart::<Metadata>(METADATA, PhantomData))?;
+        let Metadata { rest, managed_fields } = metadata.ok_or_else(|| D::Error::missing_field(METADATA))?;
+        object.insert(METADATA.to_owned(), Value::Object(rest));
+        Ok(Self { object, managed_fields })
+    }
 }
 
 impl Item {
     fn object(self, feed: &Feed) -> LiveObject {
-        let mut object = self.rest;
-        object.insert("metadata".to_owned(), Value::Object(self.metadata.rest));
-        for (key, value) in [("spec", self.spec), ("status", self.status), ("data", self.data)] {
-            object.extend(value.map(|value| (key.to_owned(), value)));
-        }
-        with_kind(Value::Object(object), feed).with_managed_fields(self.metadata.managed_fields)
+        with_kind(Value::Object(self.object), feed).with_managed_fields(self.managed_fields)
     }
 }
 
