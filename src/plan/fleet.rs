@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::subject::{Subject, World};
 use crate::flink::kind::{Role, UnitKey};
+use crate::spec::each::each;
 
 /// Every unit of Git and every Flink resource of the namespaces, sorted by key.
 pub struct Fleet<'a> {
@@ -18,7 +19,7 @@ impl<'a> Fleet<'a> {
     /// Looks at every unit from both sides.
     pub fn new(world: World<'a>) -> Self {
         let keys: BTreeSet<&UnitKey> = world.desired.units.keys().chain(world.live.units.keys()).collect();
-        let subjects: Vec<Subject<'a>> = keys.into_iter().map(|key| Subject::new(world, key)).collect();
+        let subjects = each(keys.into_iter().collect(), |key| Subject::new(world, key));
         let index = subjects.iter().enumerate().map(|(i, subject)| (subject.key.clone(), i)).collect();
         let mut fleet = Self { subjects, index, jobs: BTreeMap::new(), leaving: BTreeMap::new() };
         for (i, subject) in fleet.subjects.iter().enumerate().filter(|(_, subject)| subject.live.is_some()) {

@@ -30,6 +30,7 @@ use jiff::Timestamp;
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
 use crate::spec::Desired;
+use crate::spec::each::each;
 
 mod astray;
 mod awaited;
@@ -181,7 +182,7 @@ fn unit_plans(board: &Board<'_>, settled: &gate::Settled) -> Vec<UnitPlan> {
     let waves = gate::waves(board.fleet, board.decisions);
     let ids = ids(board.fleet);
     let ours = board.fleet.subjects.iter().enumerate().filter(|(_, subject)| is_ours(subject));
-    ours.map(|(i, subject)| {
+    each(ours.collect(), |(i, subject)| {
         let gate = &gates[&subject.key];
         let mut unit = unit_plan(board.world, subject, &board.decisions[i], ids[&subject.key].clone());
         unit.wave = waves.get(&subject.key).copied();
@@ -195,7 +196,6 @@ fn unit_plans(board: &Board<'_>, settled: &gate::Settled) -> Vec<UnitPlan> {
         }
         unit
     })
-    .collect()
 }
 
 /// The requests to send right now, records and companions first, then units by wave.

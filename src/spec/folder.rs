@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotations;
 use super::check::{check, nearest};
+use super::each::each;
 use super::finding::{Finding, Place, Severity};
 use super::layers;
 use super::layout::{self, Group, JOB_FILE, base_name, is_yaml};
@@ -75,7 +76,7 @@ pub struct Job {
 pub fn read_all(tree: &SourceTree, limits: &Limits, repository: &Repository) -> (Vec<Folder>, Vec<Finding>) {
     let reader = Reader { tree, limits, repository };
     let (groups, findings) = layout::groups(tree, &repository.roots);
-    (groups.into_iter().map(|group| reader.group(group)).collect(), findings)
+    (each(groups, |group| reader.group(group)), findings)
 }
 
 struct Reader<'a> {

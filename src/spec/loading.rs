@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::cycles::{self, Edges};
 use super::desired::{Companion, Desired, Movement, Unknown};
+use super::each::each;
 use super::environment::Environment;
 use super::finding::{Finding, Place, Severity};
 use super::folder::{self, Folder, has_error};
@@ -56,7 +57,7 @@ impl<'a> Loading<'a> {
         let mut loading = Self { tree, bare, folders: Vec::new(), unused, remarks, silenced };
         loading.bare.findings = general.to_vec();
         loading.bare.findings.append(&mut idle_rules(environment, folders));
-        loading.folders = folders.iter().map(|folder| loading.render(folder, environment)).collect();
+        loading.folders = each(folders.iter().collect(), |folder| loading.render(folder, environment));
         loading.duplicates();
         loading.judge(&environment.levels, comments);
         loading.autoscalers();
@@ -102,22 +103,26 @@ impl<'a> Loading<'a> {
         let sound = self.folders.iter().filter(|folder| !folder.broken);
         let units = sound.flat_map(|folder| &folder.rendered.units);
         let specs: BTreeMap<&UnitKey, &Value> = units.map(|unit| (&unit.key, unit.manifest.spec())).collect();
+        let known = |key: UnitKey| specs.get(&key).copied();
+        let sound = self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken);
+        let units =
+            sound.flat_map(|(index, folder)| folder.rendered.units.iter().map(move |unit| (index, unit)));
+        let judged = each(units.collect(), |(index, unit)| {
+            let (operator, spec) = (&self.bare.operator, unit.manifest.spec());
+            let cluster = unit.key.cluster(spec).and_then(known);
+            let on = unit.key.refers_to(spec).and_then(known);
+            let (mut refused, of_version) = refusal::judge(&self.bare, unit, cluster);
+            refused.extend(refusal::two_rollbacks(unit, spec, operator));
+            refused.extend(refusal::without_ha(unit, cluster, operator));
+            let remarks = Subject::new(&unit.key, spec, on, &self.bare).findings(&unit.written, levels);
+            (index, refused, of_version, remarks)
+        });
         let (mut refused, mut remarks) = (Vec::new(), Vec::new());
-        for (index, folder) in self.folders.iter().enumerate().filter(|(_, folder)| !folder.broken) {
-            for unit in &folder.rendered.units {
-                let (operator, written, spec) = (&self.bare.operator, &unit.written, unit.manifest.spec());
-                let known = |key: UnitKey| specs.get(&key).copied();
-                let (cluster, on) = (unit.key.cluster(spec), unit.key.refers_to(spec));
-                let (cluster, on) = (cluster.and_then(known), on.and_then(known));
-                let (found, of_version) = refusal::judge(&self.bare, unit, cluster);
-                self.remarks.extend(of_version);
-                let found = found.into_iter().chain(refusal::two_rollbacks(unit, spec, operator));
-                let found = found.chain(refusal::without_ha(unit, cluster, operator));
-                refused.extend(found.map(|finding| (index, finding)));
-                let found = Subject::new(&unit.key, spec, on, &self.bare).findings(written, levels);
-                let found = found.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));
-                remarks.extend(found.map(|finding| (index, finding)));
-            }
+        for (index, found, of_version, said) in judged {
+            self.remarks.extend(of_version);
+            refused.extend(found.into_iter().map(|finding| (index, finding)));
+            let said = said.into_iter().filter(|remark| !comments.silence(remark, &mut self.silenced));
+            remarks.extend(said.map(|finding| (index, finding)));
         }
         lint::share(&mut remarks);
         let (errors, remarks): (Vec<_>, Vec<_>) =

@@ -11,6 +11,7 @@ pub mod companions;
 mod config_map;
 mod cycles;
 pub mod desired;
+pub mod each;
 pub mod edit;
 mod environment;
 pub mod explain;
