@@ -54,11 +54,6 @@ pub fn keeps(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
     let name = &subject.key.name;
     let retry = format!("`flinkops retry {name}` tries it again");
     let Some(back_to) = &held.back_to else {
-        // We ourselves let it go, to create it again as it was.
-        let gone = subject.live.is_none_or(|live| live.deleting_since().is_some());
-        if gone && subject.ledger.is_some_and(|ledger| ledger.uid.is_empty()) {
-            return None;
-        }
         if comes_back(world, subject, held.since) {
             let message = format!("held: {}; is restored: {}", held.reason, subject.describe(world.now));
             return Some(Blocked::new(BlockedBy::Gate, message));

@@ -342,6 +342,47 @@ fn s13_an_application_that_high_availability_brings_back_is_left_to_its_operator
 }
 
 #[test]
+fn s23_what_is_held_as_it_was_and_lost_is_never_created_again_as_what_it_is_held_for() {
+    let before =
+        Scene::new().git("ingest", application("a:1"), &[]).running("ingest", application("a:1")).recorded();
+    let previous = before.desired.units.clone();
+    let was = first_hash(&before);
+    let mut scene = before.git("ingest", application("a:2"), &[]).edit(APP, "ingest", |object| {
+        object["metadata"]["annotations"]["flinkops.dev/applied-hash"] = json!(was);
+        object["status"]["jobStatus"]["state"] = json!("RECONCILING");
+        object["status"]["jobManagerDeploymentStatus"] = json!("MISSING");
+    });
+    scene.desired.previous = previous;
+    let mut scene = scene.unit(APP, "ingest", |unit| unit.policy.repair = true);
+    let (hash, since) = (first_hash(&scene), scene.now);
+    let (path, time, reason) = ("s3://b/sp/5".to_owned(), scene.now, Reason::Upgrade);
+    let ledger = scene.ledger(&key(APP, "ingest"));
+    ledger.add_savepoint(Savepoint { path, time, flink_version: Some("v1_20".into()), reason, last: false });
+    let reason = "its savepoint failed".to_owned();
+    ledger.held = Some(super::super::ledger::Held { hash, reason, since, back_to: None });
+    let unit = scene.of("ingest");
+    let patch = patch_of(&unit);
+    assert_eq!((unit.action, &unit.blocked), (Action::Update, &None), "it is restored in place");
+    assert_eq!((patch.pointer(PATH), patch.pointer("/spec/image")), (Some(&json!("s3://b/sp/5")), None));
+
+    let mut scene = scene.unit(APP, "ingest", |unit| {
+        unit.manifest["spec"]["job"]["savepointRedeployNonce"] = json!(3);
+    });
+    let hash = first_hash(&scene);
+    scene.ledger(&key(APP, "ingest")).held.as_mut().unwrap().hash = hash;
+    let unit = scene.of("ingest");
+    let blocked = unit.blocked.expect("it would have to be deleted first");
+    assert_eq!((unit.action, blocked.by), (Action::Recreate, BlockedBy::Held), "{}", blocked.message);
+    assert!(unit.next.is_empty() && blocked.message.contains("flinkops retry ingest"), "{}", blocked.message);
+
+    // Gone all the same, it waits for a word.
+    scene.live.units.remove(&key(APP, "ingest"));
+    scene.ledger(&key(APP, "ingest")).uid.clear();
+    let blocked = scene.of("ingest").blocked.expect("it is held");
+    assert!(blocked.message.contains("its savepoint failed"), "{}", blocked.message);
+}
+
+#[test]
 fn s13_a_job_that_is_lost_once_more_after_its_rescue_is_rescued_once_more() {
     // The last one was changed since by somebody who may, which the operator does not look at.
     for generation in [2, 3] {
