@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
 use super::scope::{Feed, Scope};
-use super::store::{Said, Store, with_kind};
+use super::store::{Entry, Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource, patience};
 use crate::plan::Live;
 use crate::plan::ledger::Ledger;
 use crate::plan::live::{LiveObject, Schema, Seen};
+use crate::spec::each::each;
 
 /// Objects per page.
 const PAGE: u32 = 500;
@@ -266,12 +267,15 @@ fn place(scope: &Scope, cluster: &str, objects: Vec<LiveObject>) -> Live {
     let feeds = scope.feeds();
     let mut store = Store::default();
     store.retain(&feeds);
-    for object in objects {
-        let key = object.object_key();
+    // What takes time to read of a record or a status is read on all processors.
+    for (key, entry) in each(objects, |object| {
+        object.operator_status();
+        (object.object_key(), Entry::from(object))
+    }) {
         if scope.awaited.contains(&key) {
-            store.hear(&Feed::awaiting(&key), Said::Listed(object.clone()), scope);
+            store.hear(&Feed::awaiting(&key), Said::Listed(entry.clone()), scope);
         }
-        store.hear(&Feed::of(&key), Said::Listed(object), scope);
+        store.hear(&Feed::of(&key), Said::Listed(entry), scope);
     }
     for feed in &feeds {
         store.hear(feed, Said::End, scope);

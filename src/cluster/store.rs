@@ -16,7 +16,7 @@ pub(super) enum Said {
     /// A complete list begins.
     Begin,
     /// An object of that list.
-    Listed(LiveObject),
+    Listed(Entry),
     /// The list is complete.
     End,
     /// An object changed.
@@ -34,7 +34,7 @@ impl Said {
             scope.awaited.contains(&key).then(|| conditions(&object))
         };
         Some(match self {
-            Self::Listed(object) => Self::Listed(conditions(object)?),
+            Self::Listed(entry) => Self::Listed(conditions(entry.object)?.into()),
             Self::Applied(object) => Self::Applied(conditions(object)?),
             Self::Deleted(object) => Self::Deleted(conditions(object)?),
             Self::Begin | Self::End => self,
@@ -78,8 +78,9 @@ struct Contents {
     unreadable: Option<Unread>,
 }
 
+/// An object, and what it says where it is a record.
 #[derive(Clone)]
-struct Entry {
+pub(super) struct Entry {
     object: LiveObject,
     version: u64,
     record: Option<Record>,
@@ -94,8 +95,8 @@ enum Record {
     Unreadable,
 }
 
-impl Entry {
-    fn new(object: LiveObject) -> Self {
+impl From<LiveObject> for Entry {
+    fn from(object: LiveObject) -> Self {
         let record = object.label(LABEL_RECORD).map(|_| {
             Ledger::from_config_map(&object)
                 .map(|(unit, ledger)| Record::Ledger(unit, ledger.into()))
@@ -140,9 +141,9 @@ impl Store {
                 contents.written.clear();
                 false
             }
-            Said::Listed(object) => {
+            Said::Listed(entry) => {
                 let coming = contents.coming.get_or_insert_default();
-                coming.insert(object.name().to_owned(), Entry::new(object));
+                coming.insert(entry.object.name().to_owned(), entry);
                 false
             }
             Said::End => contents.finish_list(),
@@ -173,7 +174,7 @@ impl Store {
             return false;
         }
         contents.written.insert(object.name().to_owned());
-        contents.objects.insert(object.name().to_owned(), Entry::new(object));
+        contents.objects.insert(object.name().to_owned(), Entry::from(object));
         true
     }
 
@@ -244,7 +245,7 @@ impl Contents {
 
     /// The object, if it is news.
     fn applied(&mut self, object: LiveObject) -> Option<LiveObject> {
-        let entry = Entry::new(object.clone());
+        let entry = Entry::from(object.clone());
         self.seen = self.seen.max(entry.version);
         let known = self.objects.get(object.name());
         if known.is_some_and(|known| known.version >= entry.version && entry.version > 0) {
@@ -348,7 +349,7 @@ mod tests {
             store.hear(&feed, Said::Begin, &scope());
             if feed == deployments() {
                 for object in objects {
-                    store.hear(&feed, Said::Listed(object.clone()), &scope());
+                    store.hear(&feed, Said::Listed(object.clone().into()), &scope());
                 }
             }
             store.hear(&feed, Said::End, &scope());
@@ -395,7 +396,7 @@ mod tests {
     fn a_new_list_replaces_everything_but_what_was_written_meanwhile() {
         let mut store = listed(&[job("a", 9), job("b", 9)]);
         store.hear(&deployments(), Said::Begin, &scope());
-        store.hear(&deployments(), Said::Listed(job("a", 20)), &scope());
+        store.hear(&deployments(), Said::Listed(job("a", 20).into()), &scope());
         store.put(job("c", 21));
         assert_eq!(
             version_of(&store, "b").as_deref(),
@@ -411,7 +412,7 @@ mod tests {
     fn a_restored_etcd_with_lower_versions_is_believed() {
         let mut store = listed(&[job("a", 900)]);
         store.hear(&deployments(), Said::Begin, &scope());
-        store.hear(&deployments(), Said::Listed(job("a", 12)), &scope());
+        store.hear(&deployments(), Said::Listed(job("a", 12).into()), &scope());
         store.hear(&deployments(), Said::End, &scope());
         assert_eq!(version_of(&store, "a").as_deref(), Some("12"));
         assert!(store.hear(&deployments(), Said::Applied(job("a", 13)), &scope()));
@@ -452,7 +453,7 @@ mod tests {
         let seen = |store: &Store| store.live(&scope, "c").expect("synced").awaited.remove(&key);
         assert_eq!(seen(&store), Some(Seen::Unreadable("why".into())));
         store.hear(&feed, Said::Begin, &scope);
-        store.hear(&feed, Said::Listed(topic("other", 4)), &scope);
+        store.hear(&feed, Said::Listed(topic("other", 4).into()), &scope);
         store.hear(&feed, Said::End, &scope);
         assert_eq!(seen(&store), None, "it does not exist");
         assert!(!store.unreadable(&feed, unread("the watch broke")) && seen(&store).is_none());

@@ -338,7 +338,7 @@ fn said(event: Event<DynamicObject>, feed: &Feed) -> Option<Said> {
         |object: DynamicObject| serde_json::to_value(object).ok().map(|object| with_kind(object, feed));
     Some(match event {
         Event::Init => Said::Begin,
-        Event::InitApply(object) => Said::Listed(read(object)?),
+        Event::InitApply(object) => Said::Listed(read(object)?.into()),
         Event::InitDone => Said::End,
         Event::Apply(object) => Said::Applied(read(object)?),
         Event::Delete(object) => Said::Deleted(read(object)?),

@@ -163,8 +163,8 @@ pub fn decide(world: World<'_>, subject: &Subject<'_>, rescue: &Rescue<'_>) -> D
 /// One that has to be created again as it was needs the revision it was of, on record: once it is gone, nothing else
 /// tells what it was, and it would be created as what it is held for.
 fn unknown(subject: &Subject<'_>, rescue: &Rescue<'_>) -> Option<Blocked> {
-    let on_record = held::of(subject).is_none_or(|held| held.back_to.is_some());
-    let missing = !rescue.in_place && !(on_record && rescue.at.unit.is_some());
+    let unrecorded = held::of(subject).is_some_and(|held| held.back_to.is_none());
+    let missing = !rescue.in_place && (unrecorded || rescue.at.unit.is_none());
     let message = format!(
         "is lost, and what it is held at is not on record or cannot be read, so that it could not be created again: \
          `flinkops retry {}` lets it go on as Git wants it",

@@ -361,9 +361,12 @@ fn s23_what_is_held_as_it_was_and_lost_is_never_created_again_as_what_it_is_held
     let reason = "its savepoint failed".to_owned();
     ledger.held = Some(super::super::ledger::Held { hash, reason, since, back_to: None });
     let unit = scene.of("ingest");
-    let patch = patch_of(&unit);
+    let restored = patch_of(&unit);
     assert_eq!((unit.action, &unit.blocked), (Action::Update, &None), "it is restored in place");
-    assert_eq!((patch.pointer(PATH), patch.pointer("/spec/image")), (Some(&json!("s3://b/sp/5")), None));
+    assert_eq!(
+        (restored.pointer(PATH), restored.pointer("/spec/image")),
+        (Some(&json!("s3://b/sp/5")), None)
+    );
 
     let mut scene = scene.unit(APP, "ingest", |unit| {
         unit.manifest["spec"]["job"]["savepointRedeployNonce"] = json!(3);
