@@ -1,5 +1,6 @@
 //! Reads the cluster once: every list in parallel, page by page.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -105,6 +106,8 @@ pub struct Listed {
     cluster: String,
     objects: Vec<LiveObject>,
     schema: Schema,
+    /// The groups that the schema was asked for.
+    groups: BTreeSet<&'static str>,
 }
 
 impl Cluster {
@@ -121,7 +124,7 @@ impl Cluster {
         let lists = self.lists(scope, |feed| !feed.may_fail());
         let groups = scope.groups();
         let (objects, schema) = futures::join!(all(lists), self.schema(&groups));
-        Ok(Listed { cluster: self.name.clone(), objects: objects?, schema })
+        Ok(Listed { cluster: self.name.clone(), objects: objects?, schema, groups })
     }
 
     fn lists(&self, scope: &Scope, wanted: impl Fn(&Feed) -> bool) -> Lists {
@@ -229,7 +232,7 @@ impl Listed {
         live.unread.extend(kinds);
         // A group that is not the operator's own is asked for once it is known that there are units of it.
         let groups = scope.groups();
-        let schema = if groups.len() > 1 { cluster.schema(&groups).await } else { self.schema };
+        let schema = if groups == self.groups { self.schema } else { cluster.schema(&groups).await };
         Live { schema, ..live }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::duration;
 use super::kind::Kind;
 
 /// Keys that name the folder savepoints go to, newest name first.
@@ -110,6 +111,12 @@ fn float(value: f64) -> String {
 /// The first of several names of one option that is set to something.
 pub fn first<'a>(flat: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| flat.get(*name)).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// The interval of periodic checkpoints, as it is written; `None` where it is not or turns them off.
+pub fn checkpoint_interval(flat: &BTreeMap<String, String>) -> Option<&str> {
+    let is_off = |interval: &str| duration::parse(interval).is_some_and(|interval| interval.is_zero());
+    flat.get(CHECKPOINT_INTERVAL).map(String::as_str).filter(|interval| !is_off(interval))
 }
 
 /// The configuration a job runs with: the operator's own, under its cluster's, under its own.

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use super::outcome::FieldEffect;
 use super::subject::{Subject, World};
-use crate::flink::config::{self, CHECKPOINT_INTERVAL};
-use crate::flink::duration;
+use crate::flink::config::{self, CHECKPOINT_INTERVAL, checkpoint_interval, kubernetes_ha_lacks};
 use crate::spec::Unit;
 use crate::spec::policy::ClusterChange;
 
@@ -27,15 +26,14 @@ fn obstacle(cluster: &Subject<'_>, job: &Subject<'_>) -> Option<String> {
     let after = cluster.unit.map_or(cluster.live_spec(), Unit::spec);
     let [before, wanted] =
         [cluster.live_spec(), after].map(|spec| config::layered(cluster.operator, None, spec));
-    let lacks = |flat| config::kubernetes_ha_lacks(flat);
     if job.is_leaving() || job.changes.iter().any(|change| change.effect > FieldEffect::Metadata) {
         return Some("its own spec changes as well".into());
     }
     if !cluster.has_acted() {
         return Some(format!("the operator has not acted on {name} yet"));
     }
-    let lack = lacks(&before).map(|lack| format!("{lack} in {name} as it is"));
-    let lack = lack.or_else(|| lacks(&wanted).map(|lack| format!("{lack} in {name} any more")));
+    let lack = kubernetes_ha_lacks(&before).map(|lack| format!("{lack} in {name} as it is"));
+    let lack = lack.or_else(|| kubernetes_ha_lacks(&wanted).map(|lack| format!("{lack} in {name} any more")));
     lack.or_else(|| Some(format!("{} changes in {name}", difference(&before, &wanted)?)))
         .or_else(|| {
             let version = |spec: &serde_json::Value| spec.get("flinkVersion").cloned();
@@ -43,7 +41,7 @@ fn obstacle(cluster: &Subject<'_>, job: &Subject<'_>) -> Option<String> {
             changes.then(|| format!("{name} goes to another Flink version"))
         })
         .or_else(|| {
-            let missing = !takes_checkpoints(&job.configuration());
+            let missing = checkpoint_interval(&job.configuration()).is_none_or(str::is_empty);
             missing.then(|| format!("{CHECKPOINT_INTERVAL} is not set, so that it may have no checkpoint"))
         })
 }
@@ -56,9 +54,4 @@ fn difference<'a>(
     let kept = |key: &&String| KEPT.iter().any(|prefix| key.starts_with(prefix));
     let keys = before.keys().chain(after.keys()).filter(kept);
     keys.map(String::as_str).find(|key| before.get(*key) != after.get(*key))
-}
-
-fn takes_checkpoints(flat: &BTreeMap<String, String>) -> bool {
-    let interval = config::first(flat, &[CHECKPOINT_INTERVAL]);
-    interval.is_some_and(|interval| !duration::parse(interval).is_some_and(|it| it.is_zero()))
 }

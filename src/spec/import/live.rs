@@ -272,12 +272,16 @@ mod tests {
         );
     }
 
+    fn metadata(name: &str, more: &Value) -> Value {
+        let mut metadata = json!({"name": name, "namespace": "flink"});
+        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        metadata
+    }
+
     #[test]
     fn what_is_made_of_another_resource_is_left_to_it() {
         let deployment = |name: &str, more: Value| {
-            let mut metadata = json!({"name": name, "namespace": "flink"});
-            metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata,
+            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata(name, &more),
                 "spec": {}})
         };
         let owned = |api_version: &str, kind: &str| json!({"ownerReferences": [{"apiVersion": api_version, "kind": kind, "name": "orders", "controller": false}]});
@@ -302,9 +306,7 @@ mod tests {
     #[test]
     fn what_would_lose_state_or_is_on_its_way_is_told() {
         let job = |name: &str, more: Value| {
-            let mut metadata = json!({"name": name, "namespace": "flink"});
-            metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata,
+            json!({"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": metadata(name, &more),
                 "spec": {"flinkConfiguration": {"execution.checkpointing.interval": "60 s"},
                     "job": {"upgradeMode": "stateless"}}})
         };

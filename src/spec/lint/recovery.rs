@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::{Remark, Subject};
 use crate::flink::config;
-use crate::flink::duration;
 use crate::flink::kind::Kind;
 
 const MODE: &str = "/spec/job/upgradeMode";
@@ -40,13 +39,11 @@ pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {
 /// The key that says that a job keeps state.
 fn state_keeper(subject: &Subject<'_>) -> Option<&'static str> {
     let flat = &subject.configuration;
-    let is_off = |interval: &String| duration::parse(interval).is_some_and(|interval| interval.is_zero());
-    let interval = flat.get(config::CHECKPOINT_INTERVAL).filter(|interval| !is_off(interval));
     let folder = || {
         let set = |key: &&str| flat.get(*key).is_some_and(|folder| !folder.is_empty());
         config::SAVEPOINT_DIR.into_iter().find(set)
     };
-    interval.map(|_| config::CHECKPOINT_INTERVAL).or_else(folder)
+    config::checkpoint_interval(flat).map(|_| config::CHECKPOINT_INTERVAL).or_else(folder)
 }
 
 /// Whether a job has this mode, and the cluster it runs on is known to be without high availability.

@@ -9,6 +9,7 @@ use flinkops::sim::api::store::WriteOptions;
 use serde_json::{Value, json};
 
 use super::change::Change;
+use super::rescue::begun_anew;
 use super::world::World;
 use super::{is_leaving, is_there, restored, tell};
 
@@ -110,18 +111,7 @@ async fn restarted(world: &World, wish: &Value) -> Result<()> {
     };
     world.likewise(edit).await?;
 
-    let uid = world.field(FlinkSessionJob, "clicks", "/metadata/uid").await?;
-    Change::new(world, "rescue the jobs of a session cluster that was restarted by hand", wish)?
-        .told("clicks", "recreate")?
-        .told("orders", "recreate")?
-        .killed("one was told to go", async |world| is_leaving(world, FlinkSessionJob, "orders").await)
-        .await?
-        .killed("the other is there again", async |world| {
-            Ok(world.field(FlinkSessionJob, "clicks", "/metadata/uid").await? != uid)
-        })
-        .await?
-        .settles()
-        .await?;
+    begun_anew(world, "rescue the jobs of a session cluster that was restarted by hand", wish).await?;
     for job in jobs {
         restored(world, FlinkSessionJob, job, Reason::Upgrade).await?;
     }

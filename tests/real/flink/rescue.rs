@@ -76,8 +76,15 @@ async fn lost(world: &World, wish: &Value) -> Result<()> {
     world.crash("sessions", &["clicks", "orders"]).await?;
     let sessions = world.key(FlinkDeployment, "sessions");
     world.likewise(move |sim| sim.operator().crash_job_manager(&sessions, sim.now())).await?;
+    begun_anew(world, "rescue what a session cluster has lost", wish).await?;
+    restored(world, FlinkSessionJob, "clicks", Reason::Checkpoint).await?;
+    restored(world, FlinkSessionJob, "orders", Reason::ClusterChange).await
+}
+
+/// The change by which both jobs of a session cluster, which are lost, are deleted and created again.
+pub(super) async fn begun_anew(world: &World, name: &'static str, wish: &Value) -> Result<()> {
     let clicks = world.field(FlinkSessionJob, "clicks", "/metadata/uid").await?;
-    Change::new(world, "rescue what a session cluster has lost", wish)?
+    Change::new(world, name, wish)?
         .told("clicks", "recreate")?
         .told("orders", "recreate")?
         .killed("one was told to go", async |world| is_leaving(world, FlinkSessionJob, "orders").await)
@@ -87,7 +94,5 @@ async fn lost(world: &World, wish: &Value) -> Result<()> {
         })
         .await?
         .settles()
-        .await?;
-    restored(world, FlinkSessionJob, "clicks", Reason::Checkpoint).await?;
-    restored(world, FlinkSessionJob, "orders", Reason::ClusterChange).await
+        .await
 }
