@@ -21,6 +21,7 @@
 //! | [`plan`] | desired + live → plan → writes: diff, effect, action, gate, order |
 //! | [`flink`] | the operator's language: kinds, status, defaults, configuration keys, the effect table |
 //! | [`report`] | plan, drift and findings → text, JSON, Markdown, SARIF, JUnit |
+//! | [`rule`] | the ids of all that can be found wrong |
 
 pub mod cli;
 pub mod cluster;
@@ -34,5 +35,7 @@ pub mod flink;
 pub mod plan;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod report;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod rule;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod spec;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use flinkops::rule::RuleId;
 use flinkops::spec::source::Limits;
 use flinkops::spec::{Desired, Finding, Loaded, load, render};
 use proptest::prelude::*;
@@ -229,7 +230,7 @@ fn an_alias_that_multiplies_is_refused_by_name() {
     let loaded = read(&[("jobs/mutant/job.yaml", bomb(10, 10).as_bytes())]);
     let found: Vec<&Finding> =
         loaded.findings.iter().filter(|finding| finding.place.file.starts_with(MUTANT)).collect();
-    assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["yaml-too-large"]);
+    assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [RuleId::YamlTooLarge]);
 }
 
 proptest! {
@@ -245,7 +246,7 @@ proptest! {
         let (before, after) = (read(&[]), read(&changed));
         hold(&after, job.len() + other.len())?;
         // A name taken from another folder breaks that one too, as it must.
-        let named_twice = after.findings.iter().any(|finding| finding.rule == "duplicate-name");
+        let named_twice = after.findings.iter().any(|finding| finding.rule == RuleId::DuplicateName);
         for (environment, desired) in before.environments.iter().filter(|_| !named_twice) {
             let after = &after.environments[environment];
             for (key, unit) in &desired.units {

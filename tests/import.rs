@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use flinkops::flink::kind::Kind;
 use flinkops::plan::live::LiveObject;
 use flinkops::plan::{Action, Live, observe_once, plan};
+use flinkops::rule::RuleId;
 use flinkops::spec::finding::Place;
 use flinkops::spec::import::{self, Import, Target};
 use flinkops::spec::source::{Limits, SourceTree};
@@ -140,7 +141,7 @@ fn files_round_trip(
     let target = Target { namespace: Some(namespace.to_owned()), ..target(&nothing) };
     let import = import::import(bundle, &target);
     let errors = import.findings.iter().filter(|found| found.severity == Severity::Error);
-    let errors: Vec<_> = errors.filter(|found| found.rule != "import-secret").collect();
+    let errors: Vec<_> = errors.filter(|found| found.rule != RuleId::ImportSecret).collect();
     let mut loaded = load(&with(&nothing, &import), &Limits::default(), None);
     let desired = loaded.environments.remove("prod").ok_or("no environment")?;
     if !errors.is_empty() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flinkops::flink::secret::Secrets;
 use flinkops::report::document::FindingsDocument;
 use flinkops::report::sarif;
+use flinkops::rule::RuleId;
 use flinkops::spec::lint::{self, RULES};
 use flinkops::spec::{Finding, Loaded, Severity};
 use serde_json::Value;
@@ -47,7 +48,7 @@ fn every_scenario_is_found_as_written_down() {
 /// A plan is about what changes: what the lint only remarks is for whoever validates.
 #[test]
 fn remarks_are_told_of_the_repository_only() {
-    let of_lint = |finding: &&Finding| lint::rule(finding.rule).is_some();
+    let of_lint = |finding: &&Finding| lint::rule(finding.rule.as_str()).is_some();
     let mut remarks = 0;
     for (_, loaded) in scenarios() {
         remarks += loaded.findings.iter().filter(of_lint).count();
@@ -94,7 +95,7 @@ const NEAR_MISSES: [(&str, &str); RULES.len()] = [
 #[test]
 fn every_rule_has_a_near_miss_that_stays_silent() {
     for (rule, (near, scenario)) in RULES.iter().zip(NEAR_MISSES) {
-        assert_eq!(rule.id, near, "each rule once, in its order");
+        assert_eq!(rule.id.as_str(), near, "each rule once, in its order");
         let loaded = loader::read(&root("tests/lint").join(scenario).join("in"));
         assert_eq!(loaded.findings, [], "{scenario}");
         let units = loaded.environments.values().map(|desired| desired.units.len());
@@ -105,11 +106,11 @@ fn every_rule_has_a_near_miss_that_stays_silent() {
 #[test]
 fn every_rule_has_a_scenario_a_page_and_a_line_in_the_index() {
     let scenarios = scenarios();
-    let found: BTreeSet<&str> =
+    let found: BTreeSet<RuleId> =
         scenarios.iter().flat_map(|(_, loaded)| &loaded.findings).map(|finding| finding.rule).collect();
     let index = fs::read_to_string(root("docs/rules/README.md")).unwrap();
     for rule in &RULES {
-        assert!(found.contains(rule.id), "no scenario shows {}", rule.id);
+        assert!(found.contains(&rule.id), "no scenario shows {}", rule.id);
         let page = fs::read_to_string(root("docs/rules").join(format!("{}.md", rule.id)))
             .unwrap_or_else(|error| panic!("docs/rules/{}.md: {error}", rule.id));
         assert!(page.starts_with(&format!("# {}\n", rule.id)), "{page}");
@@ -140,7 +141,7 @@ fn sarif_leads_to_the_page_of_each_rule() {
         for rule in sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap() {
             let id = rule["id"].as_str().unwrap();
             let help = rule["help"]["text"].as_str().unwrap();
-            let own = RULES.iter().any(|rule| rule.id == id);
+            let own = RULES.iter().any(|rule| rule.id.as_str() == id);
             assert_eq!(help.contains(&format!("docs/rules/{id}.md")), own, "{}: {help}", scenario.display());
         }
     }

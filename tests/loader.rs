@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flinkops::rule::RuleId;
 use flinkops::spec::finding::{Finding, Place};
 use flinkops::spec::graph::graph;
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
@@ -92,7 +93,7 @@ fn environment(text: &mut String, desired: &Desired) {
 fn report(loaded: &Loaded) -> String {
     let mut text = String::new();
     // What the lint says has scenarios of its own.
-    let found = loaded.findings.iter().filter(|finding| lint::rule(finding.rule).is_none());
+    let found = loaded.findings.iter().filter(|finding| lint::rule(finding.rule.as_str()).is_none());
     found.for_each(|one| finding(&mut text, one));
     loaded.environments.values().for_each(|one| environment(&mut text, one));
     text
@@ -152,7 +153,7 @@ fn s1_a_foreign_namespace_breaks_its_folder_only() {
                    metadata: {name: foreign, namespace: nowhere}\nspec: {}\n";
     files.push(("jobs/foreign/foreign.yaml".to_owned(), foreign.into()));
     let loaded = load(&tree(files), &Limits::default(), None);
-    assert!(loaded.findings.iter().all(|finding| finding.rule != "shared-object"));
+    assert!(loaded.findings.iter().all(|finding| finding.rule != RuleId::SharedObject));
     for desired in loaded.environments.values() {
         let unknown: Vec<&str> = desired.unknown.iter().map(|unknown| unknown.folder.as_str()).collect();
         assert_eq!((unknown.as_slice(), desired.units.len()), (&["jobs/foreign"][..], 3));
@@ -165,7 +166,7 @@ fn s1_what_the_reader_refused_is_unknown() {
     let files = files(&root().join("a chain of jobs in two environments/in"));
     let unknown = |path: &str| {
         let mut tree = tree(files.clone());
-        tree.refused = vec![Finding::error("symlink", Place::file(path), "a symlink is not followed")];
+        tree.refused = vec![Finding::error(RuleId::Symlink, Place::file(path), "a symlink is not followed")];
         let loaded = load(&tree, &Limits::default(), Some("prod"));
         let desired = &loaded.environments["prod"];
         let unknown: Vec<&str> = desired.unknown.iter().map(|unknown| unknown.folder.as_str()).collect();
@@ -188,7 +189,7 @@ fn only_renders_one_environment_and_knows_the_names() {
     assert_eq!(one.environments.keys().collect::<Vec<_>>(), ["prod"]);
     let none = load(&tree, &Limits::default(), Some("prd"));
     assert!(none.environments.is_empty());
-    assert_eq!(none.findings[0].rule, "unknown-environment");
+    assert_eq!(none.findings[0].rule, RuleId::UnknownEnvironment);
     assert_eq!(none.findings[0].hint.as_deref(), Some("did you mean `prod`? There are prod, staging"));
 }
 

@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, WriteError};
 use crate::plan::live::Schema;
 use crate::plan::write::Task;
 use crate::plan::{self, Live, Plan};
+use crate::rule::RuleId;
 use crate::spec::finding::Place;
 use crate::spec::{Desired, FILE, Finding};
 
@@ -55,13 +56,13 @@ fn writes(plan: &Plan) -> Vec<&Task> {
 
 fn forbidden(right: &str, rule: String) -> Finding {
     let message = format!("the dry run needs to {right}, which the cluster's RBAC does not allow");
-    Finding::error("dry-run-forbidden", Place::file(FILE), message).hint(rule)
+    Finding::error(RuleId::DryRunForbidden, Place::file(FILE), message).hint(rule)
 }
 
 /// What was said to one write: field by field where it was, else as a whole.
 fn said(desired: &Desired, task: &Task, error: &WriteError) -> Vec<Finding> {
     let finding = |place: Place, message: String| {
-        let finding = Finding::error("dry-run-refused", place, message);
+        let finding = Finding::error(RuleId::DryRunRefused, place, message);
         match &task.unit {
             Some(unit) => finding.unit(&unit.name),
             None => finding,
@@ -81,7 +82,7 @@ fn said(desired: &Desired, task: &Task, error: &WriteError) -> Vec<Finding> {
         }
         WriteError::Conflict { .. } => {
             let message = "changed while it was looked at, so that the dry run says nothing: plan again";
-            vec![Finding::warning("dry-run-failed", place(desired, task, None), message)]
+            vec![Finding::warning(RuleId::DryRunFailed, place(desired, task, None), message)]
         }
         other => vec![finding(place(desired, task, None), format!("the dry run failed to {other}"))],
     }

@@ -18,6 +18,7 @@ use crate::plan::{self, Live};
 use crate::repo::{Access, Source};
 use crate::report::diagnostics;
 use crate::report::document::FindingsDocument;
+use crate::rule::RuleId;
 use crate::spec::load::{Loaded, load, outline};
 use crate::spec::source::Limits;
 use crate::spec::{Desired, FILE, Finding, Severity, SourceTree, Unit};
@@ -46,9 +47,6 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     git_token_file: Option<PathBuf>,
 }
-
-/// The rule of an environment that `flinkops.yaml` does not have.
-const UNKNOWN_ENVIRONMENT: &str = "unknown-environment";
 
 /// A repository as it was read.
 pub(super) struct Reading {
@@ -200,7 +198,7 @@ impl Reading {
         let mut base = Self::new(self.source.clone(), tree, environment, redactor);
         let mut wrong = std::mem::take(&mut base.loaded.findings);
         wrong.retain(|found| found.severity == Severity::Error);
-        let absent = wrong.iter().all(|found| found.rule == UNKNOWN_ENVIRONMENT);
+        let absent = wrong.iter().all(|found| found.rule == RuleId::UnknownEnvironment);
         let found = base.loaded.environments.remove(&desired.environment);
         if !absent {
             let name = base.tree.origin.revision.short();
@@ -235,11 +233,11 @@ impl Reading {
 /// The refusal of an environment that is not there. Where `flinkops.yaml` has other mistakes, it may be
 /// one of those that hides it.
 fn unknown_environment(findings: &[Finding]) -> Option<Usage> {
-    let unknown = findings.iter().find(|found| found.rule == UNKNOWN_ENVIRONMENT)?;
+    let unknown = findings.iter().find(|found| found.rule == RuleId::UnknownEnvironment)?;
     let same_file = |found: &&Finding| found.place.file == unknown.place.file;
     let mut errors = findings.iter().filter(same_file).filter(|found| found.severity == Severity::Error);
     let usage = || Usage::new(&unknown.message, unknown.hint.as_deref().unwrap_or_default());
-    errors.all(|found| found.rule == UNKNOWN_ENVIRONMENT).then(usage)
+    errors.all(|found| found.rule == RuleId::UnknownEnvironment).then(usage)
 }
 
 /// Opens a file and closes it again.

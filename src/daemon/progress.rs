@@ -138,15 +138,21 @@ fn log_invalid(revision: &Revision, findings: &[Finding], in_force: Option<&Revi
     tracing::error!(revision = revision.short(), in_force, "the revision cannot be used");
     for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
         let place = &finding.place;
-        tracing::error!(file = place.file, line = place.line, rule = finding.rule, "{}", finding.message);
+        tracing::error!(
+            file = place.file,
+            line = place.line,
+            rule = finding.rule.as_str(),
+            "{}",
+            finding.message
+        );
     }
 }
 
 fn log_finding(Finding { place, severity, rule, message, unit, .. }: &Finding) {
     if *severity == Severity::Info {
-        tracing::info!(file = place.file, line = place.line, rule, unit, "{message}");
+        tracing::info!(file = place.file, line = place.line, rule = rule.as_str(), unit, "{message}");
     } else {
-        tracing::warn!(file = place.file, line = place.line, rule, unit, "{message}");
+        tracing::warn!(file = place.file, line = place.line, rule = rule.as_str(), unit, "{message}");
     }
 }
 

@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::config;
 use super::kind::Kind;
 use super::release::Release;
+use crate::rule::RuleId;
 
 /// Operator option: the schemes a session job's `jarURI` may have. Only the operator's own value counts.
 pub const ALLOWED_SCHEMES: &str = "kubernetes.operator.user.artifacts.allowed-schemes";
@@ -53,7 +54,7 @@ pub struct Proposal<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// A stable id of the rule.
-    pub rule: &'static str,
+    pub rule: RuleId,
     /// JSON pointer into the manifest.
     pub pointer: String,
     /// The operator's message.
@@ -112,7 +113,7 @@ impl<'a> Checked<'a> {
 }
 
 fn violation(
-    rule: &'static str,
+    rule: RuleId,
     pointer: impl Into<String>,
     message: impl Into<String>,
     hint: &'static str,
@@ -136,6 +137,6 @@ fn cluster_name(name: &str, pointer: &str) -> Option<Violation> {
         let message = format!(
             "The FlinkDeployment name: {name} is invalid, must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123'), and the length must be no more than 45 characters."
         );
-        violation("name", pointer, message, "shorten or respell the name")
+        violation(RuleId::Name, pointer, message, "shorten or respell the name")
     })
 }

@@ -8,10 +8,11 @@ use super::ledger::{ANNOTATION_SOURCE, Applied, Ledger, Marker};
 use super::live::{Live, LiveObject, Seen};
 use super::outcome::{Action, Effect, Plan, State, UnitPlan};
 use super::subject::World;
-use super::{companion, observe_once, patch, remove};
+use super::{companion, observe_once, patch};
 use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
 use crate::flink::kind::{Kind, UnitKey, finalizer};
+use crate::rule::RuleId;
 use crate::spec::{Desired, Unit};
 
 /// The cluster that going from `base` to `desired` begins with: it holds what `base` says, all of it settled.
@@ -31,7 +32,7 @@ pub fn before(desired: &Desired, base: &Desired, now: Timestamp) -> Live {
 pub fn plan(desired: &Desired, before: &Live, now: Timestamp) -> Plan {
     let mut plan = super::plan(desired, before, now);
     // What was there before both revisions is in neither.
-    plan.findings.retain(|finding| finding.rule != remove::UNMATCHED);
+    plan.findings.retain(|finding| finding.rule != RuleId::UnmatchedRemoval);
     for unit in plan.units.iter_mut().filter(|unit| is_for_flink_to_tell(unit)) {
         unit.state = State::Unknown;
     }

@@ -9,6 +9,7 @@ use super::operation::{Operation, Purpose};
 use super::outcome::{Cause, Change};
 use super::owner::Owners;
 use crate::flink::canonical::dotted;
+use crate::rule::RuleId;
 use crate::spec::{Finding, Unit};
 
 /// What `kubectl scale` and a `HorizontalPodAutoscaler` write.
@@ -125,7 +126,7 @@ pub fn answered(unit: &Unit, pointer: &str) -> Finding {
         "write what the cluster makes of it, or leave it the field: policy: {{ignore: [{{path: {pointer}, reason: \
          \"<why>\"}}]}}"
     );
-    let finding = Finding::warning("changed-by-cluster", unit.written.place_of(pointer), message);
+    let finding = Finding::warning(RuleId::ChangedByCluster, unit.written.place_of(pointer), message);
     finding.hint(hint).unit(&unit.key.name)
 }
 
@@ -133,7 +134,7 @@ pub fn answered(unit: &Unit, pointer: &str) -> Finding {
 pub fn scaled(unit: &Unit, changes: &[Change]) -> Option<Finding> {
     changes.iter().find(|change| change.path == REPLICAS && change.cause != Cause::Pending)?;
     let message = "`taskManager.replicas` was changed in the cluster, as kubectl scale or an autoscaler does";
-    let finding = Finding::warning("scaled-in-cluster", unit.written.place_of(REPLICAS), message);
+    let finding = Finding::warning(RuleId::ScaledInCluster, unit.written.place_of(REPLICAS), message);
     let hint = format!("to leave it to them: policy: {{ignore: [{{path: {REPLICAS}, reason: \"<why>\"}}]}}");
     Some(finding.hint(hint).unit(&unit.key.name))
 }

@@ -16,11 +16,9 @@ use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
+use crate::rule::RuleId;
 use crate::spec::check::nearest;
 use crate::spec::{Finding, RemovalConsent};
-
-/// Rule of a consent that names nothing.
-pub const UNMATCHED: &str = "unmatched-removal";
 
 /// How far a job is on its way to be deleted with its state on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +142,7 @@ pub fn unmatched(world: World<'_>) -> Vec<Finding> {
             format!("{} never had a unit `{}` that could be removed", desired.environment, removed.name);
         let hint = nearest(&removed.name, names.iter().copied())
             .map_or_else(|| "remove this entry".to_owned(), |near| format!("did you mean `{near}`?"));
-        Finding::info(UNMATCHED, removed.place.clone(), message).hint(hint)
+        Finding::info(RuleId::UnmatchedRemoval, removed.place.clone(), message).hint(hint)
     };
     idle.map(finding).collect()
 }

@@ -11,6 +11,7 @@ use super::record::is_savepoint;
 use super::subject::{Subject, World, clock_time};
 use crate::flink::config;
 use crate::flink::kind::Role;
+use crate::rule::RuleId;
 use crate::spec::Finding;
 
 /// The run that the status of an application speaks of.
@@ -70,5 +71,5 @@ pub fn finding(world: World<'_>, subject: &Subject<'_>) -> Option<Finding> {
         },
         |seen| format!("`flinkops restore {name} --savepoint {}` goes back to the last checkpoint seen before, if it is still there", seen.path),
     );
-    Some(Finding::warning("restarted-by-itself", unit.place.clone(), message).hint(hint).unit(name))
+    Some(Finding::warning(RuleId::RestartedByItself, unit.place.clone(), message).hint(hint).unit(name))
 }

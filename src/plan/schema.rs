@@ -8,12 +8,10 @@ use super::live::{Schema, Unread};
 use super::remove;
 use super::subject::{Subject, World};
 use crate::flink::release::Release;
+use crate::rule::RuleId;
 use crate::spec::finding::Place;
 use crate::spec::served::keep;
 use crate::spec::{FILE, Finding, refusal};
-
-/// Rule of a unit whose kind the cluster does not serve.
-const UNSERVED: &str = "kind-not-served";
 
 impl Subject<'_> {
     /// Says what Git wants of the unit, without what the cluster would drop: it could never become equal, and
@@ -68,7 +66,7 @@ impl Subject<'_> {
             ),
             None => return,
         };
-        let finding = Finding::error(UNSERVED, unit.place.clone(), message).unit(&unit.key.name);
+        let finding = Finding::error(RuleId::KindNotServed, unit.place.clone(), message).unit(&unit.key.name);
         self.findings.push(finding.hint(hint));
     }
 
@@ -106,7 +104,7 @@ pub fn findings(world: World<'_>, fleet: &Fleet<'_>) -> Vec<Finding> {
     findings.extend(fleet.subjects.iter().flat_map(|subject| subject.findings.iter().cloned()));
     if let Schema::Unreadable(why) = &world.live.schema {
         let message = format!("the schema of this cluster's operator is not readable: {why}");
-        let finding = Finding::info("schema-not-readable", Place::file(FILE), message);
+        let finding = Finding::info(RuleId::SchemaNotReadable, Place::file(FILE), message);
         findings.push(finding.hint("what the cluster drops or refuses is told by --dry-run server only"));
     }
     findings.extend(contradiction(world));
@@ -124,7 +122,7 @@ fn contradiction(world: World<'_>) -> Option<Finding> {
         "operatorVersion says {}, and this cluster's custom resource definitions are of {why}",
         stated.version
     );
-    let finding = Finding::warning("operator-version", stated.place.clone(), message);
+    let finding = Finding::warning(RuleId::OperatorVersion, stated.place.clone(), message);
     Some(finding.hint("correct it: a plan goes by the cluster's own, and `flinkops validate` by this"))
 }
 
@@ -160,7 +158,7 @@ mod tests {
     }
 
     fn rules(plan: &Plan) -> Vec<&str> {
-        plan.findings.iter().map(|finding| finding.rule).collect()
+        plan.findings.iter().map(|finding| finding.rule.as_str()).collect()
     }
 
     #[test]

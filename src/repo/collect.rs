@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::names;
+use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
 use crate::spec::source::Limits;
 
@@ -77,7 +78,7 @@ impl<S: Store> Walk<'_, S> {
     fn folder(&mut self, handle: &S::Handle, path: &str, depth: usize) {
         let mut entries = match self.store.list(handle) {
             Ok(entries) => entries,
-            Err(reason) => return self.refuse("unreadable", path, &reason, "make it readable"),
+            Err(reason) => return self.refuse(RuleId::Unreadable, path, &reason, "make it readable"),
         };
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut seen = BTreeSet::new();
@@ -94,12 +95,14 @@ impl<S: Store> Walk<'_, S> {
         self.entries += 1;
         if self.entries > self.limits.files {
             let limit = self.limits.files;
-            return self.stop("too-many-files", format!("there are more than {limit} files and folders"));
+            return self.stop(RuleId::TooManyFiles, format!("there are more than {limit} files and folders"));
         }
         let path = join(folder, &String::from_utf8_lossy(name));
         match names::check(name) {
-            Err(reason) => self.refuse("odd-path", &path, reason, "rename it"),
-            Ok(_) if twice => self.refuse("odd-path", &path, "the name is there twice", "keep one of them"),
+            Err(reason) => self.refuse(RuleId::OddPath, &path, reason, "rename it"),
+            Ok(_) if twice => {
+                self.refuse(RuleId::OddPath, &path, "the name is there twice", "keep one of them")
+            }
             Ok(_) => self.plain_entry(path, entry, depth),
         }
     }
@@ -107,23 +110,23 @@ impl<S: Store> Walk<'_, S> {
     fn plain_entry(&mut self, path: String, entry: Entry<S::Handle>, depth: usize) {
         match entry {
             Entry::Symlink => self.refuse(
-                "symlink",
+                RuleId::Symlink,
                 &path,
                 "it is a symbolic link, and those are never followed",
                 "commit the file itself in its place",
             ),
             Entry::Submodule => self.refuse(
-                "submodule",
+                RuleId::Submodule,
                 &path,
                 "it is another Git repository, and those are not read",
                 "commit the files themselves in its place",
             ),
             Entry::Special => {
-                self.refuse("special-file", &path, "it is neither a file nor a folder", "remove it");
+                self.refuse(RuleId::SpecialFile, &path, "it is neither a file nor a folder", "remove it");
             }
             Entry::Folder(_) if depth >= self.limits.path_depth => {
                 let reason = format!("it is more than {} folders deep", self.limits.path_depth);
-                self.refuse("path-too-deep", &path, &reason, "move it up");
+                self.refuse(RuleId::PathTooDeep, &path, &reason, "move it up");
             }
             Entry::Folder(handle) => self.folder(&handle, &path, depth + 1),
             Entry::File(handle) => self.file(path, &handle),
@@ -132,17 +135,17 @@ impl<S: Store> Walk<'_, S> {
 
     fn file(&mut self, path: String, handle: &S::Handle) {
         match self.store.read(handle, self.limits.file_bytes) {
-            Err(reason) => self.refuse("unreadable", &path, &reason, "make it readable"),
+            Err(reason) => self.refuse(RuleId::Unreadable, &path, &reason, "make it readable"),
             Ok(Content::TooLarge) => {
                 let reason = format!("it is larger than {} bytes", self.limits.file_bytes);
-                self.refuse("file-too-large", &path, &reason, "keep large files in a store of their own");
+                self.refuse(RuleId::FileTooLarge, &path, &reason, "keep large files in a store of their own");
             }
             Ok(Content::Bytes(content)) => {
                 self.bytes += content.len();
                 if self.bytes > self.limits.total_bytes {
                     let limit = self.limits.total_bytes;
                     return self.stop(
-                        "total-too-large",
+                        RuleId::TotalTooLarge,
                         format!("all files together are larger than {limit} bytes"),
                     );
                 }
@@ -151,14 +154,14 @@ impl<S: Store> Walk<'_, S> {
         }
     }
 
-    fn refuse(&mut self, rule: &'static str, path: &str, reason: &str, hint: &str) {
+    fn refuse(&mut self, rule: RuleId, path: &str, reason: &str, hint: &str) {
         let path = printable(path);
         let message = format!("`{path}` is refused: {reason}");
         self.refused.push(Finding::error(rule, Place::file(path), message).hint(hint));
     }
 
     /// Ends the walk: what was not seen cannot be placed, so the tree as a whole is incomplete.
-    fn stop(&mut self, rule: &'static str, message: String) {
+    fn stop(&mut self, rule: RuleId, message: String) {
         self.stopped = true;
         let hint = "keep the jobs in a repository, or a folder, of their own";
         self.refused.push(Finding::error(rule, Place::file(""), message).hint(hint));

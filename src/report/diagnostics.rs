@@ -118,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::report::sample;
+    use crate::rule::RuleId;
     use crate::spec::Finding;
     use crate::spec::finding::Place;
     use crate::spec::source::{Origin as Source, Revision};
@@ -134,8 +135,10 @@ mod tests {
 
     #[test]
     fn a_finding_points_at_its_place() {
-        let findings =
-            [sample::finding(), Finding::warning("no-jobs", Place::file("flinkops.yaml"), "no job folder")];
+        let findings = [
+            sample::finding(),
+            Finding::warning(RuleId::NoJobs, Place::file("flinkops.yaml"), "no job folder"),
+        ];
         let document = FindingsDocument::new(&findings, 3, &Secrets::default());
         let text = super::findings(&document, &tree("job:\n  paralelism: 4\n"), &Secrets::default());
         assert_snapshot!(strip_str(&text).to_string(), @r#"
@@ -157,11 +160,11 @@ mod tests {
     #[test]
     fn s25_a_quoted_line_hides_its_secret() {
         let place = Place { file: "jobs/broken/job.yaml".into(), line: 1, column: 16, width: 8 };
-        let finding = Finding::error("type", place, "expected a string");
+        let finding = Finding::error(RuleId::WrongType, place, "expected a string");
         let document = FindingsDocument::new(&[finding], 1, &Secrets::default());
         let text = super::findings(&document, &tree("s3.secret-key: [canary]\n"), &Secrets::default());
         assert_snapshot!(strip_str(&text).to_string(), @r#"
-        error[type]: expected a string
+        error[wrong-type]: expected a string
          --> jobs/broken/job.yaml:1:16
           |
         1 | s3.secret-key: ********

@@ -86,12 +86,17 @@ mod tests {
     use crate::flink::secret::Secrets;
     use crate::report::document::FindingsDocument;
     use crate::report::sample;
+    use crate::rule::RuleId;
     use crate::spec::Finding;
     use crate::spec::finding::Place;
 
     #[test]
     fn an_error_is_a_failure_and_a_warning_is_output() {
-        let warning = Finding::warning("odd", Place::file("a<b>.yaml"), "odd \u{1}\u{ffff} ]]> & \"quoted\"");
+        let warning = Finding::warning(
+            RuleId::StrayFile,
+            Place::file("a<b>.yaml"),
+            "odd \u{1}\u{ffff} ]]> & \"quoted\"",
+        );
         let document = FindingsDocument::new(&[warning, sample::finding()], 2, &Secrets::default());
         assert_snapshot!(super::findings(&document), @r#"
         <?xml version="1.0" encoding="UTF-8"?>

@@ -10,6 +10,7 @@ use crate::plan::outcome::{
     Action, Blocked, BlockedBy, Cause, Change, CompanionPlan, Effect, FieldEffect, Owner, Plan, State, Step,
     StepKind, UnitPlan,
 };
+use crate::rule::RuleId;
 use crate::spec::Finding;
 use crate::spec::finding::Place;
 use crate::spec::source::Revision;
@@ -197,7 +198,7 @@ fn companion() -> CompanionPlan {
 
 pub(super) fn finding() -> Finding {
     let place = Place { file: "jobs/broken/job.yaml".into(), line: 2, column: 3, width: 10 };
-    Finding::error("unknown-field", place, "unknown field `paralelism`")
+    Finding::error(RuleId::UnknownField, place, "unknown field `paralelism`")
         .hint("did you mean `parallelism`?")
         .unit("broken")
 }

@@ -143,6 +143,7 @@ mod tests {
     use super::*;
     use crate::flink::secret::Secrets;
     use crate::report::sample;
+    use crate::rule::RuleId;
     use crate::spec::Finding;
     use crate::spec::finding::Place;
 
@@ -189,7 +190,7 @@ mod tests {
             finding
         };
         let warning = Finding::warning(
-            "odd",
+            RuleId::StrayFile,
             Place::file("a:b/ö [x](y).yaml"),
             "see [x](http://evil.example)\u{1b}[2J",
         );

@@ -11,6 +11,7 @@ use crate::plan::Live;
 use crate::plan::outcome::{
     Action, Blocked, BlockedBy, Cause, Change, CompanionPlan, Effect, Owner, Plan, State, UnitPlan,
 };
+use crate::rule::RuleId;
 use crate::spec::Finding;
 use crate::spec::SourceTree;
 use crate::spec::finding::Place;
@@ -107,7 +108,7 @@ fn plan(said: &str) -> Plan {
 
 fn finding(said: &str) -> Finding {
     let place = Place { file: "jobs/a/job.yaml".into(), line: 1, column: 1, width: 1 };
-    Finding::error("type", place, said).hint(said)
+    Finding::error(RuleId::WrongType, place, said).hint(said)
 }
 
 fn tree() -> SourceTree {

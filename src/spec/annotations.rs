@@ -4,6 +4,7 @@ use super::check::nearest;
 use super::desired::Consents;
 use super::finding::Finding;
 use super::node::{Mark, Node};
+use crate::rule::RuleId;
 
 const PREFIX: &str = "flinkops.dev/";
 
@@ -68,7 +69,7 @@ pub fn consents(annotations: &Node) -> (Consents, Vec<Finding>) {
         let reason = value.text().unwrap_or_default().trim();
         if reason.is_empty() {
             let message = format!("`{PREFIX}{name}`: must not be empty");
-            findings.push(Finding::error("bad-value", value.mark.place(), message));
+            findings.push(Finding::error(RuleId::BadValue, value.mark.place(), message));
         }
         Some(reason.to_owned())
     };
@@ -84,7 +85,7 @@ pub fn consents(annotations: &Node) -> (Consents, Vec<Finding>) {
         consents.fresh = value.text() == Some("fresh");
         if !consents.fresh {
             let message = "`flinkops.dev/on-create`: the only value is `fresh`";
-            findings.push(Finding::error("bad-value", value.mark.place(), message));
+            findings.push(Finding::error(RuleId::BadValue, value.mark.place(), message));
         }
     }
     (consents, findings)
@@ -108,7 +109,7 @@ pub fn reserved(manifest: &Node, form: Form) -> Vec<Finding> {
                 continue;
             }
             let message = format!("`{key}` is not for people to write");
-            let finding = Finding::error("reserved-name", member.key.place(), message);
+            let finding = Finding::error(RuleId::ReservedName, member.key.place(), message);
             findings.push(finding.hint(instead(name, annotation, form)));
         }
     }

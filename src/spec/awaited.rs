@@ -4,6 +4,7 @@ use super::desired::Awaited;
 use super::environment::Environment;
 use super::finding::Finding;
 use super::node::{Mark, Node};
+use crate::rule::RuleId;
 
 use crate::flink::kind::{Kind, ObjectKey};
 
@@ -36,14 +37,18 @@ pub fn refusal(awaited: &Awaited, mark: &Mark, environment: &Environment) -> Opt
     let unit = Kind::of(api_version, kind);
     let (rule, message, hint) = if unit.is_some() {
         let hint = format!("write `{namespace}/{kind}/{name}`");
-        ("awaited-kind", format!("a {kind} is a unit, and units are waited for by name"), hint)
+        (RuleId::AwaitedKind, format!("a {kind} is a unit, and units are waited for by name"), hint)
     } else if (api_version.as_str(), kind.as_str()) == ("v1", "Secret") {
         let hint = "wait for what makes the Secret, such as an ExternalSecret".to_owned();
-        ("awaited-kind", "a Secret is never read".to_owned(), hint)
+        (RuleId::AwaitedKind, "a Secret is never read".to_owned(), hint)
     } else if !environment.namespaces.contains(namespace) {
         let name = &environment.name;
         let hint = format!("list it under `environments.{name}.namespaces` in flinkops.yaml");
-        ("foreign-namespace", format!("`{namespace}` is not a namespace of the environment {name}"), hint)
+        (
+            RuleId::ForeignNamespace,
+            format!("`{namespace}` is not a namespace of the environment {name}"),
+            hint,
+        )
     } else {
         return None;
     };

@@ -11,6 +11,7 @@ use super::finding::{Finding, Place};
 use super::node::{Content, Node};
 use super::schema::{self, Form};
 use super::values;
+use crate::rule::RuleId;
 
 /// Every mistake of a value, as findings. What stands where a text refers to a value is judged with it.
 pub fn check(form: Form, node: &Node) -> Vec<Finding> {
@@ -76,7 +77,7 @@ impl Checker {
                 let name = property.as_str().unwrap_or_default();
                 let message = format!("the field `{name}` is missing");
                 let place = path.last().map_or(node.mark.place(), |_| owner(root, &path));
-                vec![Finding::error("missing-field", place, message)]
+                vec![Finding::error(RuleId::MissingField, place, message)]
             }
             _ => vec![self.bad_value(node, path.last(), error)],
         }
@@ -84,7 +85,7 @@ impl Checker {
 
     fn unknown_field(&self, node: &Node, name: &str, error: &ValidationError<'_>) -> Finding {
         let place = node.key_mark(name).place();
-        let finding = Finding::error("unknown-field", place, format!("unknown field `{name}`"));
+        let finding = Finding::error(RuleId::UnknownField, place, format!("unknown field `{name}`"));
         let known = self.sibling(error, "properties").and_then(Value::as_object);
         let names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         match nearest(name, names.iter().copied()) {
@@ -112,22 +113,24 @@ impl Checker {
                     .sibling(error, "patternErrorMessage")
                     .and_then(Value::as_str)
                     .unwrap_or("another form");
-                Finding::error("bad-value", place, format!("{name}expected {rule}"))
+                Finding::error(RuleId::BadValue, place, format!("{name}expected {rule}"))
             }
             ValidationErrorKind::MinLength { .. }
             | ValidationErrorKind::MinProperties { .. }
             | ValidationErrorKind::MinItems { .. } => {
-                Finding::error("bad-value", place, format!("{name}must not be empty"))
+                Finding::error(RuleId::BadValue, place, format!("{name}must not be empty"))
             }
             ValidationErrorKind::Minimum { limit } => {
-                Finding::error("bad-value", place, format!("{name}must be at least {limit}"))
+                Finding::error(RuleId::BadValue, place, format!("{name}must be at least {limit}"))
             }
             ValidationErrorKind::Maximum { limit } => {
-                Finding::error("bad-value", place, format!("{name}must be at most {limit}"))
+                Finding::error(RuleId::BadValue, place, format!("{name}must be at most {limit}"))
             }
-            other => {
-                Finding::error("bad-value", place, format!("{name}breaks the rule `{}`", other.keyword()))
-            }
+            other => Finding::error(
+                RuleId::BadValue,
+                place,
+                format!("{name}breaks the rule `{}`", other.keyword()),
+            ),
         }
     }
 
@@ -163,7 +166,7 @@ fn wrong_type(node: &Node, place: Place, name: &str, kind: &TypeKind) -> Finding
     };
     let words: Vec<&str> = wanted.iter().map(|kind| noun(*kind)).collect();
     let message = format!("{name}expected {}, found {}", words.join(" or "), found(node));
-    let finding = Finding::error("wrong-type", place, message);
+    let finding = Finding::error(RuleId::WrongType, place, message);
     match (&node.content, wanted.as_slice()) {
         (Content::Number(_) | Content::Bool(_), [JsonType::String]) => finding.hint("write it in quotes"),
         (Content::Text(text), [JsonType::Integer | JsonType::Number]) if text.parse::<f64>().is_ok() => {
@@ -178,10 +181,10 @@ fn wrong_word(node: &Node, place: Place, name: &str, options: &Value) -> Finding
     let words: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let Some(written) = node.text() else {
         let message = format!("{name}expected one of {}, found {}", list(&words), found(node));
-        return Finding::error("wrong-type", place, message);
+        return Finding::error(RuleId::WrongType, place, message);
     };
     let finding =
-        Finding::error("bad-value", place, format!("{name}`{written}` is not one of {}", list(&words)));
+        Finding::error(RuleId::BadValue, place, format!("{name}`{written}` is not one of {}", list(&words)));
     match nearest(&written.replace('.', "_"), words.iter().copied()) {
         Some(word) => finding.hint(format!("did you mean `{word}`?")),
         None => finding,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::finding::Finding;
 use super::node::Node;
 use crate::flink::kind::{API_VERSION, CONFLUENT, GROUP, Kind};
+use crate::rule::RuleId;
 
 /// The group of what Confluent Manager takes.
 const MANAGER: &str = "cmf.confluent.io";
@@ -149,10 +150,10 @@ fn parse(item: &Node) -> Result<(String, String), Box<Finding>> {
     });
     let Some((version, kind)) = split else {
         let message = format!("`{text}` is not an API version and a kind");
-        return Err(error("bad-value", message, "such as `apps/v1/Deployment` or `v1/ConfigMap`"));
+        return Err(error(RuleId::BadValue, message, "such as `apps/v1/Deployment` or `v1/ConfigMap`"));
     };
     match never(version, kind) {
-        Some((message, hint)) => Err(error("companion-kind", message, &hint)),
+        Some((message, hint)) => Err(error(RuleId::CompanionKind, message, &hint)),
         None => Ok((version.to_owned(), kind.to_owned())),
     }
 }

@@ -10,6 +10,7 @@ use super::layers;
 use super::names;
 use super::node::{Content, Mark, Node};
 use super::source::SourceTree;
+use crate::rule::RuleId;
 
 /// Where each of them is mounted, in a folder by its short name.
 pub const MOUNT: &str = "/opt/flink/files";
@@ -34,7 +35,7 @@ pub fn generate(tree: &SourceTree, folder: &str, job: &str, layers: &Node) -> (V
         if !names::is_label(short) || short.len() > 40 {
             let message = format!("`{short}` cannot be the name of a ConfigMap's entry");
             let hint = "lower-case letters, digits and `-`, no more than 40 characters";
-            findings.push(Finding::error("bad-name", member.key.place(), message).hint(hint));
+            findings.push(Finding::error(RuleId::BadName, member.key.place(), message).hint(hint));
             continue;
         }
         let (data, mut refused) = contents(tree, folder, &member.value);
@@ -60,12 +61,12 @@ fn contents(tree: &SourceTree, folder: &str, listed: &Node) -> (Vec<File>, Vec<F
                 data.push((name.to_owned(), item.mark.clone(), text));
             }
             Ok(_) => findings.push(Finding::error(
-                "duplicate-key",
+                RuleId::DuplicateKey,
                 item.mark.place(),
                 format!("`{name}` is listed twice"),
             )),
             Err((message, hint)) => {
-                findings.push(Finding::error("config-map-file", item.mark.place(), message).hint(hint));
+                findings.push(Finding::error(RuleId::ConfigMapFile, item.mark.place(), message).hint(hint));
             }
         }
     }
@@ -88,7 +89,7 @@ fn too_large(data: &[File]) -> Option<Finding> {
         "`{name}` is {} bytes{others}: a ConfigMap holds no more than {MAX_BYTES} (1 MiB)",
         bytes(largest)
     );
-    let finding = Finding::error("config-map-too-large", mark.place(), message);
+    let finding = Finding::error(RuleId::ConfigMapTooLarge, mark.place(), message);
     Some(finding.hint("put it into the image, or split the files over several entries"))
 }
 
@@ -101,7 +102,7 @@ pub fn logging(tree: &SourceTree, folder: &str, layers: &mut Node) -> Vec<Findin
         if let Some(inline) = layers::holder(layers).at(&["spec", "logConfiguration", &key]) {
             let message = format!("`{key}` is written in spec.logConfiguration and in a file");
             findings.push(
-                Finding::error("duplicate-key", inline.mark.place(), message).hint("remove one of them"),
+                Finding::error(RuleId::DuplicateKey, inline.mark.place(), message).hint("remove one of them"),
             );
             continue;
         }
@@ -114,7 +115,7 @@ pub fn logging(tree: &SourceTree, folder: &str, layers: &mut Node) -> Vec<Findin
                 layers::lay(layers::holder(layers), &text.wrap(&key).wrap("logConfiguration").wrap("spec"));
             }
             Err((message, hint)) => {
-                findings.push(Finding::error("config-map-file", mark.place(), message).hint(hint));
+                findings.push(Finding::error(RuleId::ConfigMapFile, mark.place(), message).hint(hint));
             }
         }
     }
@@ -205,5 +206,5 @@ fn merged_by_position(layers: &Node) -> Option<Finding> {
     })?;
     let message = "the operator would mix up these entries with the volumes that `configMaps` makes";
     let hint = format!("set `{key}: \"true\"` in flinkConfiguration, or write them in spec.podTemplate");
-    Some(Finding::error("config-map-mount", own.mark.place(), message).hint(hint))
+    Some(Finding::error(RuleId::ConfigMapMount, own.mark.place(), message).hint(hint))
 }

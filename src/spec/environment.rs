@@ -18,6 +18,7 @@ use super::values::{self, Values};
 use crate::flink::config;
 use crate::flink::kind::Kind;
 use crate::flink::release::OperatorVersion;
+use crate::rule::RuleId;
 
 /// The values and images that the repository or an environment states.
 #[derive(Debug, Default)]
@@ -93,7 +94,7 @@ pub(super) fn environment(
     if !names::is_label(name) || name == "job" {
         let message = format!("`{name}` cannot be the name of an environment");
         let rule = if name == "job" { "`job.yaml` is taken" } else { names::LABEL };
-        findings.push(Finding::error("bad-name", mark.place(), message).hint(rule));
+        findings.push(Finding::error(RuleId::BadName, mark.place(), message).hint(rule));
     }
     let namespace = node.get("namespace").and_then(Node::text).unwrap_or_default().to_owned();
     let namespace_mark = node.get("namespace").map_or(mark, |namespace| &namespace.mark).clone();
@@ -102,7 +103,7 @@ pub(super) fn environment(
         let listed = item.text().unwrap_or_default();
         if !names::is_label(listed) {
             let message = format!("`{listed}` cannot be the name of a namespace");
-            findings.push(Finding::error("bad-name", item.mark.place(), message).hint(names::LABEL));
+            findings.push(Finding::error(RuleId::BadName, item.mark.place(), message).hint(names::LABEL));
         }
         namespaces.insert(listed.to_owned());
     }
@@ -188,7 +189,8 @@ pub fn policy(node: Option<&Node>) -> (Policy, Vec<Finding>) {
         if parsed.is_none_or(|duration| duration.is_negative()) {
             let message = format!("`{name}`: this is not a duration");
             findings.push(
-                Finding::error("bad-value", value.mark.place(), message).hint("such as `30s`, `10m` or `1h`"),
+                Finding::error(RuleId::BadValue, value.mark.place(), message)
+                    .hint("such as `30s`, `10m` or `1h`"),
             );
         }
     }
@@ -198,7 +200,7 @@ pub fn policy(node: Option<&Node>) -> (Policy, Vec<Finding>) {
     }
     let Ok(policy) = serde_json::from_value(node.to_value()) else {
         let message = "this policy holds a number that is too large";
-        return (Policy::default(), vec![Finding::error("bad-value", node.mark.place(), message)]);
+        return (Policy::default(), vec![Finding::error(RuleId::BadValue, node.mark.place(), message)]);
     };
     (policy, findings)
 }

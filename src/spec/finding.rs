@@ -1,5 +1,6 @@
 //! A diagnostic: what is wrong, where in Git, and what to do about it.
 
+use crate::rule::RuleId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,7 @@ pub struct Finding {
     /// How bad.
     pub severity: Severity,
     /// Stable id, such as `unknown-field`.
-    pub rule: &'static str,
+    pub rule: RuleId,
     /// What is wrong.
     pub message: String,
     /// What to do about it, where something can be said.
@@ -67,18 +68,18 @@ pub struct Note {
 
 impl Finding {
     /// An error at a place.
-    pub fn error(rule: &'static str, place: Place, message: impl Into<String>) -> Self {
+    pub fn error(rule: RuleId, place: Place, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { place, severity: Severity::Error, rule, message, hint: None, unit: None, notes: Vec::new() }
     }
 
     /// A warning at a place.
-    pub fn warning(rule: &'static str, place: Place, message: impl Into<String>) -> Self {
+    pub fn warning(rule: RuleId, place: Place, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(rule, place, message) }
     }
 
     /// A remark at a place.
-    pub fn info(rule: &'static str, place: Place, message: impl Into<String>) -> Self {
+    pub fn info(rule: RuleId, place: Place, message: impl Into<String>) -> Self {
         Self { severity: Severity::Info, ..Self::error(rule, place, message) }
     }
 

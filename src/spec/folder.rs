@@ -17,6 +17,7 @@ use super::schema::Form;
 use super::source::{Limits, SourceTree};
 use super::yaml;
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
 /// A folder with a `job.yaml` or with plain manifests; or one manifest that lies flat among the folders.
 #[derive(Debug, Default)]
@@ -152,7 +153,8 @@ impl Reader<'_> {
         folder.findings.append(&mut check(form(kind), &node));
         folder.findings.append(&mut layers::flatten(&mut node));
         if !written && node.members().is_some() {
-            let finding = Finding::error("missing-field", node.mark.place(), "the field `kind` is missing");
+            let finding =
+                Finding::error(RuleId::MissingField, node.mark.place(), "the field `kind` is missing");
             folder.findings.push(
                 finding.hint(format!("write `kind:` and one of {}", Kind::ALL.map(Kind::as_str).join(", "))),
             );
@@ -199,7 +201,7 @@ impl Reader<'_> {
                 );
                 if !is_in(folder.environments.as_ref(), environment) {
                     let message = format!("the job is not in the environment {environment}");
-                    let finding = Finding::error("stray-file", node.mark.place(), message);
+                    let finding = Finding::error(RuleId::StrayFile, node.mark.place(), message);
                     found.push(finding.hint("list it under `environments` in job.yaml, or remove this file"));
                 }
                 folder.overlays.insert(environment.to_owned(), node);
@@ -214,7 +216,8 @@ impl Reader<'_> {
             if base_name(path).starts_with("job.") && matches!(base_name(path), "job.yml" | "job.json") {
                 let message = format!("`{}` is not read", base_name(path));
                 folder.findings.push(
-                    Finding::error("stray-file", Place::file(*path), message).hint("rename it to job.yaml"),
+                    Finding::error(RuleId::StrayFile, Place::file(*path), message)
+                        .hint("rename it to job.yaml"),
                 );
                 folder.names.insert(base_name(&folder.path).to_owned());
             } else if is_yaml(path) {
@@ -260,7 +263,7 @@ impl Reader<'_> {
         let environments: Vec<&str> = self.repository.environments.keys().map(String::as_str).collect();
         let message =
             "this file is neither a manifest, nor listed in `configMaps`, nor named after an environment";
-        let finding = Finding::error("stray-file", Place::file(path), message);
+        let finding = Finding::error(RuleId::StrayFile, Place::file(path), message);
         let stem = base_name(path).split('.').next().unwrap_or_default();
         match nearest(stem, environments.iter().copied()) {
             Some(name) if stem == name => {
@@ -295,7 +298,7 @@ pub fn bad_name(kind: Kind, name: &str, mark: &Mark) -> Option<Finding> {
         _ => (names::is_object(name), names::OBJECT),
     };
     let message = format!("`{name}` cannot be the name of a {kind}");
-    (!good).then(|| Finding::error("bad-name", mark.place(), message).hint(rule))
+    (!good).then(|| Finding::error(RuleId::BadName, mark.place(), message).hint(rule))
 }
 
 /// Names the unit in findings about a folder that has only the one.
@@ -320,11 +323,15 @@ pub fn form(kind: Option<Kind>) -> Form {
 
 fn single(path: &str, mut documents: Vec<Node>) -> Result<Node, Box<Finding>> {
     match documents.len() {
-        0 => Err(Box::new(Finding::error("missing-field", Place::file(path), "this file is empty"))),
+        0 => Err(Box::new(Finding::error(RuleId::MissingField, Place::file(path), "this file is empty"))),
         1 => Ok(documents.remove(0)),
         _ => {
             let place = documents[1].mark.place();
-            Err(Box::new(Finding::error("many-documents", place, "this file may hold one document only")))
+            Err(Box::new(Finding::error(
+                RuleId::ManyDocuments,
+                place,
+                "this file may hold one document only",
+            )))
         }
     }
 }
@@ -332,7 +339,7 @@ fn single(path: &str, mut documents: Vec<Node>) -> Result<Node, Box<Finding>> {
 fn fixed(overlay: &Node, field: &str) -> Option<Finding> {
     let place = overlay.members()?.get(field)?.key.place();
     let message = format!("`{field}` is the same in every environment");
-    Some(Finding::error("bad-value", place, message).hint("write it in job.yaml"))
+    Some(Finding::error(RuleId::BadValue, place, message).hint("write it in job.yaml"))
 }
 
 fn files_in_config_maps(folder: &Folder) -> BTreeSet<String> {

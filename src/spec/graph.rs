@@ -7,6 +7,7 @@ use super::desired::{Dependency, Desired, Unit, Why};
 use super::finding::Finding;
 use super::node::Mark;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::rule::RuleId;
 
 /// The units that can be named, the ones of broken folders included.
 #[derive(Debug, Default)]
@@ -53,7 +54,8 @@ impl Names {
 
     fn find(&self, from: &UnitKey, word: &str, mark: &Mark) -> Result<UnitKey, Box<Finding>> {
         let Some((namespace, kind, name)) = parse(word) else {
-            let finding = Finding::error("bad-value", mark.place(), format!("`{word}` does not name a unit"));
+            let finding =
+                Finding::error(RuleId::BadValue, mark.place(), format!("`{word}` does not name a unit"));
             return Err(Box::new(finding.hint("write `name`, `Kind/name` or `namespace/Kind/name`")));
         };
         if let (Some(namespace), Some(kind)) = (namespace, kind) {
@@ -77,10 +79,10 @@ impl Names {
             let message = format!("`{word}` is in other environments only");
             let hint =
                 "list this one under `environments` there, or say this dependency in the files of those";
-            return Finding::error("dangling-dependency", mark.place(), message).hint(hint);
+            return Finding::error(RuleId::DanglingDependency, mark.place(), message).hint(hint);
         }
         let message = format!("`{word}` is not in this repository");
-        let finding = Finding::error("dangling-dependency", mark.place(), message);
+        let finding = Finding::error(RuleId::DanglingDependency, mark.place(), message);
         match nearest(name, self.by_name.keys().map(String::as_str)) {
             Some(known) => finding.hint(format!("did you mean `{known}`?")),
             None => finding.hint("a unit that is only in the cluster is named as `namespace/Kind/name`"),
@@ -92,7 +94,7 @@ fn ambiguous(word: &str, all: &[&UnitKey], mark: &Mark) -> Finding {
     let names: Vec<String> = all.iter().map(ToString::to_string).collect();
     let message = format!("`{word}` may mean {}", names.join(" or "));
     let hint = format!("write the one that is meant, such as `{}`", names[0]);
-    Finding::error("ambiguous-dependency", mark.place(), message).hint(hint)
+    Finding::error(RuleId::AmbiguousDependency, mark.place(), message).hint(hint)
 }
 
 fn parse(word: &str) -> Option<(Option<&str>, Option<Kind>, &str)> {

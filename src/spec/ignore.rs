@@ -13,9 +13,8 @@ use super::object::RenderedCompanion;
 use super::schema::{self, Form};
 use crate::flink::canonical::{is_keyed, unescape};
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
-/// Rule of an ignore rule that cannot apply to anything.
-const IDLE: &str = "idle-ignore";
 const CONFIGURATION: &str = "/spec/flinkConfiguration/";
 /// What `kubectl scale` and a `HorizontalPodAutoscaler` write.
 const REPLICAS: &str = "/spec/taskManager/replicas";
@@ -30,7 +29,7 @@ fn path(node: &Node) -> Option<Finding> {
     let text = node.text()?;
     let wrong = |message: &str, hint: &str| {
         let message = format!("`path`: {message}");
-        Some(Finding::error("bad-value", node.mark.place(), message).hint(hint))
+        Some(Finding::error(RuleId::BadValue, node.mark.place(), message).hint(hint))
     };
     if !text.starts_with('/') {
         return wrong("expected a JSON pointer into the manifest", "such as `/spec/image`");
@@ -51,7 +50,7 @@ fn path(node: &Node) -> Option<Finding> {
     }
     idle(text).map(|hint| {
         let message = format!("`{text}` leads to no field that flinkops writes");
-        Finding::warning(IDLE, node.mark.place(), message).hint(hint)
+        Finding::warning(RuleId::IdleIgnore, node.mark.place(), message).hint(hint)
     })
 }
 
@@ -123,7 +122,8 @@ pub fn names(rules: Option<&Node>, units: &BTreeSet<&str>) -> Vec<Finding> {
     let written = written.filter_map(|node| Some((node, node.text()?)));
     let idle = written.filter(|(_, name)| !units.contains(name));
     idle.map(|(node, name)| {
-        let finding = Finding::warning(IDLE, node.mark.place(), format!("there is no unit `{name}`"));
+        let finding =
+            Finding::warning(RuleId::IdleIgnore, node.mark.place(), format!("there is no unit `{name}`"));
         match nearest(name, units.iter().copied()) {
             Some(near) => finding.hint(format!("did you mean `{near}`?")),
             None => finding,
@@ -145,7 +145,7 @@ pub fn autoscaler(companion: &RenderedCompanion, unit: &Unit) -> Option<Finding>
     }
     let name = &unit.key.name;
     let message = format!("flinkops would undo what this autoscaler writes to `{name}`");
-    let finding = Finding::warning("autoscaler-without-ignore", target.mark.place(), message);
+    let finding = Finding::warning(RuleId::AutoscalerWithoutIgnore, target.mark.place(), message);
     Some(finding.hint(format!(
         "leave it the field: policy: {{ignore: [{{path: {REPLICAS}, name: {name}, reason: \"<why>\"}}]}}"
     )))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::finding::Finding;
 use super::layers::holder;
 use super::node::{Content, Mark, Node};
+use crate::rule::RuleId;
 
 /// Where pods are described within a manifest: a unit's templates, and that of a Deployment and its like.
 const POD_TEMPLATES: [&[&str]; 4] = [
@@ -38,7 +39,7 @@ impl Images {
             if split(name).1.is_some() {
                 let message = format!("`{name}` is more than the name of an image");
                 let hint = format!("write `{}`, and `tag` or `digest` under it", split(name).0);
-                findings.push(Finding::error("bad-name", member.key.place(), message).hint(hint));
+                findings.push(Finding::error(RuleId::BadName, member.key.place(), message).hint(hint));
                 continue;
             }
             if let Some(image) = Image::read(&member.key, &member.value) {
@@ -96,7 +97,7 @@ impl Images {
         let unused = self.0.iter().filter(|(name, _)| !used.contains(*name));
         let told = |(name, image): (&String, &Image)| {
             let message = format!("no unit and no companion {whose} has the image `{name}`");
-            Finding::error("unused-image", image.key.place(), message)
+            Finding::error(RuleId::UnusedImage, image.key.place(), message)
                 .hint("write the name as it stands there, without tag and digest, or remove the entry")
         };
         unused.map(told).collect()

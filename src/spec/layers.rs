@@ -7,6 +7,7 @@ use super::finding::Finding;
 use super::node::{Content, Member, Members, Node};
 use crate::flink::kind::Kind;
 use crate::flink::list;
+use crate::rule::RuleId;
 
 /// The name of the field that holds Flink's configuration.
 pub const CONFIGURATION: &str = "flinkConfiguration";
@@ -155,7 +156,9 @@ fn collect(prefix: &str, members: Members, flat: &mut Members, twice: &mut Vec<F
                 let place = member.key.place();
                 if flat.insert(path.clone(), Member::new(member.key, value)).is_some() {
                     let message = format!("`{path}` is given twice, flat and nested");
-                    twice.push(Finding::error("duplicate-key", place, message).hint("remove one of them"));
+                    twice.push(
+                        Finding::error(RuleId::DuplicateKey, place, message).hint("remove one of them"),
+                    );
                 }
             }
         }

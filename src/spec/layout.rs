@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::{Finding, Place};
 use super::repository::FILE;
 use super::source::SourceTree;
+use crate::rule::RuleId;
 
 /// What the folder of a job calls its file.
 pub const JOB_FILE: &str = "job.yaml";
@@ -119,10 +120,10 @@ impl<'a, 'r> Layout<'a, 'r> {
             let message = format!("the folder `{root}` holds no job folder and no manifest");
             let place = Place::file(FILE);
             if self.roots.len() == 1 {
-                let finding = Finding::warning("no-jobs", place, message);
+                let finding = Finding::warning(RuleId::NoJobs, place, message);
                 self.findings.push(finding.hint("list the folders that do under `jobs` in flinkops.yaml"));
             } else {
-                let finding = Finding::error("no-jobs", place, message)
+                let finding = Finding::error(RuleId::NoJobs, place, message)
                     .hint(format!("mend the path under `jobs` in flinkops.yaml, or take `{root}` out where its jobs are to be deleted"));
                 self.group(root, root).refused.push(finding);
             }
@@ -133,7 +134,7 @@ impl<'a, 'r> Layout<'a, 'r> {
 fn too_deep(path: &str, listed: &str) -> Finding {
     let message = "this job.yaml lies too deep to be read";
     let hint = format!("list `{listed}` under `jobs` in flinkops.yaml");
-    Finding::error("stray-file", Place::file(path), message).hint(hint)
+    Finding::error(RuleId::StrayFile, Place::file(path), message).hint(hint)
 }
 
 /// Whether a file is YAML by its name.

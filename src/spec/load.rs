@@ -13,6 +13,7 @@ use super::repository::{self, FILE, Repository};
 use super::source::{Limits, SourceTree};
 use super::unused;
 use crate::flink::kind::UnitKey;
+use crate::rule::RuleId;
 
 /// A repository as read.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +135,7 @@ fn shared_objects(repository: &Repository, folders: &[Folder]) -> Vec<Finding> {
             }
             let pair = pairs.entry((&other.name, &environment.name)).or_insert_with(|| {
                 let message = format!("`{}` and `{}` both write {key}", other.name, environment.name);
-                let finding = Finding::error("shared-object", environment.mark.place(), message);
+                let finding = Finding::error(RuleId::SharedObject, environment.mark.place(), message);
                 (finding.hint("give each environment its own namespace, or its own context"), 0)
             });
             pair.1 += 1;

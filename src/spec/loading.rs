@@ -20,6 +20,7 @@ use super::repository::{FILE, Repository};
 use super::source::SourceTree;
 use super::values::Put;
 use crate::flink::kind::{Kind, ObjectKey, UnitKey};
+use crate::rule::RuleId;
 
 /// One environment on its way.
 pub(super) struct Loading<'a> {
@@ -91,7 +92,7 @@ impl<'a> Loading<'a> {
             for (nth, (index, place)) in places.iter().enumerate() {
                 let (_, other) = &places[usize::from(nth == 0)];
                 let message = format!("{key} is also written in {}:{}", other.file, other.line);
-                let finding = Finding::error("duplicate-name", place.clone(), message);
+                let finding = Finding::error(RuleId::DuplicateName, place.clone(), message);
                 self.folders[*index].fail(finding.hint("rename or remove one of them").unit(&key.name));
             }
         }
@@ -186,7 +187,7 @@ impl<'a> Loading<'a> {
             let message = format!("dependencies run in a circle: {}", path.join(" → "));
             for (key, on) in circle.iter().zip(&circle[1..]) {
                 let folder = &mut self.folders[owners[key]];
-                let finding = Finding::error("dependency-cycle", folder.place_of(key, on), &message);
+                let finding = Finding::error(RuleId::DependencyCycle, folder.place_of(key, on), &message);
                 folder.fail(finding.hint("remove one of these dependencies").unit(&key.name));
             }
         }

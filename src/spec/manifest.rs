@@ -10,6 +10,7 @@ use super::folder::bad_name;
 use super::node::Node;
 use super::schema::Form;
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
 /// A manifest before its namespace is known.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub fn read(document: &Node, allowed: &Allowed) -> (Option<Manifest>, Vec<Findin
         && let Err((message, hint)) = allowed.permit(version, kind)
     {
         let place = document.get("kind").unwrap_or(document).mark.place();
-        return (None, vec![Finding::error("companion-kind", place, message).hint(hint)]);
+        return (None, vec![Finding::error(RuleId::CompanionKind, place, message).hint(hint)]);
     }
     let mut findings = check(form, document);
     let Some(name) = document.at(&["metadata", "name"]) else { return (None, findings) };

@@ -21,6 +21,7 @@ use super::shape::{in_namespace, sizes_as_the_operator_types_them, whole};
 use super::source::SourceTree;
 use super::values::{self, Put, Resolved};
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::rule::RuleId;
 
 /// The words of `dependsOn`, each with its place.
 pub type Words = Vec<(String, Mark)>;
@@ -114,7 +115,9 @@ impl Renderer<'_> {
         let message = format!("`{namespace}` is not a namespace of the environment {name}");
         let hint =
             format!("leave it out, or list it under `environments.{name}.namespaces` in flinkops.yaml");
-        self.out.findings.push(Finding::error("foreign-namespace", written.mark.place(), message).hint(hint));
+        self.out
+            .findings
+            .push(Finding::error(RuleId::ForeignNamespace, written.mark.place(), message).hint(hint));
         None
     }
 
@@ -262,7 +265,7 @@ fn on_no_cluster(unit: &Unit) -> Vec<Finding> {
     }
     let missing = ["deploymentName", "job"].into_iter().filter(|name| field(name).is_none()).map(|name| {
         let place = spec.map_or(unit.place.clone(), |spec| spec.mark.place());
-        let finding = Finding::error("missing-field", place, format!("the field `{name}` is missing"));
+        let finding = Finding::error(RuleId::MissingField, place, format!("the field `{name}` is missing"));
         finding.hint("a FlinkSessionJob needs a session cluster and a job")
     });
     let misnamed = field("deploymentName").and_then(|cluster| {
@@ -275,7 +278,7 @@ fn on_no_cluster(unit: &Unit) -> Vec<Finding> {
 fn cannot_inherit(unit: &Unit) -> Option<Finding> {
     let old = unit.consents.renamed_from.as_ref()?;
     let message = format!("renamedFrom: {old} cannot give a {} the state of another", unit.key.kind);
-    let finding = Finding::error("renamed-kind", unit.place.clone(), message);
+    let finding = Finding::error(RuleId::RenamedKind, unit.place.clone(), message);
     let hint = "stop the old one with a savepoint, and name that in job.initialSavepointPath of the new one";
     (unit.role.has_job() && !unit.role.is_operable()).then(|| finding.hint(hint))
 }
@@ -304,7 +307,7 @@ fn without_files(kind: Kind, layers: &Node) -> impl Iterator<Item = Finding> {
     let written = fields.iter().filter(|field| layers.get(field).is_some());
     written.map(move |field| {
         let message = format!("`{field}` needs pods: {why}");
-        let finding = Finding::error("config-map-mount", layers.key_mark(field).place(), message);
+        let finding = Finding::error(RuleId::ConfigMapMount, layers.key_mark(field).place(), message);
         finding.hint(hint)
     })
 }

@@ -9,7 +9,6 @@ use super::desired::{Desired, Unit};
 use super::finding::{Finding, Place};
 use super::node::Node;
 use super::policy::{ClusterChange, OnFailure};
-use super::served::REFUSED;
 use crate::flink::canonical::{escape, unescape};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::kind::{Kind, UnitKey, template, templated};
@@ -17,28 +16,27 @@ use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since;
 use crate::flink::validate::{Proposal, Violation, validate};
 use crate::flink::version::FlinkVersion;
+use crate::rule::RuleId;
 
 /// Rules that the operator's own configuration can satisfy, and that keep no job from being stopped with a
 /// savepoint: they are only warned of, as it need not be stated in Git.
-const CONFIGURABLE: [&str; 4] = ["jar-uri", "memory", "rollback-without-ha", "standby-without-ha"];
+const CONFIGURABLE: [RuleId; 4] =
+    [RuleId::JarUri, RuleId::Memory, RuleId::RollbackWithoutHa, RuleId::StandbyWithoutHa];
 
 /// Rules about the folders of checkpoints and savepoints, without which a job could not be stopped with its
 /// state kept: where the operator's own configuration has them, `operatorDefaults` says so.
-const DIRECTORIES: [&str; 5] = [
-    "checkpoint-directory",
-    "savepoint-directory",
-    "savepoint-directory-for-max-age",
-    "savepoint-directory-for-nonce",
-    "savepoint-directory-for-periodic",
+const DIRECTORIES: [RuleId; 5] = [
+    RuleId::CheckpointDirectory,
+    RuleId::SavepointDirectory,
+    RuleId::SavepointDirectoryForMaxAge,
+    RuleId::SavepointDirectoryForNonce,
+    RuleId::SavepointDirectoryForPeriodic,
 ];
 
 /// The first release of Flink that reads a nested configuration.
 const NESTED: FlinkVersion = FlinkVersion::new(2, 0);
 /// Prefixes of the operator's own options.
 const OWN: [&str; 2] = ["job.autoscaler.", "kubernetes.operator."];
-
-/// Our own rule: the operator takes such a job.
-const UNSTOPPABLE: &str = "unstoppable";
 
 /// Everything for which the operator would refuse a unit if it were new, and what keeps flinkops from ever
 /// stopping its job with a savepoint. `cluster` is the spec of a session job's cluster, where it is known,
@@ -54,7 +52,7 @@ pub fn findings(
     let (kind, name) = (key.kind, &key.name);
     let proposal = Proposal { kind, name, spec, previous: None, operator, cluster, release };
     let mut violations = validate(&proposal);
-    if !violations.iter().any(|violation| violation.rule.starts_with("savepoint-directory")) {
+    if !violations.iter().any(|violation| violation.rule.as_str().starts_with("savepoint-directory")) {
         violations.extend(unstoppable(&proposal));
     }
     violations.extend(overlapping(&proposal));
@@ -85,7 +83,7 @@ fn unserved(unit: &Unit, version: OperatorVersion) -> Vec<Finding> {
     let spec = templated(kind, unit.manifest.spec());
     let refused_at = |place: Place, why: String| {
         let message = format!("refused by operator {version}: {why}");
-        Finding::error(REFUSED, place, message).unit(&unit.key.name)
+        Finding::error(RuleId::RefusedValue, place, message).unit(&unit.key.name)
     };
     let refused = |pointer: &str, why: String| {
         refused_at(unit.written.place_of(&format!("{}/spec{pointer}", template(kind))), why)
@@ -116,7 +114,7 @@ fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
     let flat = config::layered(proposal.operator, proposal.cluster, proposal.spec);
     let lacks = config::keeps_state(proposal.spec, &flat) && config::first(&flat, &SAVEPOINT_DIR).is_none();
     lacks.then(|| Violation {
-        rule: UNSTOPPABLE,
+        rule: RuleId::Unstoppable,
         pointer: "/spec/flinkConfiguration".into(),
         message: format!(
             "the job keeps state, and could not be stopped with a savepoint: {} is not set",
@@ -141,7 +139,7 @@ fn overlapping(proposal: &Proposal<'_>) -> Vec<Violation> {
         let (longer, _) =
             flat.range(below.clone()..).next().filter(|(longer, _)| longer.starts_with(&below))?;
         Some(Violation {
-            rule: "overlapping-keys",
+            rule: RuleId::OverlappingKeys,
             pointer: format!("{}/spec/flinkConfiguration/{}", template(proposal.kind), escape(key)),
             message: format!(
                 "Overlapping key prefixes detected ({key} -> {longer}), please replace with Flink v2 compatible, \
@@ -164,7 +162,7 @@ pub fn two_rollbacks(unit: &Unit, spec: &Value, operator: &BTreeMap<String, Stri
         let place = unit.written.place_of("/spec/template");
         let message =
             "a blue/green deployment goes back by itself, and onFailure: rollback would undo its work";
-        let finding = Finding::error("two-rollbacks", place, message).unit(&unit.key.name);
+        let finding = Finding::error(RuleId::TwoRollbacks, place, message).unit(&unit.key.name);
         return Some(finding.hint("say onFailure: stop in the job's policy"));
     }
     let both = unit.policy.on_failure == OnFailure::Rollback
@@ -174,7 +172,7 @@ pub fn two_rollbacks(unit: &Unit, spec: &Value, operator: &BTreeMap<String, Stri
         let place = unit.written.place_of(&format!("/spec/flinkConfiguration/{}", escape(KEY)));
         let message = format!("{KEY} and onFailure: rollback would undo each other's work");
         let hint = format!("turn {KEY} off, or say onFailure: stop in the job's policy");
-        Finding::error("two-rollbacks", place, message).hint(hint).unit(&unit.key.name)
+        Finding::error(RuleId::TwoRollbacks, place, message).hint(hint).unit(&unit.key.name)
     })
 }
 
@@ -194,7 +192,7 @@ pub fn without_ha(
     );
     let hint = "set high-availability.type: kubernetes and high-availability.storageDir there, or say clusterChange: \
                 savepoint in the job's policy";
-    Some(Finding::warning("ha-without-ha", place, message).hint(hint).unit(&unit.key.name))
+    Some(Finding::warning(RuleId::HaWithoutHa, place, message).hint(hint).unit(&unit.key.name))
 }
 
 fn finding(violation: &Violation, written: &Node, environment: &str) -> Finding {
@@ -205,11 +203,11 @@ fn finding(violation: &Violation, written: &Node, environment: &str) -> Finding 
     );
     if CONFIGURABLE.contains(rule) {
         let message = format!("refused unless the operator's own configuration says otherwise: {message}");
-        return Finding::warning(rule, place, message).hint(stated);
+        return Finding::warning(*rule, place, message).hint(stated);
     }
-    if *rule == UNSTOPPABLE {
-        return Finding::error(rule, place, message).hint(stated);
+    if *rule == RuleId::Unstoppable {
+        return Finding::error(*rule, place, message).hint(stated);
     }
     let hint = if DIRECTORIES.contains(rule) { stated } else { (*hint).to_owned() };
-    Finding::error(rule, place, format!("refused by the operator: {message}")).hint(hint)
+    Finding::error(*rule, place, format!("refused by the operator: {message}")).hint(hint)
 }

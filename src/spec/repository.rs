@@ -14,6 +14,7 @@ use super::schema::Form;
 use super::source::{Limits, SourceTree};
 use super::values;
 use super::yaml;
+use crate::rule::RuleId;
 
 /// The file's path.
 pub const FILE: &str = "flinkops.yaml";
@@ -44,7 +45,7 @@ impl Repository {
     pub fn unknown_environment(&self, name: &str, place: Place) -> Finding {
         let known: Vec<&str> = self.environments.keys().map(String::as_str).collect();
         let finding =
-            Finding::error("unknown-environment", place, format!("there is no environment `{name}`"));
+            Finding::error(RuleId::UnknownEnvironment, place, format!("there is no environment `{name}`"));
         match nearest(name, known.iter().copied()) {
             Some(near) => finding.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
             None => finding.hint(format!("there are {}", known.join(", "))),
@@ -85,11 +86,15 @@ pub fn root(tree: &SourceTree, limits: &Limits) -> Result<Node, Box<Finding>> {
     match documents.len() {
         1 => Ok(documents.remove(0)),
         0 => Err(Box::new(
-            Finding::error("missing-field", Place::file(FILE), "this file is empty").hint(EXAMPLE),
+            Finding::error(RuleId::MissingField, Place::file(FILE), "this file is empty").hint(EXAMPLE),
         )),
         _ => {
             let place = documents[1].mark.place();
-            Err(Box::new(Finding::error("many-documents", place, "this file may hold one document only")))
+            Err(Box::new(Finding::error(
+                RuleId::ManyDocuments,
+                place,
+                "this file may hold one document only",
+            )))
         }
     }
 }
@@ -98,8 +103,11 @@ const EXAMPLE: &str =
     "write at least `name: <repository>` and `environments: {<name>: {namespace: <namespace>}}`";
 
 fn missing(tree: &SourceTree) -> Finding {
-    let finding =
-        Finding::error("missing-file", Place::file(FILE), "the repository has no flinkops.yaml in its root");
+    let finding = Finding::error(
+        RuleId::MissingFile,
+        Place::file(FILE),
+        "the repository has no flinkops.yaml in its root",
+    );
     match tree.files.keys().find(|path| ["flinkops.yml", "flinkops.json"].contains(&path.as_str())) {
         Some(path) => finding.hint(format!("rename {path} to {FILE}")),
         None => finding.hint(EXAMPLE),
@@ -174,7 +182,7 @@ fn roots(node: &Node, findings: &mut Vec<Finding>) -> Vec<String> {
             Some(root) => roots.push(root),
             None => findings.push(
                 Finding::error(
-                    "bad-path",
+                    RuleId::BadPath,
                     item.mark.place(),
                     format!("`{path}` is no folder of this repository"),
                 )

@@ -21,11 +21,7 @@ use crate::flink::canonical::{escape, unescape};
 use crate::flink::kind::{API_VERSION, Kind};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since::{self, Part};
-
-/// Rule of a field that the cluster drops.
-pub const DROPPED: &str = "dropped-field";
-/// Rule of a value that the cluster refuses.
-pub const REFUSED: &str = "refused-value";
+use crate::rule::RuleId;
 
 const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 const EMBEDDED: &str = "x-kubernetes-embedded-resource";
@@ -159,7 +155,7 @@ impl Served {
         };
         let spec = unit.written.get("spec").unwrap_or(&unit.written);
         let refused = |finding: Finding| Finding {
-            rule: REFUSED,
+            rule: RuleId::RefusedValue,
             message: format!("refused by this cluster's operator: {}", finding.message),
             ..finding.unit(&unit.key.name)
         };
@@ -250,7 +246,7 @@ impl Dropped {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "remove it, or upgrade the operator and its custom resource definitions".to_owned(),
         };
-        Finding::warning(DROPPED, place, message).hint(hint).unit(&unit.key.name)
+        Finding::warning(RuleId::DroppedField, place, message).hint(hint).unit(&unit.key.name)
     }
 }
 

@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::folder::{Folder, has_error};
 use super::repository::Repository;
 use super::values::{self, Values};
+use crate::rule::RuleId;
 
 /// What is said to no effect, by environment. `images` are the entries that were about something in each of the
 /// environments that were rendered. Nothing is told while something cannot be read.
@@ -60,7 +61,7 @@ fn unused(values: &Values, used: &BTreeSet<String>, whose: &str) -> Vec<Finding>
     let unused = unused.map(|(name, member)| {
         let message = format!("nothing {whose} refers to the value `{name}`");
         let hint = format!("write `${{values.{name}}}` where it is meant, or remove it");
-        Finding::error("unused-value", member.key.place(), message).hint(hint)
+        Finding::error(RuleId::UnusedValue, member.key.place(), message).hint(hint)
     });
     unused.collect()
 }

@@ -15,6 +15,7 @@ use super::layers::CONFIGURATION;
 use super::node::{Content, Mark, Members, Node};
 use super::placeholder::{Piece, pieces};
 use crate::flink::canonical::escape;
+use crate::rule::RuleId;
 
 /// What every reference begins with.
 pub const OPENING: &str = "${values.";
@@ -35,11 +36,11 @@ pub fn read(declared: Option<&Node>) -> (Values, Vec<Finding>) {
         let place = member.key.place();
         if !is_name(name) {
             let finding =
-                Finding::error("bad-name", place, format!("`{name}` cannot be the name of a value"));
+                Finding::error(RuleId::BadName, place, format!("`{name}` cannot be the name of a value"));
             findings.push(finding.hint("letters, digits, `-` and `_`, beginning with a letter"));
         } else if member.value.text().is_some_and(|text| pieces(text).iter().any(Piece::is_open)) {
             let message = format!("`{name}` holds a placeholder, and nothing is replaced within a value");
-            findings.push(Finding::error("unresolved-placeholder", member.value.mark.place(), message));
+            findings.push(Finding::error(RuleId::UnresolvedPlaceholder, member.value.mark.place(), message));
         } else if !member.value.is_null() {
             values.insert(name.clone(), member.clone());
         }
@@ -114,7 +115,7 @@ pub fn misplaced(file: &Node) -> Vec<Finding> {
             Content::Text(text) => {
                 found.extend(pieces(text).iter().find(|piece| piece.is_open()).map(|piece| {
                     let message = format!("`{}` is not replaced here", piece.written());
-                    Finding::error("unresolved-placeholder", node.mark.place(), message)
+                    Finding::error(RuleId::UnresolvedPlaceholder, node.mark.place(), message)
                         .hint("values are replaced in `defaults`, in job.yaml and in <environment>.yaml")
                 }));
             }
@@ -264,7 +265,7 @@ impl Walk<'_> {
             && number.is_f64()
         {
             let message = format!("`{name}` is part of a text elsewhere, and a number loses its last zeros");
-            let finding = Finding::error("bad-value", value.mark.place(), message);
+            let finding = Finding::error(RuleId::BadValue, value.mark.place(), message);
             self.out.findings.push(finding.hint("write it in quotes"));
         }
         match &value.content {
@@ -276,7 +277,7 @@ impl Walk<'_> {
 
 fn unknown(name: &str, mark: &Mark, environment: &str, values: &Values) -> Finding {
     let message = format!("there is no value `{name}` in {environment}");
-    let finding = Finding::error("unknown-value", mark.place(), message);
+    let finding = Finding::error(RuleId::UnknownValue, mark.place(), message);
     match nearest(name, values.keys().map(String::as_str)) {
         Some(known) => finding.hint(format!("did you mean `${{values.{known}}}`?")),
         None => finding.hint(format!(
@@ -291,7 +292,7 @@ fn refused(piece: &Piece<'_>, mark: &Mark, within: &str) -> Finding {
         "" => format!("nothing replaces `{written}`: the operator would take it literally"),
         within => format!("nothing is replaced in {within}: the operator would take `{written}` literally"),
     };
-    let finding = Finding::error("unresolved-placeholder", mark.place(), message);
+    let finding = Finding::error(RuleId::UnresolvedPlaceholder, mark.place(), message);
     match within {
         "" => finding.hint(
             "write the value, or `${values.name}` with `values` in flinkops.yaml; `$${` stands for `${`",
@@ -305,7 +306,7 @@ fn refused(piece: &Piece<'_>, mark: &Mark, within: &str) -> Finding {
 
 fn malformed(piece: &Piece<'_>, mark: &Mark) -> Finding {
     let message = format!("`{}` is no reference to a value", piece.written());
-    Finding::error("unresolved-placeholder", mark.place(), message).hint("write `${values.name}`")
+    Finding::error(RuleId::UnresolvedPlaceholder, mark.place(), message).hint("write `${values.name}`")
 }
 
 #[cfg(test)]

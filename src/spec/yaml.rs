@@ -16,6 +16,7 @@ use serde_saphyr::{Error, Location, Options, Spanned};
 use super::finding::{Finding, Place};
 use super::node::{Content, Mark, Member, Members, Node};
 use super::source::Limits;
+use crate::rule::RuleId;
 
 /// Reads every document of a file; blank documents are left out.
 ///
@@ -44,7 +45,7 @@ fn encoding(path: &str, before: &str, message: &str) -> Box<Finding> {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
     let place = Place { file: path.to_owned(), line, column, width: 1 };
-    Box::new(Finding::error("not-text", place, message).hint("save it as UTF-8"))
+    Box::new(Finding::error(RuleId::NotText, place, message).hint("save it as UTF-8"))
 }
 
 /// The reader's options, set here and nowhere else.
@@ -197,14 +198,14 @@ fn found(path: &str, text: &str, at: Location) -> Place {
     place
 }
 
-fn reason(limits: &Limits, error: &Error) -> (&'static str, String) {
+fn reason(limits: &Limits, error: &Error) -> (RuleId, String) {
     let depth =
-        || ("yaml-too-deep", format!("more than {} maps and lists in one another", limits.yaml_depth));
+        || (RuleId::YamlTooDeep, format!("more than {} maps and lists in one another", limits.yaml_depth));
     let nodes = || {
         let message = format!("more than {} values once aliases are expanded", limits.yaml_nodes);
-        ("yaml-too-large", message)
+        (RuleId::YamlTooLarge, message)
     };
-    let syntax = |message: &str| ("yaml-syntax", message.to_owned());
+    let syntax = |message: &str| (RuleId::YamlSyntax, message.to_owned());
     match error {
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. }
         | Error::AliasReplayStackDepthExceeded { .. } => depth(),
@@ -213,18 +214,18 @@ fn reason(limits: &Limits, error: &Error) -> (&'static str, String) {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => nodes(),
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            ("duplicate-key", format!("`{key}` is written twice in one map"))
+            (RuleId::DuplicateKey, format!("`{key}` is written twice in one map"))
         }
         Error::DuplicateMappingKey { .. } => {
-            ("duplicate-key", "a key is written twice in one map".to_owned())
+            (RuleId::DuplicateKey, "a key is written twice in one map".to_owned())
         }
         Error::UnknownAnchor { .. } => {
-            ("yaml-syntax", "this alias names an anchor that does not exist".to_owned())
+            (RuleId::YamlSyntax, "this alias names an anchor that does not exist".to_owned())
         }
-        Error::NonFiniteFloat { .. } => ("yaml-syntax", "not a finite number".to_owned()),
+        Error::NonFiniteFloat { .. } => (RuleId::YamlSyntax, "not a finite number".to_owned()),
         Error::ExternalMessage { msg, .. } if msg.contains("recursion limit") => depth(),
         Error::ExternalMessage { msg, .. } | Error::Message { msg, .. } => {
-            ("yaml-syntax", format!("not YAML: {msg}"))
+            (RuleId::YamlSyntax, format!("not YAML: {msg}"))
         }
         Error::AliasError { error, .. } => reason(limits, error),
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
@@ -309,7 +310,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_refused_with_their_place() {
         let finding = refused(b"a: 1\nb: \xff\n");
-        assert_eq!((finding.rule, finding.place.line, finding.place.column), ("not-text", 2, 4));
+        assert_eq!((finding.rule, finding.place.line, finding.place.column), (RuleId::NotText, 2, 4));
         assert_eq!(refused(b"a: \0").message, "this file contains a NUL byte");
         assert_eq!(one("\u{feff}a: 1").get("a").unwrap().mark.column, 4);
     }
@@ -317,14 +318,14 @@ mod tests {
     #[test]
     fn a_duplicate_key_is_refused_where_it_is_repeated() {
         let finding = refused(b"a: 1\nb: 2\na: 3\n");
-        assert_eq!((finding.rule, finding.place.line, finding.place.column), ("duplicate-key", 3, 1));
+        assert_eq!((finding.rule, finding.place.line, finding.place.column), (RuleId::DuplicateKey, 3, 1));
         assert_eq!(finding.message, "`a` is written twice in one map");
     }
 
     #[test]
     fn a_syntax_error_has_a_place() {
         let finding = refused(b"a: 1\nb: [1, 2\nc: 3\n");
-        assert_eq!(finding.rule, "yaml-syntax");
+        assert_eq!(finding.rule, RuleId::YamlSyntax);
         assert!(finding.place.line >= 2, "{finding:?}");
     }
 
@@ -333,7 +334,7 @@ mod tests {
         let limits = Limits::default();
         for deep in ["[".repeat(10_000), "- ".repeat(10_000), "{a: ".repeat(200) + &"}".repeat(200)] {
             let finding = refused(deep.as_bytes());
-            assert_eq!(finding.rule, "yaml-too-deep", "{finding:?}");
+            assert_eq!(finding.rule, RuleId::YamlTooDeep, "{finding:?}");
         }
         let fits = "[".repeat(limits.yaml_depth) + &"]".repeat(limits.yaml_depth);
         assert!(read("a.yaml", fits.as_bytes(), &limits).is_ok());
@@ -346,13 +347,13 @@ mod tests {
             let alias = format!("*a{}, ", level - 1).repeat(10);
             lines.push(format!("a{level}: &a{level} [{}]", alias.trim_end_matches(", ")));
         }
-        assert_eq!(refused(lines.join("\n").as_bytes()).rule, "yaml-too-large");
+        assert_eq!(refused(lines.join("\n").as_bytes()).rule, RuleId::YamlTooLarge);
     }
 
     #[test]
     fn the_number_of_values_is_limited() {
         let many = "- x\n".repeat(Limits::default().yaml_nodes + 1);
-        assert_eq!(refused(many.as_bytes()).rule, "yaml-too-large");
+        assert_eq!(refused(many.as_bytes()).rule, RuleId::YamlTooLarge);
     }
 
     proptest::proptest! {

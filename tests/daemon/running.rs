@@ -8,6 +8,7 @@ use std::time::Duration;
 use flinkops::cluster::{Cluster, ClusterError};
 use flinkops::daemon::run::Settings;
 use flinkops::daemon::{Health, Loaded, Misuse, Repository, run};
+use flinkops::rule::RuleId;
 use flinkops::spec::desired::Unknown;
 use flinkops::spec::finding::Place;
 use flinkops::spec::policy::Mode;
@@ -44,7 +45,7 @@ impl Shelf {
     }
 
     pub fn push_invalid(&self, revision: &str) {
-        let finding = Finding::error("syntax", Place::file("flinkops.yaml"), "no mapping");
+        let finding = Finding::error(RuleId::YamlSyntax, Place::file("flinkops.yaml"), "no mapping");
         self.add(Revision::new(revision), Some(Loaded { desired: None, findings: vec![finding] }));
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flinkops::flink::kind::Kind;
 use flinkops::plan::outcome::{Action, BlockedBy, Effect, State};
+use flinkops::rule::RuleId;
 use flinkops::sim::OperatorMode;
 
 use super::world::World;
@@ -71,7 +72,7 @@ async fn a_cluster_without_snapshots_does_everything_else() {
             assert_eq!((unit.action, unit.settled), (Action::Keep, true), "{}", unit.key);
         }
     }
-    assert!(plan.findings.iter().any(|finding| finding.rule == "kind-not-served"));
+    assert!(plan.findings.iter().any(|finding| finding.rule == RuleId::KindNotServed));
 }
 
 /// The fields of a FlinkDeployment, wherever it stands.

@@ -253,7 +253,7 @@ async fn what_a_webhook_makes_of_a_value_is_found_and_not_fought() {
     let plan = world.plan().await;
     assert!(plan.units.iter().all(|unit| unit.action == Action::Keep), "{:#?}", plan.units);
     let found: Vec<_> =
-        plan.findings.iter().map(|found| (found.rule, found.unit.as_deref().unwrap())).collect();
+        plan.findings.iter().map(|found| (found.rule.as_str(), found.unit.as_deref().unwrap())).collect();
     assert_eq!(found, [("changed-by-cluster", "orders-ingest"), ("changed-by-cluster", "orders-sink")]);
     let file = |at: usize| plan.findings[at].place.file.as_str();
     assert_eq!((file(0), file(1)), ("jobs/orders-ingest/job.yaml", "jobs/orders-sink/job.yaml"));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use flinkops::flink::secret::Secrets;
 use flinkops::report::document::FindingsDocument;
 use flinkops::report::{junit, sarif};
+use flinkops::rule::RuleId;
 use flinkops::spec::Finding;
 use flinkops::spec::finding::Place;
 use jsonschema::Validator;
@@ -20,10 +21,10 @@ fn documents() -> Vec<FindingsDocument> {
     let place = |line, column, width| Place { file: "a:b/ö [x](y).yaml".into(), line, column, width };
     let hostile = "\u{1}\u{ffff} ]]> & \"<failure>\" [x](http://evil.example)\u{1b}[2J\r\n@everyone";
     let odd = vec![
-        Finding::error("odd", Place::file(""), hostile),
-        Finding::warning("odd", place(0, 0, 0), hostile).hint(hostile).unit(hostile),
-        Finding::warning("odder", place(3, 0, 0), ""),
-        Finding::error("odd", place(3, 4, 0), "x"),
+        Finding::error(RuleId::OddPath, Place::file(""), hostile),
+        Finding::warning(RuleId::OddPath, place(0, 0, 0), hostile).hint(hostile).unit(hostile),
+        Finding::warning(RuleId::StrayFile, place(3, 0, 0), ""),
+        Finding::error(RuleId::OddPath, place(3, 4, 0), "x"),
     ];
     let found = loader::found().into_iter().chain([Vec::new(), odd]);
     found.map(|findings| FindingsDocument::new(&findings, 3, &Secrets::default())).collect()
@@ -52,7 +53,8 @@ fn sarif_is_valid_by_the_schema_of_its_standard() {
 #[test]
 fn the_schema_refuses_what_is_not_sarif() {
     let validator = validator();
-    let finding = Finding::error("odd", Place { file: "a.yaml".into(), line: 3, column: 4, width: 1 }, "x");
+    let finding =
+        Finding::error(RuleId::OddPath, Place { file: "a.yaml".into(), line: 3, column: 4, width: 1 }, "x");
     let document = FindingsDocument::new(&[finding], 1, &Secrets::default());
     for (pointer, value) in [
         ("/version", Value::from("2.0")),

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 
 use flinkops::repo::{Source, worktree};
+use flinkops::rule::RuleId;
 use flinkops::spec::source::{Limits, SourceTree};
 
 use super::{Sandbox, paths, refused, small};
@@ -65,7 +66,7 @@ fn names_that_a_disk_can_hold_but_nobody_should_use_are_refused() {
     let tree = read_both(&sandbox, &Limits::default());
     assert_eq!(paths(&tree), ["good.yaml", "odd/x"]);
     assert_eq!(tree.refused.len(), 6);
-    assert!(tree.refused.iter().all(|finding| finding.rule == "odd-path" && finding.hint.is_some()));
+    assert!(tree.refused.iter().all(|finding| finding.rule == RuleId::OddPath && finding.hint.is_some()));
     assert!(refused(&tree).contains(&"odd-path odd/new\\nline".to_owned()), "{:?}", refused(&tree));
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Checked, Violation, key_pointer, violation};
 use crate::flink::duration;
+use crate::rule::RuleId;
 
 const PREFIX: &str = "job.autoscaler.";
 const WINDOW: &str = "job.autoscaler.metrics.window";
@@ -50,7 +51,12 @@ fn range(checked: &Checked<'_>, key: &str, low: f64, high: f64) -> Option<Violat
         }
         Err(_) => format!("Invalid value in the autoscaler config {key}"),
     };
-    Some(violation("autoscaler", key_pointer(&key), message, "correct the value, or turn the autoscaler off"))
+    Some(violation(
+        RuleId::Autoscaler,
+        key_pointer(&key),
+        message,
+        "correct the value, or turn the autoscaler off",
+    ))
 }
 
 fn window(checked: &Checked<'_>) -> Option<Violation> {
@@ -61,6 +67,6 @@ fn window(checked: &Checked<'_>) -> Option<Violation> {
         let message = format!(
             "The autoscaler metric window ({own}) must not be smaller than the operator reconcile interval ({interval})"
         );
-        violation("autoscaler-window", key_pointer(WINDOW), message, "lengthen the window")
+        violation(RuleId::AutoscalerWindow, key_pointer(WINDOW), message, "lengthen the window")
     })
 }

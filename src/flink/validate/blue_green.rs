@@ -4,6 +4,7 @@
 use super::{Checked, Proposal, Violation, cluster_name, deployment, violation};
 use crate::flink::canonical::TEMPLATE;
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
 /// The longer of the two endings that the operator gives the names of its deployments.
 const ENDING: &str = "-green";
@@ -14,7 +15,7 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     else {
         let message = "The template must hold the spec of a FlinkDeployment with a job";
         let hint = "write spec.template.spec with a job";
-        return vec![violation("blue-green-template", "/spec", message, hint)];
+        return vec![violation(RuleId::BlueGreenTemplate, "/spec", message, hint)];
     };
     let name = format!("{}{ENDING}", checked.proposal.name);
     let too_long = cluster_name(&name, "/metadata/name").map(|violation| Violation {

@@ -2,6 +2,7 @@
 
 use super::{Checked, Violation, violation};
 use crate::flink::diff::DeploymentMode;
+use crate::rule::RuleId;
 
 pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     if checked.proposal.previous.is_none() {
@@ -16,7 +17,7 @@ fn role(checked: &Checked<'_>) -> Option<Violation> {
         (true, false) => "Cannot switch from job to session cluster",
         _ => return None,
     };
-    Some(violation("role-change", "/spec/job", message, "delete the resource and create it anew"))
+    Some(violation(RuleId::RoleChange, "/spec/job", message, "delete the resource and create it anew"))
 }
 
 fn mode(checked: &Checked<'_>) -> Option<Violation> {
@@ -30,7 +31,7 @@ fn mode(checked: &Checked<'_>) -> Option<Violation> {
         }
         _ => return None,
     };
-    Some(violation("mode-change", "/spec/mode", message, "delete the resource and create it anew"))
+    Some(violation(RuleId::ModeChange, "/spec/mode", message, "delete the resource and create it anew"))
 }
 
 fn redeploy(checked: &Checked<'_>) -> Option<Violation> {
@@ -41,5 +42,5 @@ fn redeploy(checked: &Checked<'_>) -> Option<Violation> {
     let message = "InitialSavepointPath must not be empty for savepoint redeployment";
     let hint = "set spec.job.initialSavepointPath to the savepoint to restore";
     (changed && !path)
-        .then(|| violation("redeploy-without-path", "/spec/job/initialSavepointPath", message, hint))
+        .then(|| violation(RuleId::RedeployWithoutPath, "/spec/job/initialSavepointPath", message, hint))
 }

@@ -3,6 +3,7 @@
 
 use super::{Checked, Violation, violation};
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
 pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     let name = checked.proposal.name;
@@ -14,7 +15,7 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     let name = (!legal).then(|| {
         let message = format!("{name} is no name that Confluent Manager takes");
         let hint = "4 to 45 lower-case letters, digits and `-`, beginning with a letter, ending with no `-`";
-        violation("name", "/metadata/name", message, hint)
+        violation(RuleId::Name, "/metadata/name", message, hint)
     });
     let needed = match checked.proposal.kind {
         Kind::FlinkApplication => ("/flinkEnvironment", "name the FlinkEnvironment in which it runs"),
@@ -22,7 +23,7 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     };
     let missing = checked.spec(needed.0).is_none().then(|| {
         let message = format!("the field `{}` is missing", &needed.0[1..]);
-        violation("confluent-field", "/spec", message, needed.1)
+        violation(RuleId::ConfluentField, "/spec", message, needed.1)
     });
     name.into_iter().chain(missing).collect()
 }

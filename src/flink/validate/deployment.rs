@@ -2,6 +2,7 @@
 
 use super::{Checked, Violation, autoscaler, change, cluster_name, job, key_pointer, resources, violation};
 use crate::flink::version::FlinkVersion;
+use crate::rule::RuleId;
 
 /// The oldest release of Flink that the operator still runs.
 const OLDEST: FlinkVersion = FlinkVersion::new(1, 15);
@@ -34,11 +35,11 @@ fn flink_version(checked: &Checked<'_>) -> Option<Violation> {
     let pointer = "/spec/flinkVersion";
     let Some(version) = checked.text("/flinkVersion") else {
         let hint = "set spec.flinkVersion, for instance v1_20";
-        return Some(violation("flink-version", pointer, "Flink Version must be defined.", hint));
+        return Some(violation(RuleId::FlinkVersion, pointer, "Flink Version must be defined.", hint));
     };
     if !is_supported(version) {
         let message = format!("Flink version {version} is not supported by this operator version");
-        return Some(violation("flink-version", pointer, message, "use v1_15 or newer"));
+        return Some(violation(RuleId::FlinkVersion, pointer, message, "use v1_15 or newer"));
     }
     version_after_last_state(checked, version)
 }
@@ -55,13 +56,13 @@ fn version_after_last_state(checked: &Checked<'_>, version: &str) -> Option<Viol
         && !was("/flinkVersion", version);
     let message = "Changing flinkVersion after last-state suspend is not allowed. Restore your cluster with the current flinkVersion and perform the version upgrade afterwards.";
     let hint = "resume with the old flinkVersion first, then change it";
-    forbidden.then(|| violation("flink-version-after-last-state", "/spec/flinkVersion", message, hint))
+    forbidden.then(|| violation(RuleId::FlinkVersionAfterLastState, "/spec/flinkVersion", message, hint))
 }
 
 fn forbidden_keys(checked: &Checked<'_>) -> Option<Violation> {
     let key = FORBIDDEN.into_iter().find(|key| checked.configuration.contains_key(*key))?;
     let message = format!("Forbidden Flink config key: {key}");
-    Some(violation("forbidden-key", key_pointer(key), message, "remove the key: the operator sets it"))
+    Some(violation(RuleId::ForbiddenKey, key_pointer(key), message, "remove the key: the operator sets it"))
 }
 
 fn rollback(checked: &Checked<'_>) -> Option<Violation> {
@@ -69,7 +70,7 @@ fn rollback(checked: &Checked<'_>) -> Option<Violation> {
     let hint = "set high-availability.type: kubernetes, or turn the rollback off";
     missing.then(|| {
         violation(
-            "rollback-without-ha",
+            RuleId::RollbackWithoutHa,
             key_pointer(ROLLBACK),
             "HA must be enabled for rollback support.",
             hint,
@@ -83,7 +84,12 @@ fn health_check(checked: &Checked<'_>) -> Option<Violation> {
         let message = format!(
             "Deployment recovery ({RECOVERY}) must be enabled for job health check ({HEALTH_CHECK}) support."
         );
-        violation("health-check-without-recovery", key_pointer(HEALTH_CHECK), message, "turn the recovery on")
+        violation(
+            RuleId::HealthCheckWithoutRecovery,
+            key_pointer(HEALTH_CHECK),
+            message,
+            "turn the recovery on",
+        )
     })
 }
 
@@ -92,7 +98,7 @@ fn ingress(checked: &Checked<'_>) -> Option<Violation> {
     let missing = checked.spec("/ingress/template").is_none();
     missing.then(|| {
         let hint = "set spec.ingress.template, for instance {{name}}.example.com";
-        violation("ingress-template", "/spec/ingress", "Ingress template must be defined", hint)
+        violation(RuleId::IngressTemplate, "/spec/ingress", "Ingress template must be defined", hint)
     })
 }
 
@@ -101,7 +107,7 @@ fn log_configuration(checked: &Checked<'_>) -> Option<Violation> {
     let file = files.keys().find(|key| !LOG_FILES.contains(&key.as_str()))?;
     let message = format!("Invalid log config key: {file}. Allowed keys are [{}]", LOG_FILES.join(", "));
     let pointer = format!("/spec/logConfiguration/{}", crate::flink::canonical::escape(file));
-    Some(violation("log-configuration", pointer, message, "rename the key"))
+    Some(violation(RuleId::LogConfiguration, pointer, message, "rename the key"))
 }
 
 fn service_account(checked: &Checked<'_>) -> Option<Violation> {
@@ -110,5 +116,5 @@ fn service_account(checked: &Checked<'_>) -> Option<Violation> {
     checked
         .text("/serviceAccount")
         .is_none()
-        .then(|| violation("service-account", "/spec/serviceAccount", message, hint))
+        .then(|| violation(RuleId::ServiceAccount, "/spec/serviceAccount", message, hint))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Checked, Violation, violation};
 use crate::flink::config;
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 
 const PERIODIC: &str = "kubernetes.operator.periodic.savepoint.interval";
 const MAX_AGE: &str = "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age";
@@ -27,7 +28,7 @@ fn checkpoint_directory(checked: &Checked<'_>) -> Option<Violation> {
         let message =
             format!("Checkpoint directory[{key}] must be defined for last-state and savepoint upgrade modes");
         let hint = "set the directory, or upgradeMode: stateless for a job without state";
-        violation("checkpoint-directory", "/spec/flinkConfiguration", message, hint)
+        violation(RuleId::CheckpointDirectory, "/spec/flinkConfiguration", message, hint)
     })
 }
 
@@ -39,20 +40,20 @@ fn savepoint_directory(checked: &Checked<'_>) -> Option<Violation> {
     let key = config::SAVEPOINT_DIR[0];
     let (rule, message) = if checked.text("/job/upgradeMode") == Some("savepoint") {
         let message = format!("Job could not be upgraded with savepoint while config key[{key}] is not set");
-        ("savepoint-directory", message)
+        (RuleId::SavepointDirectory, message)
     } else if checked.spec("/job/savepointTriggerNonce").is_some() {
         let message = format!(
             "Savepoint could not be manually triggered for the running job while config key[{key}] is not set"
         );
-        ("savepoint-directory-for-nonce", message)
+        (RuleId::SavepointDirectoryForNonce, message)
     } else if checked.configuration.contains_key(PERIODIC) {
         let message = format!("Periodic savepoints cannot be enabled when config key[{key}] is not set");
-        ("savepoint-directory-for-periodic", message)
+        (RuleId::SavepointDirectoryForPeriodic, message)
     } else if checked.configuration.contains_key(MAX_AGE) {
         let message = format!(
             "In order to use max-checkpoint age functionality config key[{key}] must be set to allow triggering savepoint upgrades."
         );
-        ("savepoint-directory-for-max-age", message)
+        (RuleId::SavepointDirectoryForMaxAge, message)
     } else {
         return None;
     };
@@ -67,7 +68,7 @@ fn parallelism(checked: &Checked<'_>) -> Option<Violation> {
         .flatten();
     match replicas {
         Some(replicas) if replicas < 1 => Some(violation(
-            "task-manager-replicas",
+            RuleId::TaskManagerReplicas,
             "/spec/taskManager/replicas",
             "TaskManager replicas must be larger than 0",
             "remove spec.taskManager.replicas, or make it at least 1",
@@ -77,7 +78,7 @@ fn parallelism(checked: &Checked<'_>) -> Option<Violation> {
             let parallelism = checked.spec("/job/parallelism").and_then(Value::as_i64).unwrap_or(0);
             (parallelism < 1).then(|| {
                 let message = "Job parallelism must be larger than 0";
-                violation("parallelism", "/spec/job/parallelism", message, "set spec.job.parallelism")
+                violation(RuleId::Parallelism, "/spec/job/parallelism", message, "set spec.job.parallelism")
             })
         }
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Checked, Violation, violation};
 use crate::flink::quantity::{self, Quantity};
+use crate::rule::RuleId;
 
 /// Sets of configuration keys each of which gives a process enough to derive its memory from.
 const JOB_MANAGER_MEMORY: &[&[&str]] = &[
@@ -25,11 +26,16 @@ pub(super) fn job_manager(checked: &Checked<'_>) -> Vec<Violation> {
     let pointer = "/spec/jobManager/replicas";
     if replicas < 1 {
         let message = "JobManager replicas should not be configured less than one.";
-        found.push(violation("job-manager-replicas", pointer, message, "remove the field: the default is 1"));
+        found.push(violation(
+            RuleId::JobManagerReplicas,
+            pointer,
+            message,
+            "remove the field: the default is 1",
+        ));
     } else if replicas > 1 && !checked.has_high_availability() {
         let message = "High availability should be enabled when starting standby JobManagers.";
         found.push(violation(
-            "standby-without-ha",
+            RuleId::StandbyWithoutHa,
             pointer,
             message,
             "set high-availability.type: kubernetes",
@@ -44,7 +50,12 @@ pub(super) fn task_manager(checked: &Checked<'_>) -> Vec<Violation> {
     if replicas.is_some_and(|replicas| replicas < 1) {
         let message = "TaskManager replicas should not be configured less than one.";
         let hint = "remove the field, or make it at least 1";
-        found.push(violation("task-manager-replicas-positive", "/spec/taskManager/replicas", message, hint));
+        found.push(violation(
+            RuleId::TaskManagerReplicasPositive,
+            "/spec/taskManager/replicas",
+            message,
+            hint,
+        ));
     }
     found
 }
@@ -61,7 +72,7 @@ fn memory(checked: &Checked<'_>, field: &str, component: &str, derivable: &[&[&s
         let message =
             format!("{component} resource memory must be defined using `spec.{field}.resource.memory`");
         let pointer = format!("/spec/{field}/resource/memory");
-        found.push(violation("memory", pointer, message, "set the memory, for instance 2048m"));
+        found.push(violation(RuleId::Memory, pointer, message, "set the memory, for instance 2048m"));
     }
     found.extend(sizes(checked, field, component, memory));
     found.extend(requirements(checked, field, component));
@@ -79,7 +90,7 @@ fn sizes(checked: &Checked<'_>, field: &str, component: &str, memory: Option<&st
     let message: String = memory.into_iter().chain(storage).collect();
     let hint = "write a size like 2048m, 2g or 2Gi";
     let pointer = format!("/spec/{field}/resource/{wrong}");
-    (!message.is_empty()).then(|| violation("size", pointer, message, hint))
+    (!message.is_empty()).then(|| violation(RuleId::Size, pointer, message, hint))
 }
 
 /// Rules of `resources`, which only operators that know the field apply (1.16).
@@ -124,5 +135,5 @@ fn requirements(checked: &Checked<'_>, field: &str, component: &str) -> Option<V
     }
     let hint = "make requests positive and no larger than limits";
     let pointer = format!("/spec/{field}/resources");
-    (!problems.is_empty()).then(|| violation("requirements", pointer, problems.join("; "), hint))
+    (!problems.is_empty()).then(|| violation(RuleId::Requirements, pointer, problems.join("; "), hint))
 }

@@ -4,6 +4,7 @@ use url::{Host, Url};
 
 use super::{ALLOWED_SCHEMES, Checked, Violation, autoscaler, cluster_name, job, violation};
 use crate::flink::release::Release;
+use crate::rule::RuleId;
 
 /// Operator option: whether jars come from anywhere but the operator's own host and private networks. Only the operator's
 /// own value counts.
@@ -23,7 +24,9 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
 
 fn job_missing(checked: &Checked<'_>) -> Option<Violation> {
     let missing = checked.spec("/job").is_none();
-    missing.then(|| violation("job-missing", "/spec/job", "The job spec should not be empty", "add spec.job"))
+    missing.then(|| {
+        violation(RuleId::JobMissing, "/spec/job", "The job spec should not be empty", "add spec.job")
+    })
 }
 
 fn cluster_changed(checked: &Checked<'_>) -> Option<Violation> {
@@ -32,7 +35,7 @@ fn cluster_changed(checked: &Checked<'_>) -> Option<Violation> {
     let hint = "delete the job and create it on the other cluster";
     changed.then(|| {
         violation(
-            "deployment-name-change",
+            RuleId::DeploymentNameChange,
             "/spec/deploymentName",
             "The deploymentName can't be changed",
             hint,
@@ -46,7 +49,7 @@ fn jar(checked: &Checked<'_>) -> Option<Violation> {
         return None;
     }
     let uri = checked.text("/job/jarURI")?;
-    let refuse = |message: String, hint| Some(violation("jar-uri", "/spec/job/jarURI", message, hint));
+    let refuse = |message: String, hint| Some(violation(RuleId::JarUri, "/spec/job/jarURI", message, hint));
     let (scheme, restricted) = match Url::parse(uri) {
         Ok(parsed) => (parsed.scheme().to_owned(), restricted(&parsed)),
         Err(url::ParseError::RelativeUrlWithoutBase) => {
@@ -104,7 +107,7 @@ fn on_cluster(checked: &Checked<'_>) -> Vec<Violation> {
     if cluster.get("job").is_some_and(|job| !job.is_null()) {
         let message = "Can not submit session job to application cluster";
         let hint = "name a FlinkDeployment without spec.job";
-        found.push(violation("application-cluster", "/spec/deploymentName", message, hint));
+        found.push(violation(RuleId::ApplicationCluster, "/spec/deploymentName", message, hint));
     }
     found.extend(job::check(checked));
     found.extend(autoscaler::check(checked));
@@ -117,5 +120,5 @@ fn last_state(checked: &Checked<'_>) -> Option<Violation> {
         checked.proposal.release < Release::V1_10 && checked.text("/job/upgradeMode") == Some("last-state");
     let message = "The LAST_STATE upgrade mode is not supported in session job now.";
     let hint = "write upgradeMode: savepoint, or upgrade the operator to 1.10 or later";
-    refused.then(|| violation("session-job-last-state", "/spec/job/upgradeMode", message, hint))
+    refused.then(|| violation(RuleId::SessionJobLastState, "/spec/job/upgradeMode", message, hint))
 }

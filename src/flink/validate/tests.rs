@@ -55,7 +55,7 @@ fn first(kind: Kind, name: &str, spec: &Value, previous: Option<&Value>) -> Opti
     let cluster = (kind == Kind::FlinkSessionJob).then_some(&cluster);
     let release = Release::default();
     let proposal = Proposal { kind, name, spec, previous, operator: &operator, cluster, release };
-    validate(&proposal).into_iter().next().map(|found| (found.rule, found.message))
+    validate(&proposal).into_iter().next().map(|found| (found.rule.as_str(), found.message))
 }
 
 fn deployment(patch: &Value) -> Option<(&'static str, String)> {
@@ -348,7 +348,7 @@ fn violations_come_in_the_operators_order() {
         cluster: None,
         release: Release::default(),
     };
-    let rules: Vec<_> = validate(&proposal).into_iter().map(|it| it.rule).collect();
+    let rules: Vec<_> = validate(&proposal).into_iter().map(|it| it.rule.as_str()).collect();
     assert_eq!(rules, ["flink-version", "parallelism", "service-account"]);
 }
 
@@ -361,7 +361,7 @@ fn before_1_10_a_session_job_has_no_last_state() {
         let (name, operator) = ("job", &operator);
         let found =
             validate(&Proposal { kind, name, spec: &spec, previous: None, operator, cluster, release });
-        found.into_iter().next().map(|found| (found.rule, found.message))
+        found.into_iter().next().map(|found| (found.rule.as_str(), found.message))
     };
     let message = "The LAST_STATE upgrade mode is not supported in session job now.";
     for release in Release::ALL {

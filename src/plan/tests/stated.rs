@@ -47,7 +47,7 @@ fn a_job_on_a_cluster_outside_git_is_judged_with_that_cluster() {
     bare.as_object_mut().unwrap().remove("flinkConfiguration");
     let scene = Scene::new().git("clicks", session_job("savepoint"), &[]).stranger("sessions", bare, &[]);
     let plan = scene.plan();
-    let rules: Vec<_> = plan.findings.iter().map(|finding| finding.rule).collect();
+    let rules: Vec<_> = plan.findings.iter().map(|finding| finding.rule.as_str()).collect();
     assert_eq!(rules, ["checkpoint-directory", "savepoint-directory"]);
     assert!(plan.findings.iter().all(|finding| finding.place.file == "jobs/clicks/job.yaml"));
     assert_eq!((plan.units[0].action, scene.writes()), (Action::Create, vec![]));

@@ -99,7 +99,7 @@ impl FindingDocument {
     pub fn new(finding: &Finding, secrets: &Secrets) -> Self {
         let known = |number: usize| (number > 0).then_some(number);
         Self {
-            rule: finding.rule.to_owned(),
+            rule: finding.rule.to_string(),
             severity: finding.severity,
             message: secrets.scrub(&finding.message).into_owned(),
             hint: finding.hint.as_ref().map(|hint| secrets.scrub(hint).into_owned()),

@@ -16,6 +16,7 @@ use crate::flink::kind::{Kind, ObjectKey};
 use crate::flink::secret::{Seal, Secrets};
 use crate::plan::live::{LiveObject, Schema, Seen};
 use crate::plan::{Live, sealed};
+use crate::rule::RuleId;
 use crate::spec::finding::Place;
 use crate::spec::served::Served;
 use crate::spec::source::Limits;
@@ -173,25 +174,25 @@ impl Snapshot {
         for (what, count) in counts(&others) {
             let namespaces = desired.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let hint = format!("{} is namespace {namespaces}", desired.environment);
-            remark("snapshot-namespace", format!("{count} of {what} left out"), &hint);
+            remark(RuleId::SnapshotNamespace, format!("{count} of {what} left out"), &hint);
         }
         let secrets = ours.iter().filter(|key| key.kind == "Secret").count();
         if secrets > 0 {
             let hint = "a plan never needs Secrets: leave them out of the file";
-            remark("snapshot-secret", format!("{secrets} of kind Secret left out"), hint);
+            remark(RuleId::SnapshotSecret, format!("{secrets} of kind Secret left out"), hint);
         }
         let missing = missing(desired, &ours);
         if self.made_for.is_none() && !missing.is_empty() {
             let message =
                 format!("no {} in the file: what is not in it counts as not there", missing.join(", no "));
-            remark("snapshot-kinds", message, &format!("`{KUBECTL}` has what is always needed"));
+            remark(RuleId::SnapshotKinds, message, &format!("`{KUBECTL}` has what is always needed"));
         }
         Ok(remarks)
     }
 
     fn wrong(&self, message: impl Into<String>) -> Box<Finding> {
         Box::new(
-            Finding::error("snapshot", Place::file(&self.file), message)
+            Finding::error(RuleId::Snapshot, Place::file(&self.file), message)
                 .hint(format!("make one with `flinkops status --save FILE` or `{KUBECTL} > FILE`")),
         )
     }
@@ -305,6 +306,6 @@ fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Value>, Box<Finding>> {
         // What it says of syntax quotes nothing of the file.
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
-        Box::new(Finding::error("snapshot", place, format!("this is not JSON: {what}")))
+        Box::new(Finding::error(RuleId::Snapshot, place, format!("this is not JSON: {what}")))
     })
 }

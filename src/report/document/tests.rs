@@ -8,6 +8,7 @@ use crate::flink::secret::Secrets;
 use crate::plan::Live;
 use crate::plan::ledger::{Applied, Ledger, Reason, Savepoint};
 use crate::report::sample;
+use crate::rule::RuleId;
 use crate::spec::source::Revision;
 
 fn document() -> PlanDocument {
@@ -168,8 +169,11 @@ fn only_what_the_cluster_changed_is_drift() {
 
 #[test]
 fn findings_leave_out_what_is_not_known() {
-    let whole =
-        crate::spec::Finding::warning("empty", crate::spec::finding::Place::file("flinkops.yaml"), "no jobs");
+    let whole = crate::spec::Finding::warning(
+        RuleId::NoJobs,
+        crate::spec::finding::Place::file("flinkops.yaml"),
+        "no jobs",
+    );
     let document = FindingsDocument::new(&[sample::finding(), whole], 12, &Secrets::default());
     assert_snapshot!(crate::report::json(&document), @r#"
     {
@@ -191,7 +195,7 @@ fn findings_leave_out_what_is_not_known() {
           "unit": "broken"
         },
         {
-          "rule": "empty",
+          "rule": "no-jobs",
           "severity": "warning",
           "message": "no jobs",
           "file": "flinkops.yaml"

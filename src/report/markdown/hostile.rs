@@ -17,6 +17,7 @@ use crate::report::document::{
     WhyDocument,
 };
 use crate::report::sample;
+use crate::rule::RuleId;
 use crate::spec::Finding;
 use crate::spec::finding::Place;
 
@@ -152,7 +153,8 @@ fn change(segment: &str, before: Value, after: Value) -> Change {
 
 fn finding(texts: &[String]) -> Finding {
     let place = Place { file: texts[0].clone(), line: 1, column: 1, width: 1 };
-    Finding::error("rule", place, texts[texts.len() / 2].clone()).hint(texts[texts.len() - 1].clone())
+    Finding::error(RuleId::BadValue, place, texts[texts.len() / 2].clone())
+        .hint(texts[texts.len() - 1].clone())
 }
 
 fn graph(texts: &[String]) -> String {

@@ -2,6 +2,7 @@
 
 use super::bundle::{Bundle, Object};
 use super::{document, kustomize, terraform};
+use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
 use crate::spec::layout::is_yaml;
 use crate::spec::source::{Limits, SourceTree};
@@ -36,7 +37,7 @@ fn is_manifest(path: &str) -> bool {
 fn unreadable(path: &str, text: &str, finding: Finding) -> Finding {
     if !text.contains("apiVersion") {
         let message = format!("this file was passed over: {}", finding.message);
-        return Finding::info("import-passed-over", Place::file(path), message);
+        return Finding::info(RuleId::ImportPassedOver, Place::file(path), message);
     }
     if text.contains("{{") {
         return finding.hint("this is a template: render it first (`helm template`), and import the result");

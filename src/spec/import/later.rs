@@ -9,6 +9,7 @@ use super::overlay::layer;
 use super::repository::Target;
 use super::secret::{self, LeftOut};
 use crate::flink::canonical::{differences, dotted, leaves};
+use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::load::load;
 use crate::spec::{Desired, Unit};
@@ -79,7 +80,7 @@ fn difference(
     let refuse = |why: &str, fields: &[String]| {
         let message =
             format!("{} is other than in the repository, {why}: {}", object.title(), fields.join(", "));
-        let finding = Finding::error("import-known", object.place.clone(), message);
+        let finding = Finding::error(RuleId::ImportKnown, object.place.clone(), message);
         Box::new(finding.hint("`flinkops plan` shows it; decide which of the two is meant"))
     };
     let file = format!("{}/{environment}.yaml", unit.folder);

@@ -10,6 +10,7 @@ use super::companion::references;
 use crate::flink::canonical::leaves;
 use crate::flink::config;
 use crate::flink::kind::{Kind, maker, templated};
+use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
 
 /// Tools that mark what they look after, by the domain of their labels and annotations, and what to call them.
@@ -53,7 +54,7 @@ pub fn read(units: &[Value], config_maps: Option<&[Value]>, repository: &str) ->
         {
             if config_maps.is_none() {
                 let message = format!("{} names the ConfigMap {name}, which was not imported", found.title());
-                let finding = Finding::warning("import-config-map", found.place.clone(), message);
+                let finding = Finding::warning(RuleId::ImportConfigMap, found.place.clone(), message);
                 bundle.findings.push(finding.hint("import again with --config-maps, or keep it elsewhere"));
             }
             wanted.insert((found.namespace().unwrap_or_default().to_owned(), name));
@@ -83,7 +84,7 @@ fn made(object: &Value) -> Option<Finding> {
     let object = of(object);
     let message = format!("{} was left out: {maker} makes it", object.title());
     let hint = "what it is made of is imported, where it is in the cluster";
-    Some(Finding::info("import-made", object.place, message).hint(hint))
+    Some(Finding::info(RuleId::ImportMade, object.place, message).hint(hint))
 }
 
 /// Whether it is a snapshot that the operator took for its own ends: it is in nobody's files.
@@ -114,14 +115,14 @@ fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {
     let said = |part: &str, key: &str| live["metadata"][part].get(key).and_then(Value::as_str);
     if said("annotations", OPERATION).is_some() || live["metadata"].get("deletionTimestamp").is_some() {
         let message = format!("{} is on its way to something else: it was not imported", found.title());
-        let finding = Finding::error("import-unsettled", place(), message);
+        let finding = Finding::error(RuleId::ImportUnsettled, place(), message);
         return (None, vec![finding.hint("import it once that is over")]);
     }
     let (mut manifest, others) = clean(live);
     let mut findings = Vec::new();
     if !others.is_empty() {
         let message = format!("left out what other tools wrote: {}", others.join(", "));
-        findings.push(Finding::info("import-others", place(), message));
+        findings.push(Finding::info(RuleId::ImportOthers, place(), message));
     }
     let tool =
         |name: &String| TOOLS.iter().find(|(domain, _)| domain_of(name) == *domain).map(|(_, tool)| *tool);
@@ -129,7 +130,7 @@ fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {
     let owner = owner.map(|owner| format!("the flinkops repository `{owner}`"));
     if let Some(owner) = owner.or_else(|| others.iter().find_map(tool).map(str::to_owned)) {
         let message = format!("{owner} looks after {}", found.title());
-        let finding = Finding::warning("import-owner", place(), message);
+        let finding = Finding::warning(RuleId::ImportOwner, place(), message);
         let hint = "flinkops leaves it alone until its marks are gone, or job.yaml says `adopt: \"<why>\"`";
         findings.push(finding.hint(hint));
     }
@@ -152,7 +153,7 @@ fn stateless(found: &Object, live: &Value) -> Option<Finding> {
         return None;
     }
     let message = format!("{} keeps state, and is upgraded without it", found.title());
-    let finding = Finding::warning("import-stateless", found.place.clone(), message);
+    let finding = Finding::warning(RuleId::ImportStateless, found.place.clone(), message);
     Some(finding.hint("write `upgradeMode: savepoint` in job.yaml; `stateless` there is consent to lose it"))
 }
 
@@ -316,7 +317,7 @@ mod tests {
         let live = [job("a", json!({})), job("b", json!({"deletionTimestamp": "2026-11-20T10:00:00Z"})), two];
         let bundle = read(&live, None, "orders");
         let said: Vec<(&str, &str)> =
-            bundle.findings.iter().map(|finding| (finding.rule, finding.message.as_str())).collect();
+            bundle.findings.iter().map(|finding| (finding.rule.as_str(), finding.message.as_str())).collect();
         assert_eq!(
             said,
             [

@@ -31,6 +31,7 @@ pub use job::MODELINE;
 pub use repository::{SCHEMAS, Target, label, text as repository_file};
 
 use super::finding::{Finding, Place};
+use crate::rule::RuleId;
 use repository::Repository;
 use write::Writer;
 
@@ -56,7 +57,7 @@ pub fn import(mut bundle: Bundle, target: &Target<'_>) -> Import {
     };
     if !bundle.objects.iter().any(|object| object.unit().is_some()) {
         let message = "there is nothing here that flinkops looks after: nothing was imported";
-        bundle.findings.push(Finding::error("import-nothing", Place::file("."), message));
+        bundle.findings.push(Finding::error(RuleId::ImportNothing, Place::file("."), message));
         return Import { findings: bundle.findings, ..Import::default() };
     }
     let later = later::take(&mut bundle, target);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::bundle::Bundle;
 use super::job::MODELINE;
+use crate::rule::RuleId;
 use crate::spec::companions::Allowed;
 use crate::spec::environment::Environment;
 use crate::spec::finding::Finding;
@@ -128,7 +129,10 @@ fn missing(name: &str, namespace: Option<&str>, known: &BTreeMap<String, String>
     let message = format!("flinkops.yaml has no environment `{name}`: what differs in it was not imported");
     let namespace = namespace.unwrap_or("…");
     let hint = format!("add `{name}: {{namespace: {namespace}}}` under `environments`, and import again");
-    Some(Finding::error("import-environment", crate::spec::finding::Place::file(FILE), message).hint(hint))
+    Some(
+        Finding::error(RuleId::ImportEnvironment, crate::spec::finding::Place::file(FILE), message)
+            .hint(hint),
+    )
 }
 
 /// A `flinkops.yaml`.

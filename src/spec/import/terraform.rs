@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::bundle::{Bundle, Object};
 use super::document;
 use super::evaluate::{Evaluator, Refused, Scope, bare};
+use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
 use crate::spec::layout::base_name;
 use crate::spec::source::{Limits, SourceTree};
@@ -42,7 +43,7 @@ pub fn read(tree: &SourceTree, limits: &Limits, bundle: &mut Bundle) {
                 let at = error.location();
                 let place = Place { file: path.clone(), line: at.line(), column: at.column(), width: 1 };
                 bundle.findings.push(Finding::error(
-                    "import-terraform",
+                    RuleId::ImportTerraform,
                     place,
                     "this file is not HCL that can be read",
                 ));
@@ -101,7 +102,7 @@ fn resource(file: &File<'_>, block: &Block, scope: &Scope<'_>, limits: &Limits, 
     if !RESOURCES.contains(&kind) {
         if kind.starts_with("kubernetes_") || kind.starts_with("helm_") {
             let message = format!("{title} was left behind: only kubernetes_manifest is read");
-            let finding = Finding::warning("import-left-behind", at(None), message);
+            let finding = Finding::warning(RuleId::ImportLeftBehind, at(None), message);
             bundle.findings.push(finding.hint("write it as a manifest, or leave it to Terraform"));
         }
         return;
@@ -114,13 +115,13 @@ fn resource(file: &File<'_>, block: &Block, scope: &Scope<'_>, limits: &Limits, 
             bundle.objects.extend(objects);
             for (name, span) in evaluator.defaults {
                 let message = format!("{title} has the value of var.{name} that stands in this folder");
-                let finding = Finding::info("import-variable", at(span), message);
+                let finding = Finding::info(RuleId::ImportVariable, at(span), message);
                 bundle
                     .findings
                     .push(finding.hint("values that are given on the command line are not known here"));
             }
             let message = format!("Terraform looks after {title} until it is told not to");
-            let finding = Finding::warning("import-owner", at(None), message);
+            let finding = Finding::warning(RuleId::ImportOwner, at(None), message);
             let hint = format!(
                 "`terraform state rm {title}`, and only then take it out of the file: else it is deleted"
             );
@@ -128,7 +129,7 @@ fn resource(file: &File<'_>, block: &Block, scope: &Scope<'_>, limits: &Limits, 
         }
         Err(Refused { what, span }) => {
             let message = format!("{title} was not imported: {what} is not worked out here");
-            let finding = Finding::error("import-terraform", at(span), message);
+            let finding = Finding::error(RuleId::ImportTerraform, at(span), message);
             let hint = "write the value out, or import what is in the cluster (`flinkops import --only`)";
             bundle.findings.push(finding.hint(hint));
         }

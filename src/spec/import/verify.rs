@@ -8,6 +8,7 @@ use super::secret;
 use super::write::{Written, WrittenUnit};
 use crate::flink::canonical::{Leaves, differences, dotted, escape, leaves};
 use crate::flink::kind::UnitKey;
+use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place, Severity};
 use crate::spec::load::load;
 use crate::spec::{Desired, SourceTree};
@@ -48,7 +49,7 @@ fn compare(object: &Object, wanted: &Value, desired: &Desired) -> Option<Finding
     };
     let Some((_, unit)) = unit else {
         let message = format!("{} is not in the environment {}", object.title(), desired.environment);
-        return Some(Finding::error("import-differs", object.place.clone(), message));
+        return Some(Finding::error(RuleId::ImportDiffers, object.place.clone(), message));
     };
     let (left, right) = (fields(&secret::leave_out(wanted).0), fields(&unit.manifest));
     let found: Vec<String> = differences(&left, &right).iter().map(|(path, ..)| dotted(path)).collect();
@@ -60,7 +61,7 @@ fn compare(object: &Object, wanted: &Value, desired: &Desired) -> Option<Finding
     );
     let hint = "see `flinkops render --explain`: flinkops.yaml lays its defaults under every job";
     let place = Place::file(&*unit.place.file);
-    (!found.is_empty()).then(|| Finding::warning("import-differs", place, message).hint(hint))
+    (!found.is_empty()).then(|| Finding::warning(RuleId::ImportDiffers, place, message).hint(hint))
 }
 
 fn fields(manifest: &Value) -> Leaves {

@@ -13,6 +13,7 @@ use super::secret::{self, LeftOut};
 use super::text;
 use crate::flink::canonical::dotted;
 use crate::flink::kind::Kind;
+use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::render::yaml;
 use crate::spec::repository::FILE;
@@ -106,7 +107,7 @@ impl Writer {
                         place.file,
                         place.line
                     );
-                    let finding = Finding::error("import-twice", object.place.clone(), message);
+                    let finding = Finding::error(RuleId::ImportTwice, object.place.clone(), message);
                     self.findings.push(finding.hint("import the folder that is meant"));
                 }
                 None => {
@@ -180,7 +181,7 @@ impl Writer {
         let (version, kind) = (object.at("/apiVersion"), object.at("/kind"));
         if let Err((message, hint)) = self.repository.allowed.permit(version, kind) {
             let message = format!("{} was left behind: {message}", object.title());
-            let finding = Finding::warning("import-left-behind", object.place.clone(), message);
+            let finding = Finding::warning(RuleId::ImportLeftBehind, object.place.clone(), message);
             self.findings.push(finding.hint(hint));
             return;
         }
@@ -198,7 +199,7 @@ impl Writer {
         if !left_out.is_empty() {
             self.secrets(object, &left_out);
             let message = format!("{} was not imported, because of the secret in it", object.title());
-            self.findings.push(Finding::error("import-secret", object.place.clone(), message));
+            self.findings.push(Finding::error(RuleId::ImportSecret, object.place.clone(), message));
             return;
         }
         let mut manifest = object.manifest.clone();
@@ -226,7 +227,7 @@ impl Writer {
 
     fn comments(&mut self, source: &Object) {
         let message = format!("the comments of {} could not be taken over", source.title());
-        self.findings.push(Finding::warning("import-comments", source.place.clone(), message));
+        self.findings.push(Finding::warning(RuleId::ImportComments, source.place.clone(), message));
     }
 
     fn secrets(&mut self, source: &Object, left_out: &[LeftOut]) {
@@ -235,7 +236,7 @@ impl Writer {
                 format!("{}: {} holds a secret, and was not written", source.title(), dotted(&left.pointer));
             let place = source.node.as_ref().map(|node| node.place_of(&left.place()));
             let place = place.unwrap_or_else(|| source.place.clone());
-            self.findings.push(Finding::error("import-secret", place, message).hint(instead(left)));
+            self.findings.push(Finding::error(RuleId::ImportSecret, place, message).hint(instead(left)));
         }
     }
 }

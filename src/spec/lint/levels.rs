@@ -7,12 +7,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{RULES, Rule, rule};
+use crate::rule::RuleId;
 use crate::spec::finding::Severity;
 use crate::spec::node::Node;
 
 /// The severities in force where they are not the rules' own; `None` is off.
 #[derive(Clone, Debug, Default)]
-pub struct Levels(BTreeMap<&'static str, Option<Severity>>);
+pub struct Levels(BTreeMap<RuleId, Option<Severity>>);
 
 impl Levels {
     /// Reads `lint`, weakest layer first. What the schema refuses changes nothing.
@@ -33,7 +34,7 @@ impl Levels {
 
     /// The severity of a rule; `None` where it is off.
     pub fn of(&self, rule: &Rule) -> Option<Severity> {
-        self.0.get(rule.id).copied().unwrap_or(Some(rule.severity))
+        self.0.get(&rule.id).copied().unwrap_or(Some(rule.severity))
     }
 }
 
@@ -49,7 +50,7 @@ impl JsonSchema for LevelsFile {
         let property = |rule: &Rule| {
             let description = format!("{}; absent: `{}`.", rule.about, word(rule.severity));
             let words = ["off", "info", "warning", "error"];
-            (rule.id.to_owned(), json!({"type": "string", "enum": words, "description": description}))
+            (rule.id.to_string(), json!({"type": "string", "enum": words, "description": description}))
         };
         let properties: Map<String, Value> = RULES.iter().map(property).collect();
         let schema = json!({

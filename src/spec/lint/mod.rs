@@ -25,13 +25,13 @@ use super::desired::Desired;
 use super::finding::{Finding, Severity};
 use super::node::Node;
 use super::repository::FILE;
-use super::served::DROPPED;
 use crate::flink::canonical::escape;
 use crate::flink::config;
 use crate::flink::confluent::laid_over;
 use crate::flink::kind::{Kind, UnitKey, template, templated};
 use crate::flink::release::OperatorVersion;
 use crate::flink::version::FlinkVersion;
+use crate::rule::RuleId;
 
 pub use levels::{Levels, LevelsFile};
 pub use silence::{Comment, Comments, Silenced};
@@ -40,7 +40,7 @@ pub use silence::{Comment, Comments, Silenced};
 #[derive(Debug)]
 pub struct Rule {
     /// Its id, which is also the name of its page in `docs/rules/`.
-    pub id: &'static str,
+    pub id: RuleId,
     /// How bad it is where `flinkops.yaml` does not say.
     pub severity: Severity,
     /// What it finds, in one line.
@@ -48,41 +48,38 @@ pub struct Rule {
     check: fn(&Subject<'_>) -> Vec<Remark>,
 }
 
-/// The rule about comments that silence others.
-pub const IGNORE_COMMENT: &str = "ignore-comment";
-
 /// Every rule, those that are broken most often first within each family.
 #[rustfmt::skip]
 pub const RULES: [Rule; 19] = [
     // Artefacts: what the job is made of.
-    Rule { id: "floating-image", severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
-    Rule { id: "floating-jar", severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
-    Rule { id: "snapshot-jar", severity: Severity::Info, about: "a SNAPSHOT build inside the image", check: artefacts::snapshot_jar },
-    Rule { id: "unfetchable-jar", severity: Severity::Warning, about: "a session job's jar that the operator cannot fetch", check: artefacts::unfetchable_jar },
-    Rule { id: "image-version", severity: Severity::Warning, about: "an official image of another Flink than `flinkVersion` says", check: artefacts::image_version },
+    Rule { id: RuleId::FloatingImage, severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
+    Rule { id: RuleId::FloatingJar, severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
+    Rule { id: RuleId::SnapshotJar, severity: Severity::Info, about: "a SNAPSHOT build inside the image", check: artefacts::snapshot_jar },
+    Rule { id: RuleId::UnfetchableJar, severity: Severity::Warning, about: "a session job's jar that the operator cannot fetch", check: artefacts::unfetchable_jar },
+    Rule { id: RuleId::ImageVersion, severity: Severity::Warning, about: "an official image of another Flink than `flinkVersion` says", check: artefacts::image_version },
     // State: what an upgrade or a lost pod costs.
-    Rule { id: "state-dropped", severity: Severity::Warning, about: "`stateless` although the job keeps checkpoints or savepoints", check: recovery::state_dropped },
-    Rule { id: "file-state", severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
-    Rule { id: "savepoint-without-ha", severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
-    Rule { id: "last-state-without-ha", severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
-    Rule { id: "blue-green-name", severity: Severity::Warning, about: "a path, an image or a reference that the operator rewrites, since it holds the unit's name", check: blue_green::name },
+    Rule { id: RuleId::StateDropped, severity: Severity::Warning, about: "`stateless` although the job keeps checkpoints or savepoints", check: recovery::state_dropped },
+    Rule { id: RuleId::FileState, severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
+    Rule { id: RuleId::SavepointWithoutHa, severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
+    Rule { id: RuleId::LastStateWithoutHa, severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
+    Rule { id: RuleId::BlueGreenName, severity: Severity::Warning, about: "a path, an image or a reference that the operator rewrites, since it holds the unit's name", check: blue_green::name },
     // Fields.
-    Rule { id: DROPPED, severity: Severity::Warning, about: "a field that the version of the operator drops", check: fields::dropped },
+    Rule { id: RuleId::DroppedField, severity: Severity::Warning, about: "a field that the version of the operator drops", check: fields::dropped },
     // Configuration keys.
-    Rule { id: "deprecated-key", severity: Severity::Info, about: "a configuration key by its old name", check: keys::deprecated },
-    Rule { id: "unknown-key", severity: Severity::Info, about: "a configuration key that nobody reads", check: keys::unknown },
-    Rule { id: "old-autoscaler-key", severity: Severity::Info, about: "an autoscaler's key with its old prefix", check: keys::old_autoscaler },
+    Rule { id: RuleId::DeprecatedKey, severity: Severity::Info, about: "a configuration key by its old name", check: keys::deprecated },
+    Rule { id: RuleId::UnknownKey, severity: Severity::Info, about: "a configuration key that nobody reads", check: keys::unknown },
+    Rule { id: RuleId::OldAutoscalerKey, severity: Severity::Info, about: "an autoscaler's key with its old prefix", check: keys::old_autoscaler },
     // Values.
-    Rule { id: "plaintext-secret", severity: Severity::Warning, about: "a password, key or token that stands in Git", check: secrets::plaintext },
-    Rule { id: "parallelism-ignored", severity: Severity::Warning, about: "`parallelism` beside `taskManager.replicas`, which decides", check: values::parallelism_ignored },
-    Rule { id: "non-restored-state", severity: Severity::Warning, about: "`allowNonRestoredState` left on", check: values::non_restored_state },
-    Rule { id: "one-shot-value", severity: Severity::Info, about: "a value that counts once, left behind", check: values::one_shot },
-    Rule { id: IGNORE_COMMENT, severity: Severity::Warning, about: "a `flinkops: ignore` that does nothing", check: |_| Vec::new() },
+    Rule { id: RuleId::PlaintextSecret, severity: Severity::Warning, about: "a password, key or token that stands in Git", check: secrets::plaintext },
+    Rule { id: RuleId::ParallelismIgnored, severity: Severity::Warning, about: "`parallelism` beside `taskManager.replicas`, which decides", check: values::parallelism_ignored },
+    Rule { id: RuleId::NonRestoredState, severity: Severity::Warning, about: "`allowNonRestoredState` left on", check: values::non_restored_state },
+    Rule { id: RuleId::OneShotValue, severity: Severity::Info, about: "a value that counts once, left behind", check: values::one_shot },
+    Rule { id: RuleId::IgnoreComment, severity: Severity::Warning, about: "a `flinkops: ignore` that does nothing", check: |_| Vec::new() },
 ];
 
 /// The rule of an id.
 pub fn rule(id: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.id == id)
+    RULES.iter().find(|rule| rule.id.as_str() == id)
 }
 
 /// A unit as the rules see it.

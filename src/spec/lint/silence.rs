@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{IGNORE_COMMENT, Levels, RULES, Rule, rule};
+use super::{Levels, RULES, Rule, rule};
+use crate::rule::RuleId;
 use crate::spec::check::nearest;
 use crate::spec::finding::{Finding, Place};
 
@@ -35,7 +36,7 @@ impl Comment {
             return Some(("this comment names no rule".to_owned(), example));
         }
         if rule(&self.rule).is_none() {
-            let near = nearest(&self.rule, RULES.iter().map(|rule| rule.id));
+            let near = nearest(&self.rule, RULES.iter().map(|rule| rule.id.as_str()));
             let hint = near.map_or(example, |near| format!("did you mean `{near}`?"));
             return Some((format!("there is no rule `{}`", self.rule), hint));
         }
@@ -79,7 +80,7 @@ fn says_something(line: &str) -> bool {
 }
 
 /// The comments that had an effect: the file, the line and the rule they speak of.
-pub type Silenced = BTreeSet<(String, usize, &'static str)>;
+pub type Silenced = BTreeSet<(String, usize, RuleId)>;
 
 /// Every comment of a repository.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +106,7 @@ impl Comments {
         }
         let at = (finding.place.file.clone(), finding.place.line);
         let mut here = self.by_place.get(&at).into_iter().flatten();
-        let found = here.any(|comment| comment.rule == finding.rule && comment.mistake().is_none());
+        let found = here.any(|comment| comment.rule == finding.rule.as_str() && comment.mistake().is_none());
         if found {
             silenced.insert((at.0, at.1, finding.rule));
         }
@@ -114,7 +115,7 @@ impl Comments {
 
     /// What is wrong with comments, but those in files that `broken` names: there nothing was judged.
     pub fn findings(&self, silenced: &Silenced, broken: impl Fn(&str) -> bool) -> Vec<Finding> {
-        let severity = rule(IGNORE_COMMENT).and_then(|rule| self.levels.of(rule));
+        let severity = rule(RuleId::IgnoreComment.as_str()).and_then(|rule| self.levels.of(rule));
         let Some(severity) = severity.filter(|_| !self.by_place.is_empty()) else { return Vec::new() };
         let idle = |comment: &Comment| {
             let file = &comment.place.file;
@@ -124,7 +125,7 @@ impl Comments {
         };
         let finding = |comment: &Comment| {
             let (message, hint) = comment.mistake().or_else(|| idle(comment))?;
-            let finding = Finding::error(IGNORE_COMMENT, comment.place.clone(), message).hint(hint);
+            let finding = Finding::error(RuleId::IgnoreComment, comment.place.clone(), message).hint(hint);
             Some(Finding { severity, ..finding })
         };
         self.by_place.values().flatten().filter_map(finding).collect()

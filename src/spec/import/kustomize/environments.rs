@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Built;
+use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::import::bundle::{Bundle, Environment, Object, Patch};
 use crate::spec::import::overlay::{PatchDocument, layer};
@@ -102,7 +103,8 @@ fn companions(all: Vec<Occurrence>) -> Vec<Object> {
 fn without_comments(object: &Object, patches: &[PatchDocument], patch: &Patch) -> Option<Finding> {
     let said = patches.iter().any(|one| one.text.as_ref().is_some_and(|text| text.contains('#')));
     let message = format!("the comments of what is patched of {} could not be taken over", object.title());
-    (said && patch.text.is_none()).then(|| Finding::warning("import-comments", patch.place.clone(), message))
+    (said && patch.text.is_none())
+        .then(|| Finding::warning(RuleId::ImportComments, patch.place.clone(), message))
 }
 
 fn not_taken(object: &Object, places: &BTreeSet<String>) -> Finding {
@@ -112,7 +114,7 @@ fn not_taken(object: &Object, places: &BTreeSet<String>) -> Finding {
         object.title(),
         places.join(", ")
     );
-    Finding::error("import-partial", object.place.clone(), message)
+    Finding::error(RuleId::ImportPartial, object.place.clone(), message)
         .hint("once nothing of that overlay is refused, it is imported as a job of that environment")
 }
 
@@ -141,7 +143,7 @@ fn difference(
                 fields.join(", ")
             );
             let hint = "take these entries out of job.yaml, and write them in every <environment>.yaml that has them";
-            Err(Box::new(Finding::error("import-kustomize", place, message).hint(hint)))
+            Err(Box::new(Finding::error(RuleId::ImportKustomize, place, message).hint(hint)))
         }
     }
 }

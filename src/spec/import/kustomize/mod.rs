@@ -12,6 +12,7 @@ use super::bundle::{Bundle, Object};
 use super::document::{self, Document};
 use super::overlay::PatchDocument;
 use super::repository::label;
+use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::layout::base_name;
 use crate::spec::node::Node;
@@ -221,7 +222,8 @@ impl<'a> Reader<'a> {
 fn circle<'f>(node: &Node, folders: impl Iterator<Item = &'f str>) -> Finding {
     let folders: Vec<&str> = folders.map(|folder| if folder.is_empty() { "." } else { folder }).collect();
     let message = format!("kustomizations build upon each other in a circle: {}", folders.join(" → "));
-    Finding::error("import-kustomize", node.mark.place(), message).hint("take one of them out of `resources`")
+    Finding::error(RuleId::ImportKustomize, node.mark.place(), message)
+        .hint("take one of them out of `resources`")
 }
 
 /// A path below the root from another folder; `None` where it leads out.

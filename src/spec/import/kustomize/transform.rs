@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Built;
+use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::import::document::Document;
 use crate::spec::import::overlay::{self, Image, PatchDocument, directive, with_null};
@@ -126,7 +127,7 @@ pub fn image(item: &Node, built: &mut Built) {
                 "kustomize left spec.image of {} as it was, in spite of this entry: here it is replaced",
                 object.title()
             );
-            let finding = Finding::warning("import-image", item.mark.place(), message);
+            let finding = Finding::warning(RuleId::ImportImage, item.mark.place(), message);
             built.said.push(finding.hint("the plan shows another image than runs; remove it from <environment>.yaml if that is not meant"));
         }
     }
@@ -144,14 +145,15 @@ pub fn unknown(node: &Node, refused: &mut Vec<Finding>) {
             .iter()
             .find(|(name, _)| name == key)
             .map_or("write what it does as a patch", |(_, hint)| hint);
-        let finding = Finding::error("import-kustomize", member.key.place(), message(&format!("`{key}`")));
+        let finding =
+            Finding::error(RuleId::ImportKustomize, member.key.place(), message(&format!("`{key}`")));
         refused.push(finding.hint(hint));
     }
 }
 
 /// Says what cannot become a layer.
 pub fn refuse(item: &Node, what: &str) -> Finding {
-    Finding::error("import-kustomize", item.mark.place(), message(what))
+    Finding::error(RuleId::ImportKustomize, item.mark.place(), message(what))
 }
 
 fn message(what: &str) -> String {
