@@ -12,7 +12,7 @@ use flinkops::spec::source::Revision;
 use serde_json::Value;
 
 use super::stories::{self, Story};
-use super::trial::{Between, Fault, Trouble, When, complaints, end, stand_between};
+use super::trial::{Between, Fault, Trouble, When, complaints, end, run_alone, stand_between};
 use crate::daemon::running::Running;
 use crate::daemon::world::{NAMESPACE, World};
 
@@ -107,11 +107,11 @@ fn essence(end: &Value) -> Value {
     end
 }
 
-async fn whatever_becomes_of_the_branch(story: Story) {
-    let (writes, calm) = live_through(&story, Branch::Stays, None).await;
+fn whatever_becomes_of_the_branch(story: Story) {
+    let (writes, calm) = run_alone(live_through(&story, Branch::Stays, None));
     for branch in [Branch::OutOfReach, Branch::Reset] {
         for write in 0..writes {
-            let (_, end) = live_through(&story, branch, Some(write)).await;
+            let (_, end) = run_alone(live_through(&story, branch, Some(write)));
             if branch == Branch::OutOfReach {
                 assert_eq!(end, calm, "{}: {branch:?} at {write}", story.name);
             } else {
@@ -123,12 +123,12 @@ async fn whatever_becomes_of_the_branch(story: Story) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-#[tokio::test(start_paused = true)]
-async fn s20_s3_a_session_clusters_change_survives_whatever_becomes_of_the_branch() {
-    whatever_becomes_of_the_branch(stories::cluster_change()).await;
+#[test]
+fn s20_s3_a_session_clusters_change_survives_whatever_becomes_of_the_branch() {
+    whatever_becomes_of_the_branch(stories::cluster_change());
 }
 
-#[tokio::test(start_paused = true)]
-async fn s20_s3_a_rename_survives_whatever_becomes_of_the_branch() {
-    whatever_becomes_of_the_branch(stories::rename()).await;
+#[test]
+fn s20_s3_a_rename_survives_whatever_becomes_of_the_branch() {
+    whatever_becomes_of_the_branch(stories::rename());
 }

@@ -18,7 +18,7 @@ use std::time::Instant;
 use flinkops::sim::Phase::{self, After, Before};
 use similar::TextDiff;
 use stories::Story;
-use trial::{Fault, Trial, Trouble, When, live_through};
+use trial::{Fault, Trial, Trouble, When, live_through, run_alone};
 
 /// What may go wrong at every other call of each sort, beginning with the first or the second; where it comes to
 /// the same for flinkops, the one is tried with the first and the other with the second.
@@ -54,18 +54,18 @@ struct Ordeal {
 }
 
 impl Ordeal {
-    async fn begin(story: Story) -> Self {
-        let calm = live_through(&story, Trouble::NONE).await;
-        let again = live_through(&story, Trouble::NONE).await;
+    fn begin(story: Story) -> Self {
+        let calm = run_alone(live_through(&story, Trouble::NONE));
+        let again = run_alone(live_through(&story, Trouble::NONE));
         assert_eq!(calm.end, again.end, "{}: nothing is left to chance", story.name);
         Self { story, calm, points: 0, runs: 0, summary: String::new() }
     }
 
     /// Each trouble in a run of its own.
-    async fn each(&mut self, name: &str, troubles: impl IntoIterator<Item = Trouble>) {
+    fn each(&mut self, name: &str, troubles: impl IntoIterator<Item = Trouble>) {
         let before = self.points;
         for trouble in troubles {
-            let trial = live_through(&self.story, trouble).await;
+            let trial = run_alone(live_through(&self.story, trouble));
             let once = matches!(trouble.when, When::AtWrite(_));
             let name = self.story.name;
             assert!(
@@ -92,40 +92,40 @@ impl Ordeal {
     }
 
     /// What may leave something half done.
-    async fn most(&mut self) {
+    fn most(&mut self) {
         // A process that dies before a call has done what one did that died after the call before.
         let kills = self.at_writes(Fault::Killed, &[After]);
-        self.each("killed", kills).await;
+        self.each("killed", kills);
         let lost = self.at_writes(Fault::Cut, &[After]);
-        self.each("reply lost", lost).await;
+        self.each("reply lost", lost);
         let everywhere =
             EVERYWHERE.map(|(fault, phase, first)| Trouble { fault, phase, when: When::EveryOther(first) });
-        self.each("everywhere at once", everywhere).await;
+        self.each("everywhere at once", everywhere);
     }
 
     /// Of what another story tries with every trouble, on another operator or from another failure.
-    async fn variant(mut self) {
+    fn variant(mut self) {
         let begun = Instant::now();
-        self.most().await;
+        self.most();
         self.tell(begun, "all that its sibling tries beside");
     }
 
-    async fn all(mut self) {
+    fn all(mut self) {
         let begun = Instant::now();
-        self.most().await;
+        self.most();
         let silent = self.at_writes(Fault::Silence, &[After]).into_iter().step_by(2);
-        self.each("reply never came", silent).await;
+        self.each("reply never came", silent);
         let alone = (0..APART).map(|first| Trouble {
             fault: Fault::Any,
             phase: Before,
             when: When::Every(APART, first),
         });
-        self.each("each call by itself", alone).await;
+        self.each("each call by itself", alone);
         let watches = [Fault::WatchesCut, Fault::HistoryGone];
         let watches = watches.map(|fault| Trouble { fault, phase: After, when: When::EveryWrite });
-        self.each("watches cut or begun with 410", watches).await;
+        self.each("watches cut or begun with 410", watches);
         let gone = self.at_writes(Fault::OperatorGone(LONG), &[After]).into_iter().step_by(2);
-        self.each("operator away", gone).await;
+        self.each("operator away", gone);
         self.tell(
             begun,
             "at each call by itself, all but one in turn of 500, 429, silence and 503; replies that never came and the \
@@ -161,9 +161,9 @@ fn difference(calm: &Trial, trial: &Trial) -> String {
 
 macro_rules! ordeals {
     ($($test:ident: $story:ident, $tries:ident;)*) => {$(
-        #[tokio::test(start_paused = true)]
-        async fn $test() {
-            Ordeal::begin(stories::$story()).await.$tries().await;
+        #[test]
+        fn $test() {
+            Ordeal::begin(stories::$story()).$tries();
         }
     )*};
 }

@@ -260,6 +260,12 @@ impl Jobs {
     }
 }
 
+/// Runs in a time of its own: nothing that one run leaves behind goes on in the next.
+pub fn run_alone<T>(run: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().expect("a runtime").block_on(run)
+}
+
 /// Lives through a story with one trouble in it.
 pub async fn live_through(story: &Story, trouble: Trouble) -> Trial {
     let world = World::with(story.operator);
@@ -327,11 +333,12 @@ pub fn complaints(between: &Between) -> BTreeSet<String> {
 }
 
 pub fn stand_between(world: &World, between: &Arc<Between>) {
-    let between = between.clone();
+    // It knows the cluster, which would never end if it kept it itself.
+    let between = Arc::downgrade(between);
     // Which call is at its end is told by its path: of each there is one at a time.
     let under_way: Arc<Mutex<BTreeMap<String, Call>>> = Arc::default();
     world.sim.on_request(move |request, phase| {
-        let (between, under_way) = (between.clone(), under_way.clone());
+        let (between, under_way) = (between.upgrade().expect("a run goes on"), under_way.clone());
         async move {
             // Events are told in the background, and nobody depends on them; the lease has tests of its own.
             if request.path.contains("/events") || request.path.contains("/leases") {
