@@ -210,11 +210,11 @@ impl Renderer<'_> {
     fn layers(&self, job: &Job) -> Node {
         let overlay = self.folder.overlays.get(&self.environment.name);
         let mut layers = self.environment.layer(job.kind).clone();
-        let has_job = [Some(&job.node), overlay]
-            .into_iter()
-            .flatten()
-            .any(|layer| layer.at(&["spec", "job"]).is_some());
-        if !has_job && let Some(spec) = layers.members_mut().and_then(|members| members.get_mut("spec")) {
+        let says_job = |layer: Option<&Node>| layer.is_some_and(|layer| layer.at(&["spec", "job"]).is_some());
+        // A FlinkDeployment without a job is a session cluster, whatever the defaults have for those with one.
+        let is_session =
+            job.kind == Kind::FlinkDeployment && !says_job(Some(&job.node)) && !says_job(overlay);
+        if is_session && let Some(spec) = layers.members_mut().and_then(|members| members.get_mut("spec")) {
             spec.value.members_mut().map(|members| members.remove("job"));
         }
         layers::lay(&mut layers, &job.node);

@@ -126,7 +126,8 @@ pub struct ImageFile {
 
 /// What jobs have in common. Applies to `job.yaml` files; plain manifests are taken as they are.
 ///
-/// A field that a kind does not have is not applied to it, and `spec.job` only to units that have a job.
+/// A field that a kind does not have is not applied to it, and `spec.job` to no FlinkDeployment that has none of its
+/// own: that is a session cluster.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Defaults {
