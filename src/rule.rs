@@ -142,7 +142,7 @@ rule_ids! {
     RollbackWithoutHa = "rollback-without-ha",
     /// A health check that needs the recovery of deployments.
     HealthCheckWithoutRecovery = "health-check-without-recovery",
-    /// An ingress without a template.
+    /// An ingress without a template, or with one that is no address.
     IngressTemplate = "ingress-template",
     /// A file that Flink does not log by.
     LogConfiguration = "log-configuration",
@@ -190,6 +190,10 @@ rule_ids! {
     SnapshotJob = "snapshot-job",
     /// A snapshot that is neither savepoint nor checkpoint, or both.
     SnapshotKind = "snapshot-kind",
+    /// A savepoint that has nowhere to go to.
+    SnapshotPath = "snapshot-path",
+    /// A checkpoint of a Flink that takes none when it is told to.
+    SnapshotCheckpoint = "snapshot-checkpoint",
     /// A blue-green deployment without a job.
     BlueGreenTemplate = "blue-green-template",
     /// A field that Confluent Manager needs.

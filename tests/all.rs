@@ -13,6 +13,7 @@ mod fuzzing;
 mod import;
 mod lint;
 mod loader;
+mod operator_rules;
 mod parts;
 mod purity;
 mod real;

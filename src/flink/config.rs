@@ -8,15 +8,17 @@ use super::duration;
 use super::kind::Kind;
 
 /// Keys that name the folder savepoints go to, newest name first.
-pub const SAVEPOINT_DIR: [&str; 2] = ["execution.checkpointing.savepoint-dir", "state.savepoints.dir"];
+pub const SAVEPOINT_DIR: [&str; 3] =
+    ["execution.checkpointing.savepoint-dir", "state.savepoints.dir", "savepoints.state.backend.fs.dir"];
 /// Keys that name the folder checkpoints go to, newest name first.
-pub const CHECKPOINT_DIR: [&str; 2] = ["execution.checkpointing.dir", "state.checkpoints.dir"];
+pub const CHECKPOINT_DIR: [&str; 3] =
+    ["execution.checkpointing.dir", "state.checkpoints.dir", "state.backend.fs.checkpointdir"];
 /// The key of the folder for the metadata of high availability.
 pub const HIGH_AVAILABILITY_DIR: &str = "high-availability.storageDir";
 /// The key that turns periodic checkpoints on.
 pub const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 /// Keys that name the kind of high availability, newest name first.
-pub const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availability"];
+pub const HIGH_AVAILABILITY: [&str; 3] = ["high-availability.type", "high-availability", "recovery.mode"];
 
 /// With this, which is the default, the operator takes the last state of a job that it cannot ask for a
 /// savepoint because it does not run.

@@ -115,6 +115,9 @@ impl<'a> Loading<'a> {
             let (mut refused, of_version) = refusal::judge(&self.bare, unit, cluster);
             refused.extend(refusal::two_rollbacks(unit, spec, operator));
             refused.extend(refusal::without_ha(unit, cluster, operator));
+            let runs_on = |job: UnitKey| job.cluster(on?).map_or(on, known);
+            let runs_on = unit.key.refers_to(spec).and_then(runs_on);
+            refused.extend(refusal::untakable(&self.bare, unit, (on, runs_on)));
             let remarks = Subject::new(&unit.key, spec, on, &self.bare).findings(&unit.written, levels);
             (index, refused, of_version, remarks)
         });

@@ -25,12 +25,13 @@ const CONFIGURABLE: [RuleId; 4] =
 
 /// Rules about the folders of checkpoints and savepoints, without which a job could not be stopped with its
 /// state kept: where the operator's own configuration has them, `operatorDefaults` says so.
-const DIRECTORIES: [RuleId; 5] = [
+const DIRECTORIES: [RuleId; 6] = [
     RuleId::CheckpointDirectory,
     RuleId::SavepointDirectory,
     RuleId::SavepointDirectoryForMaxAge,
     RuleId::SavepointDirectoryForNonce,
     RuleId::SavepointDirectoryForPeriodic,
+    RuleId::SnapshotPath,
 ];
 
 /// The first release of Flink that reads a nested configuration.
@@ -151,6 +152,44 @@ fn overlapping(proposal: &Proposal<'_>) -> Vec<Violation> {
     // The operator's own options do not reach Flink.
     let reaches = |key: &&String| !OWN.iter().any(|own| key.starts_with(own));
     flat.keys().filter(reaches).filter_map(overlap).collect()
+}
+
+/// A snapshot that the operator takes, and then cannot have taken (`StateSnapshotReconciler`): `job` is the spec of the
+/// one that it names, `cluster` that of the deployment which this runs on, and itself for an application.
+pub fn untakable(
+    desired: &Desired,
+    unit: &Unit,
+    (job, cluster): (Option<&Value>, Option<&Value>),
+) -> Option<Finding> {
+    const OLDEST: FlinkVersion = FlinkVersion::new(1, 17);
+    let spec = unit.manifest.spec();
+    let set = |pointer: &str| spec.pointer(pointer).is_some_and(|value| !value.is_null());
+    let (job, cluster) = (job.filter(|_| unit.key.kind == Kind::FlinkStateSnapshot)?, cluster?);
+    let violation = if set("/checkpoint") {
+        let version = cluster.get("flinkVersion").and_then(Value::as_str).and_then(FlinkVersion::parse)?;
+        (version < OLDEST).then(|| Violation {
+            rule: RuleId::SnapshotCheckpoint,
+            pointer: "/spec/checkpoint".into(),
+            message:
+                "Manual checkpoint triggering is not supported for this Flink job (requires Flink 1.17+)"
+                    .into(),
+            hint: "take a savepoint: write `savepoint: {}`, or upgrade Flink",
+        })
+    } else {
+        let flat = config::layered(&desired.operator, Some(cluster), job);
+        let taken = spec.pointer("/savepoint/alreadyExists").is_some_and(|exists| exists == true);
+        let somewhere = set("/savepoint/path") || SAVEPOINT_DIR.iter().any(|key| flat.contains_key(*key));
+        (set("/savepoint") && !taken && !somewhere).then(|| Violation {
+            rule: RuleId::SnapshotPath,
+            pointer: "/spec/savepoint".into(),
+            message: format!(
+                "Either the savepoint path in the spec or configuration {} in the Flink resource has to be supplied",
+                SAVEPOINT_DIR[0]
+            ),
+            hint: "set spec.savepoint.path, or the savepoint directory in the flinkConfiguration of the cluster that the job runs on",
+        })
+    };
+    Some(finding(&violation?, &unit.written, &desired.environment).unit(&unit.key.name))
 }
 
 /// S23: two that put the old version back would undo each other's work. The operator's does not show in the

@@ -1,6 +1,8 @@
 //! Rules of a FlinkDeployment.
 
-use super::{Checked, Violation, autoscaler, change, cluster_name, job, key_pointer, resources, violation};
+use super::{
+    Checked, Violation, autoscaler, change, cluster_name, ingress, job, key_pointer, resources, violation,
+};
 use crate::flink::version::FlinkVersion;
 use crate::rule::RuleId;
 
@@ -20,7 +22,7 @@ pub(super) fn check(checked: &Checked<'_>) -> Vec<Violation> {
     found.extend(forbidden_keys(checked));
     found.extend(rollback(checked));
     found.extend(health_check(checked));
-    found.extend(ingress(checked));
+    found.extend(ingress::check(checked));
     found.extend(log_configuration(checked));
     found.extend(job::check(checked));
     found.extend(resources::job_manager(checked));
@@ -90,15 +92,6 @@ fn health_check(checked: &Checked<'_>) -> Option<Violation> {
             message,
             "turn the recovery on",
         )
-    })
-}
-
-fn ingress(checked: &Checked<'_>) -> Option<Violation> {
-    checked.spec("/ingress")?;
-    let missing = checked.spec("/ingress/template").is_none();
-    missing.then(|| {
-        let hint = "set spec.ingress.template, for instance {{name}}.example.com";
-        violation(RuleId::IngressTemplate, "/spec/ingress", "Ingress template must be defined", hint)
     })
 }
 
