@@ -234,6 +234,8 @@ rule_ids! {
     SavepointWithoutHa = "savepoint-without-ha",
     /// `last-state` without high availability.
     LastStateWithoutHa = "last-state-without-ha",
+    /// A session job whose last checkpoint goes with its cluster.
+    UnretainedCheckpoint = "unretained-checkpoint",
     /// A text that the operator rewrites.
     BlueGreenName = "blue-green-name",
     /// A field that the operator drops.

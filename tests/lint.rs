@@ -80,6 +80,7 @@ const NEAR_MISSES: [(&str, &str); RULES.len()] = [
     ("file-state", "state in files outlives its pod"),
     ("savepoint-without-ha", "a stateful job with high availability"),
     ("last-state-without-ha", "a stateful job with high availability"),
+    ("unretained-checkpoint", "a session job keeps its last checkpoint without its cluster"),
     ("blue-green-name", "the name of a blue-green deployment stands where it may"),
     ("dropped-field", "fields that the operator knows"),
     ("deprecated-key", "configuration keys that are right"),

@@ -26,7 +26,7 @@ pub const LAST_STATE_FALLBACK: &str = "kubernetes.operator.job.upgrade.last-stat
 
 /// What becomes of a job's last checkpoint when the job is over. The operator sets `RETAIN_ON_CANCELLATION` for
 /// applications, and nothing for session clusters (`FlinkConfigBuilder.applyFlinkConfiguration`).
-const RETENTION: &str = "execution.checkpointing.externalized-checkpoint-retention";
+pub const RETENTION: &str = "execution.checkpointing.externalized-checkpoint-retention";
 
 /// Whether the last checkpoint of a job stays when its JobManager is told to end, as it is by an upgrade of its cluster
 /// or a node that is drained: it then suspends the job, and Flink deletes the checkpoint unless it was told to retain

@@ -50,7 +50,7 @@ pub struct Rule {
 
 /// Every rule, those that are broken most often first within each family.
 #[rustfmt::skip]
-pub const RULES: [Rule; 19] = [
+pub const RULES: [Rule; 20] = [
     // Artefacts: what the job is made of.
     Rule { id: RuleId::FloatingImage, severity: Severity::Warning, about: "an image without a tag, or with one that moves", check: artefacts::floating_image },
     Rule { id: RuleId::FloatingJar, severity: Severity::Warning, about: "a jar at an address behind which it can change", check: artefacts::floating_jar },
@@ -62,6 +62,7 @@ pub const RULES: [Rule; 19] = [
     Rule { id: RuleId::FileState, severity: Severity::Warning, about: "state in a folder that goes with its pod", check: storage::file_state },
     Rule { id: RuleId::SavepointWithoutHa, severity: Severity::Info, about: "`savepoint` without high availability", check: recovery::savepoint_without_ha },
     Rule { id: RuleId::LastStateWithoutHa, severity: Severity::Warning, about: "`last-state` without high availability", check: recovery::last_state_without_ha },
+    Rule { id: RuleId::UnretainedCheckpoint, severity: Severity::Warning, about: "a session job whose last checkpoint goes with its cluster", check: recovery::unretained_checkpoint },
     Rule { id: RuleId::BlueGreenName, severity: Severity::Warning, about: "a path, an image or a reference that the operator rewrites, since it holds the unit's name", check: blue_green::name },
     // Fields.
     Rule { id: RuleId::DroppedField, severity: Severity::Warning, about: "a field that the version of the operator drops", check: fields::dropped },

@@ -19,7 +19,7 @@ fn mode<'s>(subject: &'s Subject<'_>) -> Option<&'s str> {
 pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {
     let kept = |mode| matches!(mode, Some("savepoint" | "last-state"));
     let (mode, own) = (mode(subject), subject.text("/job/upgradeMode"));
-    let is_batch = subject.configuration.get("execution.runtime-mode").is_some_and(|it| it == "BATCH");
+    let is_batch = is_batch(subject);
     // Whether an environment that is not in Git, or one of its applications, says a mode is not known here.
     let unknown = mode.is_none() && subject.key.kind == Kind::FlinkApplication && subject.on.is_none()
         || subject.key.kind == Kind::FlinkEnvironment;
@@ -34,6 +34,10 @@ pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {
     };
     let message = format!("{message} the state of this job, although {key} is set");
     vec![Remark::at(MODE, message, hint)]
+}
+
+fn is_batch(subject: &Subject<'_>) -> bool {
+    subject.configuration.get("execution.runtime-mode").is_some_and(|it| it == "BATCH")
 }
 
 /// The key that says that a job keeps state.
@@ -53,12 +57,12 @@ fn without_ha(subject: &Subject<'_>, wanted: &str) -> bool {
         && !config::has_high_availability(&subject.configuration)
 }
 
-const TURN_ON: &str = "set high-availability.type: kubernetes and high-availability.storageDir";
+const HA: &str = "high-availability.type: kubernetes and high-availability.storageDir";
 
 pub(super) fn last_state_without_ha(subject: &Subject<'_>) -> Vec<Remark> {
     let found = without_ha(subject, "last-state").then(|| {
         let message = "without high availability there is no last state to take once the JobManager is gone: the operator cancels the job through it instead";
-        Remark::at(MODE, message, format!("{TURN_ON}, or write upgradeMode: savepoint"))
+        Remark::at(MODE, message, format!("set {HA}, or write upgradeMode: savepoint"))
     });
     found.into_iter().collect()
 }
@@ -66,7 +70,22 @@ pub(super) fn last_state_without_ha(subject: &Subject<'_>) -> Vec<Remark> {
 pub(super) fn savepoint_without_ha(subject: &Subject<'_>) -> Vec<Remark> {
     let found = without_ha(subject, "savepoint").then(|| {
         let message = "without high availability a job that does not run has nothing to be upgraded from: no savepoint can be taken, and there is no last state";
-        Remark::at(MODE, message, TURN_ON)
+        Remark::at(MODE, message, format!("set {HA}"))
+    });
+    found.into_iter().collect()
+}
+
+pub(super) fn unretained_checkpoint(subject: &Subject<'_>) -> Vec<Remark> {
+    let (kind, flat) = (subject.key.kind, &subject.configuration);
+    let stateful = matches!(mode(subject), Some("savepoint" | "last-state")) && !is_batch(subject);
+    let checkpoints = config::checkpoint_interval(flat).is_some();
+    // Of an application the operator has Flink retain it.
+    let goes =
+        kind == Kind::FlinkSessionJob && subject.on.is_some() && !config::retains_checkpoints(kind, flat);
+    let found = (stateful && checkpoints && goes).then(|| {
+        let message = "the last checkpoint of this job is deleted with its cluster, as when a node is drained: what it did since its last savepoint is lost then";
+        let hint = format!("set {}: RETAIN_ON_CANCELLATION in the flinkConfiguration of the cluster, or {HA} there", config::RETENTION);
+        Remark::at(MODE, message, hint)
     });
     found.into_iter().collect()
 }
