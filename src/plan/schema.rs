@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use super::fields;
 use super::fleet::Fleet;
 use super::live::{Schema, Unread};
+use super::operation::NONCE;
 use super::remove;
 use super::subject::{Subject, World};
+use crate::flink::kind::Role;
 use crate::flink::release::Release;
 use crate::rule::RuleId;
 use crate::spec::finding::Place;
@@ -40,6 +42,7 @@ impl Subject<'_> {
     pub(super) fn refuse(&mut self, world: World<'_>) {
         self.refuse_on_cluster(world);
         self.refuse_unserved(world);
+        self.refuse_change(world);
         let (Some(unit), Some(served)) = (self.unit, world.live.schema.served()) else { return };
         let is_written = |pointer: &str| {
             let path = path(pointer);
@@ -68,6 +71,23 @@ impl Subject<'_> {
         };
         let finding = Finding::error(RuleId::KindNotServed, unit.place.clone(), message).unit(&unit.key.name);
         self.findings.push(finding.hint(hint));
+    }
+
+    /// An application was judged when it was read as a new one. One that is made anew is one; what the operator writes
+    /// into its own record in the middle of an upgrade is no suspension.
+    fn refuse_change(&mut self, world: World<'_>) {
+        let (Some(unit), Some(last)) = (self.unit, &self.status.last_reconciled) else { return };
+        let changes = |path: &str| self.changes.iter().any(|change| change.path == path);
+        let judged = changes(NONCE) || changes("/spec/flinkVersion") && self.is_suspended();
+        if self.role != Role::Application || self.is_leaving() || !judged {
+            return;
+        }
+        let mut previous = self.live_spec().clone();
+        previous["job"]["state"] = last.job_state.clone().into();
+        previous["job"]["upgradeMode"] = last.upgrade_mode.clone().into();
+        previous["job"]["savepointRedeployNonce"] = last.redeploy_nonce.into();
+        let found = refusal::of_change(world.desired, unit, &previous, self.release(world));
+        self.findings.extend(found);
     }
 
     /// A session job was judged when it was read as the newest operator does, and, where its cluster is not in

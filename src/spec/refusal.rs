@@ -64,6 +64,18 @@ pub fn findings(
     violations.iter().map(finding).collect()
 }
 
+/// What the operator takes of a new unit, and refuses of one that was something else: `previous` is the spec that it acted
+/// on last.
+pub fn of_change(desired: &Desired, unit: &Unit, previous: &Value, release: Release) -> Vec<Finding> {
+    let (key, spec, operator) = (&unit.key, unit.manifest.spec(), &desired.operator);
+    let (kind, name, previous) = (key.kind, &key.name, Some(previous));
+    let proposal = Proposal { kind, name, spec, previous, operator, cluster: None, release };
+    let of_change = [RuleId::FlinkVersionAfterLastState, RuleId::RedeployWithoutPath];
+    let violations = validate(&proposal).into_iter().filter(|violation| of_change.contains(&violation.rule));
+    let finding = |violation| finding(&violation, &unit.written, &desired.environment).unit(&key.name);
+    violations.map(finding).collect()
+}
+
 /// What every operator refuses of a unit, and what only the version does that Git states. The latter keeps nobody
 /// from asking a cluster that says otherwise: such a folder is not broken.
 pub fn judge(desired: &Desired, unit: &Unit, cluster: Option<&Value>) -> (Vec<Finding>, Vec<Finding>) {
