@@ -280,8 +280,6 @@ rule_ids! {
     DryRunFailed = "dry-run-failed",
 
     // A cluster as a file.
-    /// A file that cannot be compared with.
-    Snapshot = "snapshot",
     /// Kinds that are not in the file.
     SnapshotKinds = "snapshot-kinds",
     /// Objects in the file of other namespaces.
@@ -324,7 +322,7 @@ rule_ids! {
     ImportOthers = "import-others",
     /// A unit that another one makes.
     ImportMade = "import-made",
-    /// A unit on its way to something else.
+    /// A unit that is being deleted, or changed by flinkops.
     ImportUnsettled = "import-unsettled",
     /// A unit that keeps state and is upgraded without it.
     ImportStateless = "import-stateless",

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use super::redact::Redactor;
-use super::snapshot::Unusable;
 use super::talk::{self, Tone};
 use crate::cluster::{ClusterError, LeaseError};
 use crate::repo::RepoError;
+use crate::report::document::Unusable;
 use crate::report::visible::clean;
 
 /// How a command ended.
@@ -84,7 +84,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let usage = cause.downcast_ref::<Usage>().map(|usage| usage.hint.clone());
         let repo = || cause.downcast_ref::<RepoError>()?.hint().map(str::to_owned);
         let cluster = || cause.downcast_ref::<ClusterError>()?.hint();
-        let file = || cause.downcast_ref::<Unusable>()?.hint().map(str::to_owned);
+        let file = || cause.downcast_ref::<Unusable>()?.hint.clone();
         usage.or_else(repo).or_else(cluster).or_else(file)
     })
 }

@@ -16,7 +16,7 @@ use crate::plan::live::LiveObject;
 use crate::plan::{Live, sealed};
 use crate::report;
 use crate::report::document::{Snapshot, SnapshotDocument};
-use crate::spec::{Desired, Finding};
+use crate::spec::Desired;
 
 /// The variable with the key for the secrets of a snapshot.
 const KEY: &str = "FLINKOPS_SNAPSHOT_KEY";
@@ -53,26 +53,6 @@ fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).expect("it was a time before")
 }
 
-/// A file that cannot be compared with: what is wrong, where.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read {}", place(.0))]
-pub(super) struct Unusable(Box<Finding>);
-
-impl Unusable {
-    /// What to do about it.
-    pub(super) fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
-    }
-}
-
-fn place(finding: &Finding) -> String {
-    let place = &finding.place;
-    match (place.line, place.column) {
-        (0, _) => format!("{}: {}", place.file, finding.message),
-        (line, column) => format!("{}:{line}:{column}: {}", place.file, finding.message),
-    }
-}
-
 /// Reads what a cluster held, and when that was, where the file says so. What there is to know about the
 /// file becomes a finding.
 pub(super) fn read(
@@ -81,10 +61,10 @@ pub(super) fn read(
     redactor: &Redactor,
 ) -> anyhow::Result<(Live, Option<Timestamp>)> {
     let (file, bytes) = bytes(path)?;
-    let snapshot = Snapshot::read(&file, &bytes).map_err(Unusable)?;
+    let snapshot = Snapshot::read(&file, &bytes)?;
     redactor.add(Secrets::of(snapshot.objects.iter().map(LiveObject::shared)));
     check(&snapshot, desired)?;
-    let remarks = snapshot.remarks(desired).map_err(Unusable)?;
+    let remarks = snapshot.remarks(desired)?;
     desired.findings.extend(remarks);
     let mut live = gather(&Scope::of(desired), &snapshot.name(), snapshot.objects);
     live.schema = snapshot.schema;

@@ -25,7 +25,7 @@ pub use plan::{
     StepDocument, UnitDocument,
 };
 pub use retry::{RetriedDocument, RetryDocument};
-pub use snapshot::{Snapshot, SnapshotDocument, objects};
+pub use snapshot::{Snapshot, SnapshotDocument, Unusable, objects};
 pub use status::{SavepointDocument, StatusDocument, StatusSummary, UnitStatus};
 
 /// A document's `schema`: which document it is and in which version.

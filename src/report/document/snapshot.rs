@@ -107,6 +107,32 @@ fn versioned(mut object: Value, version: &str) -> Value {
     object
 }
 
+/// A file that cannot be compared with: what is wrong, where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read {}", self.told())]
+pub struct Unusable {
+    place: Place,
+    message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Unusable {
+    fn told(&self) -> String {
+        let Place { file, line, column, .. } = &self.place;
+        match line {
+            0 => format!("{file}: {}", self.message),
+            line => format!("{file}:{line}:{column}: {}", self.message),
+        }
+    }
+}
+
+impl From<Finding> for Unusable {
+    fn from(Finding { place, message, hint, .. }: Finding) -> Self {
+        Self { place, message, hint }
+    }
+}
+
 /// A file that says what a cluster held, as it was read.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -129,7 +155,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// What is wrong, where. No value of the file is quoted.
-    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, Box<Finding>> {
+    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, Unusable> {
         let mut snapshot = Self { file: file.to_owned(), ..Self::default() };
         let documents = documents(file, bytes)?;
         if documents.is_empty() {
@@ -158,7 +184,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Where it is full of something else.
-    pub fn remarks(&self, desired: &Desired) -> Result<Vec<Finding>, Box<Finding>> {
+    pub fn remarks(&self, desired: &Desired) -> Result<Vec<Finding>, Unusable> {
         let keys: Vec<ObjectKey> = self.objects.iter().map(LiveObject::object_key).collect();
         let kinds: BTreeSet<&str> = keys.iter().map(|key| key.kind.as_str()).collect();
         if self.made_for.is_none() && !kinds.is_empty() && !kinds.iter().any(|kind| is_needed(kind)) {
@@ -190,14 +216,12 @@ impl Snapshot {
         Ok(remarks)
     }
 
-    fn wrong(&self, message: impl Into<String>) -> Box<Finding> {
-        Box::new(
-            Finding::error(RuleId::Snapshot, Place::file(&self.file), message)
-                .hint(format!("make one with `flinkops status --save FILE` or `{KUBECTL} > FILE`")),
-        )
+    fn wrong(&self, message: impl Into<String>) -> Unusable {
+        let hint = format!("make one with `flinkops status --save FILE` or `{KUBECTL} > FILE`");
+        Unusable { place: Place::file(&self.file), message: message.into(), hint: Some(hint) }
     }
 
-    fn open(&mut self, name: &str, document: &Value) -> Result<(), Box<Finding>> {
+    fn open(&mut self, name: &str, document: &Value) -> Result<(), Unusable> {
         if name != schema::SNAPSHOT {
             return Err(match name.strip_prefix("flinkops.dev/snapshot/") {
                 Some(version) => self.wrong(format!(
@@ -229,7 +253,7 @@ impl Snapshot {
         items.iter().try_for_each(|item| self.add_object(item.clone()))
     }
 
-    fn add(&mut self, mut document: Value) -> Result<(), Box<Finding>> {
+    fn add(&mut self, mut document: Value) -> Result<(), Unusable> {
         let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
         if !kind.ends_with("List") {
             return self.add_object(document);
@@ -241,7 +265,7 @@ impl Snapshot {
         }
     }
 
-    fn add_object(&mut self, object: Value) -> Result<(), Box<Finding>> {
+    fn add_object(&mut self, object: Value) -> Result<(), Unusable> {
         let named =
             |pointer| object.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let nth = self.objects.len() + 1;
@@ -294,10 +318,10 @@ fn missing(desired: &Desired, keys: &[&ObjectKey]) -> Vec<String> {
 }
 
 /// The documents of a file.
-fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Value>, Box<Finding>> {
+fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Value>, Unusable> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
         let limits = Limits { yaml_nodes: NODES, ..Limits::default() };
-        let nodes = yaml::read(file, bytes, &limits)?;
+        let nodes = yaml::read(file, bytes, &limits).map_err(|found| Unusable::from(*found))?;
         return Ok(nodes.iter().map(crate::spec::node::Node::to_value).collect());
     }
     let documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
@@ -306,6 +330,6 @@ fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Value>, Box<Finding>> {
         // What it says of syntax quotes nothing of the file.
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
-        Box::new(Finding::error(RuleId::Snapshot, place, format!("this is not JSON: {what}")))
+        Unusable { place, message: format!("this is not JSON: {what}"), hint: None }
     })
 }
