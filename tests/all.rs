@@ -1,9 +1,11 @@
 //! The one integration-test binary.
 
 mod cli;
+mod commands;
 mod conformance;
 mod daemon;
 mod demo;
+mod diagnostics;
 mod examples;
 mod faults;
 mod flows;

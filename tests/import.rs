@@ -1,5 +1,6 @@
-//! Scenarios of import: a folder named by a sentence holds what exists in `in/`, a repository that is there
-//! already in `repository/` (absent: none), and in `out.txt` the files that come of it and what is said.
+//! Scenarios of import: a folder named by a sentence holds what exists in `in/`, or what a cluster holds in
+//! `live.yaml` (its ConfigMaps are wanted where there are any), a repository that is there already in `repository/`
+//! (absent: none), and in `out.txt` the files that come of it and what is said. `environment.txt` names one.
 //! `UPDATE_SCENARIOS=1` writes that. Whatever comes out is loaded, planned against where it came from, and
 //! imported again.
 
@@ -13,7 +14,7 @@ use flinkops::plan::live::LiveObject;
 use flinkops::plan::{Action, Live, observe_once, plan};
 use flinkops::rule::RuleId;
 use flinkops::spec::finding::Place;
-use flinkops::spec::import::{self, Import, Target};
+use flinkops::spec::import::{self, Bundle, Import, Target};
 use flinkops::spec::source::{Limits, SourceTree};
 use flinkops::spec::{Desired, Severity, load};
 use proptest::prelude::*;
@@ -26,6 +27,17 @@ use super::scenarios;
 fn imported(source: &SourceTree, repository: &SourceTree) -> Import {
     let bundle = import::folder::read(source, &Limits::default(), None);
     import::import(bundle, &target(repository))
+}
+
+/// What a scenario imports.
+fn bundle(scenario: &Path) -> Bundle {
+    let Ok(live) = fs::read_to_string(scenario.join("live.yaml")) else {
+        return import::folder::read(&tree(files(&scenario.join("in"))), &Limits::default(), None);
+    };
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&live).unwrap();
+    let (config_maps, units): (Vec<Value>, Vec<Value>) =
+        objects.into_iter().partition(|object| object["kind"] == "ConfigMap");
+    import::live::read(&units, Some(&*config_maps).filter(|maps| !maps.is_empty()), "orders")
 }
 
 fn target(repository: &SourceTree) -> Target<'_> {
@@ -75,8 +87,14 @@ fn every_source_becomes_what_its_folder_says() {
     for scenario in all {
         let repository = Some(scenario.join("repository")).filter(|folder| folder.is_dir());
         let repository = tree(repository.map(|folder| files(&folder)).unwrap_or_default());
-        let source = tree(files(&scenario.join("in")));
-        let first = imported(&source, &repository);
+        let bundle = bundle(&scenario);
+        let environment = fs::read_to_string(scenario.join("environment.txt")).ok();
+        let environment = environment.map(|name| name.trim().to_owned());
+        let into = |repository: &SourceTree| {
+            let target = Target { environment: environment.clone(), ..target(repository) };
+            import::import(bundle.clone(), &target)
+        };
+        let first = into(&repository);
         let (text, file) = (said(&first), scenario.join("out.txt"));
         if std::env::var_os("UPDATE_SCENARIOS").is_some() {
             fs::write(&file, &text).unwrap();
@@ -86,7 +104,7 @@ fn every_source_becomes_what_its_folder_says() {
             let diff = similar::TextDiff::from_lines(&wanted, &text);
             wrong.push(format!("{}\n{}", scenario.display(), diff.unified_diff()));
         }
-        let again = imported(&source, &with(&repository, &first));
+        let again = into(&with(&repository, &first));
         for (path, text) in &again.files {
             assert_eq!(first.files.get(path), Some(text), "{}: the second time", scenario.display());
         }

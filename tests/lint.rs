@@ -24,7 +24,7 @@ fn scenarios() -> Vec<(PathBuf, Loaded)> {
     let mut all: Vec<PathBuf> =
         fs::read_dir(root("tests/lint")).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.sort();
-    all.into_iter().map(|scenario| (scenario.clone(), loader::read(&scenario.join("in")))).collect()
+    all.into_iter().map(|scenario| (scenario.clone(), loader::read(&scenario))).collect()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn remarks_are_told_of_the_repository_only() {
 /// An error of the lint breaks its folder in its environment, as every error does (S1).
 #[test]
 fn s1_an_error_of_the_lint_leaves_its_folder_as_it_is() {
-    let loaded = loader::read(&root("tests/lint/a repository has its own severities/in"));
+    let loaded = loader::read(&root("tests/lint/a repository has its own severities"));
     let unknown = |environment: &str| loaded.environments[environment].unknown.len();
     assert_eq!((unknown("prod"), unknown("staging")), (2, 0));
     assert_eq!(loaded.environments["staging"].units.len(), 2);
@@ -97,7 +97,7 @@ const NEAR_MISSES: [(&str, &str); RULES.len()] = [
 fn every_rule_has_a_near_miss_that_stays_silent() {
     for (rule, (near, scenario)) in RULES.iter().zip(NEAR_MISSES) {
         assert_eq!(rule.id.as_str(), near, "each rule once, in its order");
-        let loaded = loader::read(&root("tests/lint").join(scenario).join("in"));
+        let loaded = loader::read(&root("tests/lint").join(scenario));
         assert_eq!(loaded.findings, [], "{scenario}");
         let units = loaded.environments.values().map(|desired| desired.units.len());
         assert!(units.sum::<usize>() > 0, "{scenario} holds nothing");

@@ -1,5 +1,9 @@
 //! Scenarios of the loader: a folder named by a sentence holds a repository in `in/` and, in `out.txt`, what
 //! is found in it and what each environment renders.
+//!
+//! Beside `in/` may lie `entries.txt`, with what Git can hold and a folder of tests cannot, each as a mode and a path
+//! (a file there is an object that Git has lost), and `limits.yaml`, with bounds to be read within. Then the
+//! repository is committed, and read from there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,12 +11,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flinkops::repo::Source;
 use flinkops::rule::RuleId;
 use flinkops::spec::finding::{Finding, Place};
 use flinkops::spec::graph::graph;
 use flinkops::spec::source::{Limits, Origin, Revision, SourceTree};
 use flinkops::spec::{Desired, Loaded, Severity, lint, load, render, schema};
+use git2::Oid;
 use proptest::prelude::*;
+
+use super::repo::Sandbox;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loader")
@@ -52,9 +60,43 @@ fn scenarios() -> Vec<PathBuf> {
     all
 }
 
-/// A repository in a folder, as read.
-pub fn read(folder: &Path) -> Loaded {
-    load(&tree(files(folder)), &Limits::default(), None)
+/// The repository of a scenario, as read.
+pub fn read(scenario: &Path) -> Loaded {
+    let files = files(&scenario.join("in"));
+    let beside = |name: &str| fs::read_to_string(scenario.join(name)).ok();
+    let (entries, bounds) = (beside("entries.txt"), beside("limits.yaml"));
+    if entries.is_none() && bounds.is_none() {
+        return load(&tree(files), &Limits::default(), None);
+    }
+    let limits = limits(bounds.as_deref().unwrap_or("{}"));
+    let sandbox = Sandbox::new();
+    let lost = Oid::from_str("00000000000000000000000000000000deadbeef").unwrap();
+    let mut all: Vec<(&str, &str, Oid)> = Vec::new();
+    for line in entries.as_deref().unwrap_or_default().lines() {
+        let (mode, path) = line.split_once(' ').unwrap();
+        all.push((path, mode, lost));
+    }
+    for (path, bytes) in &files {
+        all.push((path, "100644", sandbox.git.blob(bytes).unwrap()));
+    }
+    sandbox.commit_tree(sandbox.nested_tree(&all), "a scenario");
+    load(&Source::parse(sandbox.text()).unwrap().read(Some("HEAD"), &limits).unwrap(), &limits, None)
+}
+
+/// The usual limits, but for what a text says.
+fn limits(text: &str) -> Limits {
+    let said: BTreeMap<String, usize> = serde_saphyr::from_str(text).unwrap();
+    let mut limits = Limits::default();
+    for (name, limit) in said {
+        *match name.as_str() {
+            "fileBytes" => &mut limits.file_bytes,
+            "files" => &mut limits.files,
+            "totalBytes" => &mut limits.total_bytes,
+            "pathDepth" => &mut limits.path_depth,
+            other => panic!("there is no limit {other}"),
+        } = limit;
+    }
+    limits
 }
 
 /// Writes a finding down.
@@ -107,7 +149,7 @@ pub fn trees() -> Vec<(String, SourceTree)> {
 
 /// What is found in each of the repositories.
 pub fn found() -> Vec<Vec<Finding>> {
-    scenarios().iter().map(|scenario| read(&scenario.join("in")).findings).collect()
+    scenarios().iter().map(|scenario| read(scenario).findings).collect()
 }
 
 #[test]
@@ -117,7 +159,7 @@ fn every_scenario_reads_as_written_down() {
     assert!(scenarios.len() >= 25, "only {} scenarios", scenarios.len());
     let mut wrong = Vec::new();
     for scenario in scenarios {
-        let actual = report(&read(&scenario.join("in")));
+        let actual = report(&read(&scenario));
         let expected = scenario.join("out.txt");
         if update {
             fs::write(&expected, &actual).unwrap();
@@ -178,7 +220,7 @@ fn s1_what_the_reader_refused_is_unknown() {
     assert_eq!(unknown("jobs/enrich/job.yaml"), ("jobs/enrich".to_owned(), 2, 1));
     assert_eq!(unknown("jobs/flat.yaml"), ("jobs".to_owned(), 3, 1));
     assert_eq!(unknown("jobs"), (String::new(), 0, 1));
-    assert_eq!(unknown(""), (String::new(), 0, 1));
+    assert_eq!(unknown("."), (String::new(), 0, 1));
     assert_eq!(unknown("docs/link"), (String::new(), 3, 0));
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::only;
 use crate::cluster::{Cluster, WriteError};
+use crate::flink::kind::ObjectKey;
 use crate::plan::live::Schema;
 use crate::plan::write::Task;
 use crate::plan::{self, Live, Plan};
@@ -61,13 +62,12 @@ fn forbidden(right: &str, rule: String) -> Finding {
 
 /// What was said to one write: field by field where it was, else as a whole.
 fn said(desired: &Desired, task: &Task, error: &WriteError) -> Vec<Finding> {
-    let finding = |place: Place, message: String| {
-        let finding = Finding::error(RuleId::DryRunRefused, place, message);
-        match &task.unit {
-            Some(unit) => finding.unit(&unit.name),
-            None => finding,
-        }
+    let of_unit = |finding: Finding| match &task.unit {
+        Some(unit) => finding.unit(&unit.name),
+        None => finding,
     };
+    let finding =
+        |place: Place, message: String| of_unit(Finding::error(RuleId::DryRunRefused, place, message));
     match error {
         WriteError::Rejected { causes, .. } if !causes.is_empty() => causes
             .iter()
@@ -81,10 +81,15 @@ fn said(desired: &Desired, task: &Task, error: &WriteError) -> Vec<Finding> {
             vec![finding(place, format!("refused by the API server: {message}"))]
         }
         WriteError::Conflict { .. } => {
-            let message = "changed while it was looked at, so that the dry run says nothing: plan again";
-            vec![Finding::warning(RuleId::DryRunFailed, place(desired, task, None), message)]
+            let ObjectKey { kind, name, .. } = task.write.key();
+            let message = format!("{kind} {name} changed while it was looked at: its dry run says nothing");
+            let finding = Finding::warning(RuleId::DryRunFailed, place(desired, task, None), message);
+            vec![of_unit(finding.hint("plan again"))]
         }
-        other => vec![finding(place(desired, task, None), format!("the dry run failed to {other}"))],
+        other => {
+            let message = format!("the dry run failed to {other}");
+            vec![of_unit(Finding::error(RuleId::DryRunFailed, place(desired, task, None), message))]
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::names;
 use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
-use crate::spec::source::Limits;
+use crate::spec::source::{Limits, WHOLE};
 
 /// What an entry of a folder is.
 pub(super) enum Entry<H> {
@@ -37,6 +37,9 @@ pub(super) type Listing<H> = Vec<(Vec<u8>, Entry<H>)>;
 pub(super) trait Store {
     /// Names a folder or a file.
     type Handle;
+
+    /// What to do about one that cannot be read.
+    const UNREADABLE: &'static str;
 
     /// Lists a folder of at most so many entries.
     fn list(&self, folder: &Self::Handle) -> Result<Listing<Self::Handle>, String>;
@@ -78,7 +81,7 @@ impl<S: Store> Walk<'_, S> {
     fn folder(&mut self, handle: &S::Handle, path: &str, depth: usize) {
         let mut entries = match self.store.list(handle) {
             Ok(entries) => entries,
-            Err(reason) => return self.refuse(RuleId::Unreadable, path, &reason, "make it readable"),
+            Err(reason) => return self.refuse(RuleId::Unreadable, path, &reason, S::UNREADABLE),
         };
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut seen = BTreeSet::new();
@@ -101,7 +104,7 @@ impl<S: Store> Walk<'_, S> {
         match names::check(name) {
             Err(reason) => self.refuse(RuleId::OddPath, &path, reason, "rename it"),
             Ok(_) if twice => {
-                self.refuse(RuleId::OddPath, &path, "the name is there twice", "keep one of them")
+                self.refuse(RuleId::OddPath, &path, "the name is there twice", "keep one of them");
             }
             Ok(_) => self.plain_entry(path, entry, depth),
         }
@@ -135,7 +138,7 @@ impl<S: Store> Walk<'_, S> {
 
     fn file(&mut self, path: String, handle: &S::Handle) {
         match self.store.read(handle, self.limits.file_bytes) {
-            Err(reason) => self.refuse(RuleId::Unreadable, &path, &reason, "make it readable"),
+            Err(reason) => self.refuse(RuleId::Unreadable, &path, &reason, S::UNREADABLE),
             Ok(Content::TooLarge) => {
                 let reason = format!("it is larger than {} bytes", self.limits.file_bytes);
                 self.refuse(RuleId::FileTooLarge, &path, &reason, "keep large files in a store of their own");
@@ -155,7 +158,7 @@ impl<S: Store> Walk<'_, S> {
     }
 
     fn refuse(&mut self, rule: RuleId, path: &str, reason: &str, hint: &str) {
-        let path = printable(path);
+        let path = if path.is_empty() { WHOLE.to_owned() } else { printable(path) };
         let message = format!("`{path}` is refused: {reason}");
         self.refused.push(Finding::error(rule, Place::file(path), message).hint(hint));
     }
@@ -164,7 +167,7 @@ impl<S: Store> Walk<'_, S> {
     fn stop(&mut self, rule: RuleId, message: String) {
         self.stopped = true;
         let hint = "keep the jobs in a repository, or a folder, of their own";
-        self.refused.push(Finding::error(rule, Place::file(""), message).hint(hint));
+        self.refused.push(Finding::error(rule, Place::file(WHOLE), message).hint(hint));
     }
 }
 

@@ -241,6 +241,8 @@ impl Objects<'_> {
 impl Store for Objects<'_> {
     type Handle = Oid;
 
+    const UNREADABLE: &'static str = "fetch the repository anew: this copy of it is damaged, or lacks a part";
+
     fn list(&self, folder: &Oid) -> Result<Listing<Oid>, String> {
         if self.size(*folder, ObjectType::Tree)? > FOLDER_BYTES {
             return Err("the folder has too many entries".into());

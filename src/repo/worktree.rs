@@ -144,6 +144,8 @@ impl Disk<'_> {
 impl Store for Disk<'_> {
     type Handle = PathBuf;
 
+    const UNREADABLE: &'static str = "make it readable";
+
     fn list(&self, folder: &PathBuf) -> Result<Listing<PathBuf>, String> {
         let entries = fs::read_dir(folder).map_err(|error| error.to_string())?;
         let entries = entries.map(|entry| self.entry(&entry?)).collect::<Result<Vec<_>, _>>();

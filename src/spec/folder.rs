@@ -327,11 +327,11 @@ fn single(path: &str, mut documents: Vec<Node>) -> Result<Node, Box<Finding>> {
         1 => Ok(documents.remove(0)),
         _ => {
             let place = documents[1].mark.place();
-            Err(Box::new(Finding::error(
-                RuleId::ManyDocuments,
-                place,
-                "this file may hold one document only",
-            )))
+            let message = "this file may hold one document only";
+            Err(Box::new(
+                Finding::error(RuleId::ManyDocuments, place, message)
+                    .hint("give every job a folder of its own"),
+            ))
         }
     }
 }

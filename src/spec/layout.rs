@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finding::{Finding, Place};
 use super::repository::FILE;
-use super::source::SourceTree;
+use super::source::{SourceTree, WHOLE};
 use crate::rule::RuleId;
 
 /// What the folder of a job calls its file.
@@ -36,7 +36,10 @@ pub fn groups<'a>(tree: &'a SourceTree, roots: &[String]) -> (Vec<Group<'a>>, Ve
     for finding in &tree.refused {
         layout.refused(finding);
     }
-    layout.empty_roots();
+    // Of a tree that is incomplete nobody knows what its folders hold.
+    if tree.refused.iter().all(|finding| finding.place.file != WHOLE) {
+        layout.empty_roots();
+    }
     (layout.groups.into_values().collect(), layout.findings)
 }
 
@@ -91,7 +94,7 @@ impl<'a, 'r> Layout<'a, 'r> {
     fn refused(&mut self, finding: &Finding) {
         let path = finding.place.file.as_str();
         let above = |root: &String| root == path || root.starts_with(&format!("{path}/"));
-        if path.is_empty() || path == FILE || self.roots.iter().any(above) {
+        if path == WHOLE || path == FILE || self.roots.iter().any(above) {
             self.findings.push(finding.clone());
             return;
         }

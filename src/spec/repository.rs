@@ -90,11 +90,11 @@ pub fn root(tree: &SourceTree, limits: &Limits) -> Result<Node, Box<Finding>> {
         )),
         _ => {
             let place = documents[1].mark.place();
-            Err(Box::new(Finding::error(
-                RuleId::ManyDocuments,
-                place,
-                "this file may hold one document only",
-            )))
+            let message = "this file may hold one document only";
+            Err(Box::new(
+                Finding::error(RuleId::ManyDocuments, place, message)
+                    .hint("a repository has one name: remove the others, or merge them into one"),
+            ))
         }
     }
 }

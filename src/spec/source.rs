@@ -11,6 +11,9 @@ use super::finding::Finding;
 /// The revision of a tree that is no commit.
 pub const WORKING_DIRECTORY: &str = "working directory";
 
+/// The path of a refusal that is about the tree as a whole.
+pub const WHOLE: &str = ".";
+
 /// A Git commit id, or the name of a state that is no commit (a working directory).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision(String);
@@ -61,7 +64,7 @@ pub struct SourceTree {
     /// Contents by path.
     pub files: BTreeMap<String, Arc<[u8]>>,
     /// What was refused while reading, each naming the path. A refusal inside a job folder makes the
-    /// units of that folder unknown (S1); one that cannot be placed makes the whole tree incomplete.
+    /// units of that folder unknown (S1); one of the [`WHOLE`] makes the tree incomplete.
     pub refused: Vec<Finding>,
 }
 

@@ -74,27 +74,3 @@ spec:
 "
     .to_owned()
 }
-
-#[test]
-fn a_missing_right_is_one_finding_that_says_which() {
-    let world = World::new(Repository::with_jobs(&[("a", ""), ("b", "")]));
-    let words = "flinkdeployments.flink.apache.org is forbidden: User \"ci\" cannot create resource \
-                 \"flinkdeployments\" in API group \"flink.apache.org\" in the namespace \"flink\"";
-    answer(&world, StatusError::new(403, "Forbidden", words));
-    assert_snapshot!(findings(&world, 1), @r#"
-    error flinkops.yaml:null:null dry-run-forbidden: the dry run needs to create flinkdeployments in namespace flink, which the cluster's RBAC does not allow
-      add to the Role in namespace flink: {apiGroups: ["flink.apache.org"], resources: [flinkdeployments], verbs: [create]}
-    "#);
-}
-
-#[test]
-fn the_schemas_word_is_the_api_servers_word() {
-    let world = World::new(Repository::with_jobs(&[("a", "")]));
-    let text = job_with_secret().replace("v1_20", "v2_4");
-    world.repository.write("jobs/a/job.yaml", &text);
-    assert_snapshot!(findings(&world, 1), @r#"
-    error jobs/a/job.yaml:4:17 dry-run-refused: refused by the API server: spec.flinkVersion: Unsupported value: "v2_4": supported values: "v1_13", "v1_14", "v1_15", "v1_16", "v1_17", "v1_18", "v1_19", "v1_20", "v2_0", "v2_1", "v2_2"
-    error jobs/a/job.yaml:4:17 refused-value: refused by this cluster's operator: `flinkVersion`: `v2_4` is not one of `v1_13`, `v1_14`, `v1_15`, `v1_16`, `v1_17`, `v1_18`, `v1_19`, `v1_20`, `v2_0`, `v2_1`, `v2_2`
-      did you mean `v2_0`?
-    "#);
-}

@@ -212,51 +212,6 @@ fn a_file_that_is_no_snapshot_is_refused_at_its_place() {
 }
 
 #[test]
-fn what_a_list_has_too_much_or_too_little_of_is_said() {
-    let world = World::new(Repository::with_jobs(&[("a", "")]));
-    world.repository.write(
-        "jobs/a/service.yaml",
-        "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: a}, ports: [{port: 80}]}\n",
-    );
-    world.repository.commit();
-    let items = json!([
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "flink"}, "data": {"p": "Y2FuYXJ5LXNlY3JldA=="}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "elsewhere"}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "y", "namespace": "elsewhere"}},
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flink"}},
-    ]);
-    world.repository.write(".home/list.json", &json!({"kind": "List", "items": items}).to_string());
-    let ran = world.run(&["plan", "--live-file", ".home/list.json"]).expect(2);
-    assert_snapshot!(ran.stderr, @r#"
-    warning[snapshot-kinds]: no ConfigMap, no FlinkDeployment, no FlinkSessionJob, no Service in the file: what is not in it counts as not there
-    --> .home/list.json
-     = help: `kubectl get flinkdeployments,flinksessionjobs,configmaps -o json` has what is always needed
-
-    warning[snapshot-namespace]: 1 object of no namespace left out
-    --> .home/list.json
-     = help: prod is namespace flink
-
-    warning[snapshot-namespace]: 2 objects of namespace elsewhere left out
-    --> .home/list.json
-     = help: prod is namespace flink
-
-    warning[snapshot-secret]: 1 of kind Secret left out
-    --> .home/list.json
-     = help: a plan never needs Secrets: leave them out of the file
-
-    0 errors, 4 warnings in 1 unit
-    "#);
-    world
-        .repository
-        .write(".home/pods.json", r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}"#);
-    let ran = world.run(&["plan", "--live-file", ".home/pods.json"]).expect(1);
-    assert!(ran.stderr.contains("nothing in it to compare with, only Pod"), "{ran}");
-    let findings =
-        &world.run(&["plan", "--format", "json", "--live-file", ".home/list.json"]).json()["findings"];
-    assert_eq!(findings.as_array().unwrap().len(), 4, "{findings}");
-}
-
-#[test]
 fn one_thing_is_compared_with_at_a_time() {
     let repository = Repository::with_jobs(&[("a", "")]);
     for other in [["--kubeconfig", "x"], ["--context", "x"], ["--base", "HEAD"]] {

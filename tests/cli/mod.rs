@@ -17,4 +17,4 @@ mod running;
 mod ssh;
 mod terminal;
 mod usage;
-mod world;
+pub mod world;

@@ -90,7 +90,7 @@ fn a_repository_that_is_too_large_is_incomplete_as_a_whole() {
     }
     let tree = read_both(&many, &small());
     assert_eq!(tree.files.len(), 12);
-    assert_eq!(refused(&tree), ["too-many-files "]);
+    assert_eq!(refused(&tree), ["too-many-files ."]);
 
     let heavy = Sandbox::new();
     for index in 0..4 {
@@ -98,7 +98,7 @@ fn a_repository_that_is_too_large_is_incomplete_as_a_whole() {
     }
     let tree = read_both(&heavy, &small());
     assert_eq!(tree.files.len(), 3);
-    assert_eq!(refused(&tree), ["total-too-large "]);
+    assert_eq!(refused(&tree), ["total-too-large ."]);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_tree_that_holds_itself_many_times_over_ends_soon() {
     }
     sandbox.commit_tree(tree, "30 to the power of 20 files");
     let tree = read_git(&sandbox, &Limits { files: 1_000, ..Limits::default() });
-    assert_eq!(refused(&tree), ["too-many-files "]);
+    assert_eq!(refused(&tree), ["too-many-files ."]);
 }
 
 #[test]

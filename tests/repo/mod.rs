@@ -5,6 +5,7 @@ mod remotes;
 mod revisions;
 pub mod server;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,22 @@ impl Sandbox {
             raw.extend([mode.as_bytes(), b" ", name, b"\0", id.as_bytes()].concat());
         }
         self.git.odb().unwrap().write(git2::ObjectType::Tree, &raw).unwrap()
+    }
+
+    /// The same of files in folders, by path, mode and id.
+    pub fn nested_tree(&self, entries: &[(&str, &str, Oid)]) -> Oid {
+        let mut below: BTreeMap<&str, Vec<(&str, &str, Oid)>> = BTreeMap::new();
+        let mut written = Vec::new();
+        for &(path, mode, id) in entries {
+            match path.split_once('/') {
+                Some((name, rest)) => below.entry(name).or_default().push((rest, mode, id)),
+                None => written.push((mode, path.as_bytes(), id)),
+            }
+        }
+        let folders =
+            below.iter().map(|(name, entries)| ("40000", name.as_bytes(), self.nested_tree(entries)));
+        written.extend(folders);
+        self.raw_tree(&written)
     }
 
     pub fn blob(&self, content: &str) -> Oid {

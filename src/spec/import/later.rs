@@ -78,8 +78,7 @@ fn difference(
         return Ok(None);
     }
     let refuse = |why: &str, fields: &[String]| {
-        let message =
-            format!("{} is other than in the repository, {why}: {}", object.title(), fields.join(", "));
+        let message = format!("{} differs from the repository, {why}: {}", object.title(), fields.join(", "));
         let finding = Finding::error(RuleId::ImportKnown, object.place.clone(), message);
         Box::new(finding.hint("`flinkops plan` shows it; decide which of the two is meant"))
     };

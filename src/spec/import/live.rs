@@ -113,8 +113,10 @@ fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {
     let found = of(live);
     let place = || found.place.clone();
     let said = |part: &str, key: &str| live["metadata"][part].get(key).and_then(Value::as_str);
-    if said("annotations", OPERATION).is_some() || live["metadata"].get("deletionTimestamp").is_some() {
-        let message = format!("{} is on its way to something else: it was not imported", found.title());
+    let going = live["metadata"].get("deletionTimestamp").is_some();
+    if going || said("annotations", OPERATION).is_some() {
+        let what = if going { "deleted" } else { "changed by flinkops" };
+        let message = format!("{} is being {what}: it was not imported", found.title());
         let finding = Finding::error(RuleId::ImportUnsettled, place(), message);
         return (None, vec![finding.hint("import it once that is over")]);
     }
@@ -322,10 +324,7 @@ mod tests {
             said,
             [
                 ("import-stateless", "FlinkDeployment a keeps state, and is upgraded without it"),
-                (
-                    "import-unsettled",
-                    "FlinkDeployment b is on its way to something else: it was not imported"
-                ),
+                ("import-unsettled", "FlinkDeployment b is being deleted: it was not imported"),
                 ("import-stateless", "FlinkBlueGreenDeployment c keeps state, and is upgraded without it"),
             ]
         );
