@@ -63,8 +63,8 @@ fn operations(resource: &Resource) -> Value {
 }
 
 fn described(store: &Store, resource: &Resource) -> Value {
-    let mut schema = schema::of_kind(resource.kind, store.operator_mode())
-        .unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+    let open = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let mut schema = schema::of_kind(resource.kind, store.operator_mode()).cloned().unwrap_or_else(open);
     schema["x-kubernetes-group-version-kind"] = json!([kind_of(resource)]);
     schema
 }

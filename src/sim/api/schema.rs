@@ -4,27 +4,43 @@
 //! The tables below say no more than that; the meaning of the fields is told elsewhere. Pod templates
 //! and the status are taken as they come, which is laxer than the CRDs.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::status::Cause;
 use crate::sim::OperatorMode;
 
 /// The schema of a kind's whole object, if it has one.
-pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<Value> {
-    let spec = match kind {
-        "FlinkDeployment" => deployment(mode),
-        "FlinkSessionJob" => session_job(mode),
-        "FlinkStateSnapshot" => snapshot(),
-        "FlinkBlueGreenDeployment" => object(json!({
-            "configuration": string_map(), "ingress": anything(),
-            "template": object(json!({"metadata": anything(), "spec": deployment(mode)})),
-        })),
-        _ => return None,
+pub fn of_kind(kind: &str, mode: OperatorMode) -> Option<&'static Value> {
+    // Every write asks for one.
+    static OLD: LazyLock<Schemas> = LazyLock::new(|| schemas(OperatorMode::V1_7));
+    static NEW: LazyLock<Schemas> = LazyLock::new(|| schemas(OperatorMode::V1_15));
+    let known = match mode {
+        OperatorMode::V1_7 => &OLD,
+        OperatorMode::V1_15 => &NEW,
     };
+    known.get(kind)
+}
+
+type Schemas = BTreeMap<&'static str, Value>;
+
+fn schemas(mode: OperatorMode) -> Schemas {
     let any = json!({});
-    Some(object(
-        json!({"apiVersion": any, "kind": any, "metadata": any, "status": status(mode), "spec": spec}),
-    ))
+    let whole = |spec: Value| {
+        object(json!({"apiVersion": any, "kind": any, "metadata": any, "status": status(mode), "spec": spec}))
+    };
+    let blue_green = object(json!({
+        "configuration": string_map(), "ingress": anything(),
+        "template": object(json!({"metadata": anything(), "spec": deployment(mode)})),
+    }));
+    BTreeMap::from([
+        ("FlinkDeployment", whole(deployment(mode))),
+        ("FlinkSessionJob", whole(session_job(mode))),
+        ("FlinkStateSnapshot", whole(snapshot())),
+        ("FlinkBlueGreenDeployment", whole(blue_green)),
+    ])
 }
 
 fn object(properties: Value) -> Value {
@@ -211,7 +227,7 @@ mod tests {
     use super::*;
 
     fn pruned(mode: OperatorMode, mut object: Value) -> (Vec<String>, Value) {
-        let names = prune(&mut object, &of_kind("FlinkDeployment", mode).unwrap());
+        let names = prune(&mut object, of_kind("FlinkDeployment", mode).unwrap());
         (names, object)
     }
 
@@ -246,7 +262,7 @@ mod tests {
         let schema = of_kind("FlinkDeployment", OperatorMode::V1_7).unwrap();
         let object = json!({"spec": {"job": {"parallelism": "x", "upgradeMode": "never"},
             "flinkConfiguration": {"taskmanager.numberOfTaskSlots": 2}}});
-        let causes = check(&object, &schema);
+        let causes = check(&object, schema);
         let lines: Vec<String> = causes.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
         assert_eq!(
             lines,

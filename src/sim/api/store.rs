@@ -132,7 +132,7 @@ impl Store {
         state.history.begin_after(version);
     }
 
-    fn schema_of(&self, kind: &str) -> Option<Value> {
+    fn schema_of(&self, kind: &str) -> Option<&'static Value> {
         self.0.schemas.then(|| schema::of_kind(kind, self.0.mode)).flatten()
     }
 
@@ -278,7 +278,7 @@ impl Store {
         let schema = self.schema_of(resource.kind);
         self.write(key, options, |old| match (patch, old) {
             (Patch::Apply { config, force }, _) => {
-                let (object, fields) = super::patch::applied(old, config, schema.as_ref(), options.part)?;
+                let (object, fields) = super::patch::applied(old, config, schema, options.part)?;
                 Ok(Proposal { object, claim: Some(Claim { fields, force: *force }) })
             }
             (_, None) => Err(StatusError::not_found(resource, &key.name)),
@@ -308,7 +308,6 @@ impl Store {
         propose: impl FnOnce(Option<&Value>) -> Result<Proposal, StatusError>,
     ) -> Result<Written, StatusError> {
         let now = rfc3339(self.now());
-        let schema = self.schema_of(&key.kind);
         let mut state = self.state();
         let old = state.objects.get(key).cloned();
         let proposal = propose(old.as_deref())?;
@@ -318,7 +317,7 @@ impl Store {
             manager: &options.manager,
             part: options.part,
             validation: options.validation,
-            schema: schema.as_ref(),
+            schema: self.schema_of(&key.kind),
             webhook: state.webhooks.get(&key.kind).cloned(),
             now: &now,
             new_uid: &new_uid(&self.0.clock, state.version),
