@@ -107,11 +107,11 @@ fn essence(end: &Value) -> Value {
     end
 }
 
-fn whatever_becomes_of_the_branch(story: Story) {
-    let (writes, calm) = run_alone(live_through(&story, Branch::Stays, None));
+fn whatever_becomes_of_the_branch(story: &Story) {
+    let (writes, calm) = run_alone(live_through(story, Branch::Stays, None));
     for branch in [Branch::OutOfReach, Branch::Reset] {
         for write in 0..writes {
-            let (_, end) = run_alone(live_through(&story, branch, Some(write)));
+            let (_, end) = run_alone(live_through(story, branch, Some(write)));
             if branch == Branch::OutOfReach {
                 assert_eq!(end, calm, "{}: {branch:?} at {write}", story.name);
             } else {
@@ -125,10 +125,10 @@ fn whatever_becomes_of_the_branch(story: Story) {
 
 #[test]
 fn s20_s3_a_session_clusters_change_survives_whatever_becomes_of_the_branch() {
-    whatever_becomes_of_the_branch(stories::cluster_change());
+    whatever_becomes_of_the_branch(&stories::cluster_change());
 }
 
 #[test]
 fn s20_s3_a_rename_survives_whatever_becomes_of_the_branch() {
-    whatever_becomes_of_the_branch(stories::rename());
+    whatever_becomes_of_the_branch(&stories::rename());
 }
