@@ -1,14 +1,12 @@
 //! Scenarios of the lint: a folder named by a sentence holds a repository in `in/` and, in `out.txt`, what is
 //! found in it, to the letter. A folder whose `out.txt` is empty holds what must stay silent.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use flinkops::flink::secret::Secrets;
 use flinkops::report::document::FindingsDocument;
 use flinkops::report::sarif;
-use flinkops::rule::RuleId;
 use flinkops::spec::lint::{self, RULES};
 use flinkops::spec::{Finding, Loaded, Severity};
 use serde_json::Value;
@@ -105,13 +103,9 @@ fn every_rule_has_a_near_miss_that_stays_silent() {
 }
 
 #[test]
-fn every_rule_has_a_scenario_a_page_and_a_line_in_the_index() {
-    let scenarios = scenarios();
-    let found: BTreeSet<RuleId> =
-        scenarios.iter().flat_map(|(_, loaded)| &loaded.findings).map(|finding| finding.rule).collect();
+fn every_rule_has_a_page_and_a_line_in_the_index() {
     let index = fs::read_to_string(root("docs/rules/README.md")).unwrap();
     for rule in &RULES {
-        assert!(found.contains(&rule.id), "no scenario shows {}", rule.id);
         let page = fs::read_to_string(root("docs/rules").join(format!("{}.md", rule.id)))
             .unwrap_or_else(|error| panic!("docs/rules/{}.md: {error}", rule.id));
         assert!(page.starts_with(&format!("# {}\n", rule.id)), "{page}");
