@@ -220,7 +220,7 @@ impl<'a> Cluster<'a> {
         }
         let mut value = serde_json::to_value(&ledger).unwrap();
         merge(&mut value, &document["x-ledger"]);
-        ledger = serde_json::from_value(value).unwrap();
+        ledger = Ledger { fields: ledger.fields, ..serde_json::from_value(value).unwrap() };
         ledger.resource_version = format!("9{}", object.resource_version());
         self.live.ledgers.insert(key, ledger.into());
     }

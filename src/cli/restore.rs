@@ -12,6 +12,7 @@ use super::exit::{Exit, Usage};
 use super::redact::Redactor;
 use super::talk::{self, Tone};
 use crate::flink::kind::UnitKey;
+use crate::flink::pointer::At as _;
 use crate::plan::Live;
 use crate::spec::node::Node;
 use crate::spec::source::Limits;
@@ -123,7 +124,7 @@ fn on_record(live: &Live, unit: &UnitKey, redactor: &Redactor) -> Option<String>
 
 /// A nonce that is another than any before it.
 fn nonce(unit: &Unit, live: &Live) -> i64 {
-    let known = |spec: &Value| spec.pointer("/job/savepointRedeployNonce").and_then(Value::as_i64);
+    let known = |spec: &Value| spec.at("/job/savepointRedeployNonce").and_then(Value::as_i64);
     let in_cluster = live.units.get(&unit.key).and_then(|live| known(live.spec()));
     known(unit.spec()).max(in_cluster).map_or(1, |nonce| nonce.saturating_add(1))
 }

@@ -6,6 +6,7 @@ use super::canonical;
 use super::diff::{DeploymentMode, DiffType, Table, reaction};
 use super::health::{Health, Verdict, describe};
 use super::kind::deployment;
+use super::pointer::At as _;
 use super::release::Release;
 use super::status::Status;
 
@@ -92,11 +93,11 @@ pub fn judge(spec: &Value, status: &Status) -> Verdict {
 }
 
 fn template(spec: &Value) -> Option<&Value> {
-    spec.pointer("/template/spec").filter(|spec| spec.is_object())
+    spec.at("/template/spec").filter(|spec| spec.is_object())
 }
 
 fn is_suspended(spec: &Value) -> bool {
-    spec.pointer("/job/state").is_some_and(|state| state == "suspended")
+    spec.at("/job/state").is_some_and(|state| state == "suspended")
 }
 
 fn is_equal(left: &Value, right: &Value) -> bool {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::duration;
 use super::kind::Kind;
+use super::pointer::At as _;
 
 /// Keys that name the folder savepoints go to, newest name first.
 pub const SAVEPOINT_DIR: [&str; 3] =
@@ -134,7 +135,7 @@ pub fn layered(
 
 /// Whether a job with this spec and configuration keeps checkpoints or savepoints.
 pub fn keeps_state(spec: &Value, flat: &BTreeMap<String, String>) -> bool {
-    let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str);
+    let mode = spec.at("/job/upgradeMode").and_then(Value::as_str);
     matches!(mode, Some("savepoint" | "last-state"))
         || flat.contains_key(CHECKPOINT_INTERVAL)
         || first(flat, &CHECKPOINT_DIR).is_some()

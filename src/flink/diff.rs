@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::canonical::{self, Leaves};
+use super::pointer::unescape;
 use super::release::Release;
 
 /// How strongly the operator reacts, weakest first (its `DiffType`).
@@ -77,7 +78,7 @@ impl Table {
     pub fn classify(&self, path: &str, after: Option<&Value>) -> Option<DiffType> {
         let standalone = self.mode == DeploymentMode::Standalone;
         if let Some(key) = path.strip_prefix("/spec/flinkConfiguration/") {
-            return Some(classify_key(standalone, &canonical::unescape(key)));
+            return Some(classify_key(standalone, &unescape(key)));
         }
         if ENTERED
             .iter()

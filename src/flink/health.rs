@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::kind::{Role, deployment};
+use super::pointer::At as _;
 use super::status::Status;
 use super::{blue_green, config, confluent, snapshot};
 
@@ -112,7 +113,7 @@ pub fn judge(role: Role, generation: i64, spec: &Value, status: &Status) -> Verd
 
 /// Whether a spec says `job.state: suspended`.
 pub fn is_suspended(spec: &Value) -> bool {
-    deployment(spec).pointer("/job/state").and_then(Value::as_str) == Some("suspended")
+    deployment(spec).at("/job/state").and_then(Value::as_str) == Some("suspended")
 }
 
 /// A refused spec: its generation stays ahead, with a validation error (a new resource: never any generation).
@@ -185,7 +186,7 @@ fn has_no_job_manager(status: &Status) -> bool {
 
 /// Whether the operator was told by a nonce to restore a job, and has not begun with it: the JobManager goes for that.
 fn is_to_be_redeployed(spec: &Value, status: &Status) -> bool {
-    let told = spec.pointer("/job/savepointRedeployNonce").and_then(Value::as_i64);
+    let told = spec.at("/job/savepointRedeployNonce").and_then(Value::as_i64);
     told.is_some() && told != status.last_reconciled.as_ref().and_then(|last| last.redeploy_nonce)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::pointer::At as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -191,7 +192,7 @@ impl fmt::Display for Kind {
 
 /// The spec of the FlinkDeployment that a spec is, or holds as its template.
 pub fn deployment(spec: &Value) -> &Value {
-    spec.pointer("/template/spec").unwrap_or(spec)
+    spec.at("/template/spec").unwrap_or(spec)
 }
 
 /// What leads, within a manifest of a kind, to that which has the fields of a FlinkDeployment: a template, or defaults
@@ -207,7 +208,7 @@ pub const fn template(kind: Kind) -> &'static str {
 /// The spec of that, out of the spec of its manifest; null where there is none.
 pub fn templated(kind: Kind, spec: &Value) -> &Value {
     match template(kind).strip_prefix("/spec") {
-        Some(pointer) => spec.pointer(&format!("{pointer}/spec")).unwrap_or(&Value::Null),
+        Some(pointer) => spec.at(&format!("{pointer}/spec")).unwrap_or(&Value::Null),
         None => spec,
     }
 }
@@ -306,7 +307,7 @@ impl UnitKey {
     /// The key of another unit that this one's `spec` names and that must be there first: a session job's cluster,
     /// the job of a snapshot.
     pub fn refers_to(&self, spec: &Value) -> Option<Self> {
-        let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
+        let text = |pointer: &str| spec.at(pointer).and_then(Value::as_str);
         match self.kind {
             Kind::FlinkDeployment | Kind::FlinkBlueGreenDeployment | Kind::FlinkEnvironment => None,
             Kind::FlinkSessionJob => self.cluster(spec),
@@ -331,10 +332,10 @@ impl fmt::Display for UnitKey {
 /// The unit that made an object and is going to make it again, by its owner references: the deployments of a blue/green
 /// one are in nobody's files.
 pub fn maker(object: &Value) -> Option<UnitKey> {
-    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let owners = object.at("/metadata/ownerReferences").and_then(Value::as_array);
     let unit = |owner: &Value| {
         let text = |field: &str| owner[field].as_str();
-        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+        let namespace = object.at("/metadata/namespace").and_then(Value::as_str);
         Some(UnitKey::new(namespace?, Kind::of(text("apiVersion")?, text("kind")?)?, text("name")?))
     };
     owners.into_iter().flatten().find_map(unit)
@@ -371,7 +372,7 @@ impl ObjectKey {
 
     /// Reads the key of a manifest that carries its namespace.
     pub fn of(manifest: &Value) -> Option<Self> {
-        let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str);
+        let text = |pointer| manifest.at(pointer).and_then(Value::as_str);
         Some(Self::new(
             text("/apiVersion")?,
             text("/kind")?,

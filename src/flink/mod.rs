@@ -14,6 +14,7 @@ pub mod kind;
 pub mod list;
 pub mod options;
 pub mod place;
+pub mod pointer;
 pub mod quantity;
 pub mod release;
 pub mod rest;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::canonical::unescape;
 use super::list;
+use super::pointer::unescape;
 
 /// A canonical path, found again.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,10 +39,10 @@ pub fn locate<'v>(left: &'v Value, right: &'v Value, path: &str) -> Place<'v> {
             }
         } else {
             place.pointer = format!("{}/{segment}", place.pointer);
-            place.left = place.left.and_then(|side| side.get(&name));
-            place.right = place.right.and_then(|side| side.get(&name));
+            place.left = place.left.and_then(|side| side.get(&*name));
+            place.right = place.right.and_then(|side| side.get(&*name));
         }
-        list = name;
+        list = name.into_owned();
     }
     place
 }
@@ -55,6 +55,7 @@ fn index(side: &Value, list: &str, name: &str) -> Option<usize> {
 mod tests {
     use serde_json::json;
 
+    use super::super::pointer::At as _;
     use super::*;
 
     fn env(variables: &[(&str, &str)]) -> Value {
@@ -71,7 +72,7 @@ mod tests {
         let place = locate(&left, &right, &format!("{ENV}/A/value"));
         assert_eq!(place.pointer, "/spec/podTemplate/spec/containers/1/env/1/value");
         assert_eq!((place.left, place.right), (Some(&json!("1")), Some(&json!("2"))));
-        assert_eq!(right.pointer(&place.pointer), place.right);
+        assert_eq!(right.at(&place.pointer), place.right);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::canonical::escape;
 use super::kind::{Kind, template, templated};
+use super::pointer::{At as _, escape};
 use super::release::OperatorVersion;
 
 /// A field, or a value of a field, that came with a version of the operator.
@@ -85,7 +85,7 @@ impl Part {
     }
 
     fn is_in(&self, spec: &Value) -> bool {
-        let written = spec.pointer(self.pointer).filter(|value| !value.is_null());
+        let written = spec.at(self.pointer).filter(|value| !value.is_null());
         written.is_some_and(|written| self.value.is_none_or(|value| written == value))
     }
 }
@@ -116,7 +116,7 @@ pub fn kept(kind: Kind, spec: &Value, version: OperatorVersion) -> Cow<'_, Value
 
 /// Pointers to the entries of the configuration that a version refuses, because they are not text.
 pub fn not_text(spec: &Value, version: OperatorVersion) -> Vec<String> {
-    let configuration = spec.pointer(CONFIGURATION).and_then(Value::as_object);
+    let configuration = spec.at(CONFIGURATION).and_then(Value::as_object);
     let entries = configuration.filter(|_| version <= TEXT_CONFIGURATION).into_iter().flatten();
     let entries = entries.filter(|(_, value)| !value.is_string() && !value.is_null());
     entries.map(|(key, _)| format!("{CONFIGURATION}/{}", escape(key))).collect()

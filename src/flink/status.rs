@@ -1,5 +1,6 @@
 //! What the operator says about a resource, read once from wherever its version keeps it.
 
+use super::pointer::At as _;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -53,7 +54,7 @@ pub struct Status {
 impl Status {
     /// Reads a status value; null gives the empty status.
     pub fn parse(status: &Value) -> Self {
-        let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let text = |pointer: &str| status.at(pointer).and_then(Value::as_str).map(str::to_owned);
         let last = text("/reconciliationStatus/lastReconciledSpec").or_else(|| text("/lastReconciledSpec"));
         let last_reconciled = last.and_then(|spec| LastReconciled::parse(&spec));
         let (error_type, error) = parse_error(text("/error").or_else(|| text("/cmfSync/errorMessage")));
@@ -97,13 +98,13 @@ impl LastReconciled {
     fn parse(text: &str) -> Option<Self> {
         let stored: Stored = serde_json::from_str(text).ok()?;
         let (job, template) = stored.spec.map_or((stored.job, None), |spec| (spec.job, spec.template));
-        let job = template.as_ref().and_then(|template| template.pointer("/spec/job")).unwrap_or(&job);
+        let job = template.as_ref().and_then(|template| template.at("/spec/job")).unwrap_or(&job);
         let text = |field: &str| job.get(field).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             job_state: text("state"),
             upgrade_mode: text("upgradeMode"),
             redeploy_nonce: job.get("savepointRedeployNonce").and_then(Value::as_i64),
-            generation: stored.resource_metadata.pointer("/metadata/generation").and_then(Value::as_i64),
+            generation: stored.resource_metadata.at("/metadata/generation").and_then(Value::as_i64),
             template: template.clone(),
         })
     }

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use super::config;
 use super::kind::Kind;
+use super::pointer::At as _;
 use super::release::Release;
 use crate::rule::RuleId;
 
@@ -91,7 +92,7 @@ impl<'a> Checked<'a> {
     }
 
     fn spec(&self, pointer: &str) -> Option<&'a Value> {
-        self.proposal.spec.pointer(pointer).filter(|value| !value.is_null())
+        self.proposal.spec.at(pointer).filter(|value| !value.is_null())
     }
 
     fn text(&self, pointer: &str) -> Option<&'a str> {
@@ -99,7 +100,7 @@ impl<'a> Checked<'a> {
     }
 
     fn previous(&self, pointer: &str) -> Option<&'a Value> {
-        self.proposal.previous?.pointer(pointer).filter(|value| !value.is_null())
+        self.proposal.previous?.at(pointer).filter(|value| !value.is_null())
     }
 
     fn is_on(&self, key: &str, default: bool) -> bool {
@@ -126,7 +127,7 @@ fn violation(
 
 /// Pointer to one key of the configuration.
 fn key_pointer(key: &str) -> String {
-    format!("/spec/flinkConfiguration/{}", super::canonical::escape(key))
+    format!("/spec/flinkConfiguration/{}", super::pointer::escape(key))
 }
 
 /// Rule shared by FlinkDeployments and the cluster a session job names.

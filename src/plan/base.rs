@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::fields::{self, own_labels};
+use super::fields::{self, FieldHashes, own_labels};
 use super::ledger::{ANNOTATION_SOURCE, Applied, Ledger, Marker};
 use super::live::{Live, LiveObject, Seen};
 use super::outcome::{Action, Effect, Plan, State, UnitPlan};
 use super::subject::World;
 use super::{companion, observe_once, patch};
-use crate::flink::canonical::escape;
 use crate::flink::health::is_suspended;
 use crate::flink::kind::{Kind, UnitKey, finalizer};
+use crate::flink::pointer::{At as _, escape};
 use crate::rule::RuleId;
 use crate::spec::{Desired, Unit};
 
@@ -95,7 +95,7 @@ fn ledger(base: &Desired, unit: &Unit, now: Timestamp) -> Ledger {
     };
     Ledger {
         applied: vec![applied],
-        fields: fields::field_hashes(&wanted),
+        fields: FieldHashes::of(&wanted),
         depends_on: unit.depends_on.iter().map(|edge| edge.on.to_string()).collect(),
         uid: "1".to_owned(),
         resource_version: "1".to_owned(),
@@ -145,7 +145,7 @@ fn available() -> Value {
 pub fn settled_status(spec: &Value, generation: i64) -> Value {
     let suspended = is_suspended(spec);
     let state = if suspended { "suspended" } else { "running" };
-    let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
+    let mode = spec.at("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
     let mut last = json!({"spec": spec});
     if spec.get("job").is_some_and(Value::is_object) {
         last["spec"]["job"]["state"] = json!(state);

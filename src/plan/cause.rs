@@ -8,7 +8,7 @@ use super::live::LiveObject;
 use super::operation::{Operation, Purpose};
 use super::outcome::{Cause, Change};
 use super::owner::Owners;
-use crate::flink::canonical::dotted;
+use crate::flink::pointer::dotted;
 use crate::rule::RuleId;
 use crate::spec::{Finding, Unit};
 
@@ -56,7 +56,7 @@ impl<'a> Record<'a> {
         let noted = || self.ledger?.fields.get(path).filter(|noted| !noted.is_empty());
         match self.written {
             Some(written) if written == self.hash => true,
-            Some(written) if self.recorded() == Some(written) => noted() == Some(&field_hash(path, after)),
+            Some(written) if self.recorded() == Some(written) => noted() == Some(&*field_hash(path, after)),
             _ => false,
         }
     }
@@ -75,10 +75,10 @@ impl<'a> Record<'a> {
         }
         let Some(ledger) = self.ledger else { return Some(self.without_ledger(owners)) };
         let applied = ledger.fields.get(path);
-        if applied.is_some_and(String::is_empty) {
+        if applied.is_some_and(str::is_empty) {
             return Some(self.without_ledger(owners));
         }
-        let same = |value: Option<&Value>| value.map(|value| field_hash(path, value)).as_ref() == applied;
+        let same = |value: Option<&Value>| value.map(|value| field_hash(path, value)).as_deref() == applied;
         Some(match (same(before), same(after)) {
             (true, _) => Cause::Pending,
             // Our own write that was not recorded in time: Git has moved on since.
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
 
     /// What flinkops owns without having applied it was put into its own write, by a webhook.
     fn is_never_applied(&self, path: &str, owners: &Owners) -> bool {
-        let in_ledger = self.ledger.is_some_and(|ledger| ledger.fields.contains_key(path));
+        let in_ledger = self.ledger.is_some_and(|ledger| ledger.fields.contains(path));
         match self.written {
             Some(written) if written == self.hash => !self.wanted.contains_key(path),
             Some(written) if self.recorded() == Some(written) => !in_ledger,
@@ -185,7 +185,7 @@ mod tests {
                 fields.extend(self.applied.map(|value| (PATH.to_owned(), json!(value))));
                 let (revision, time) = (Revision::new("c0ffee"), jiff::Timestamp::MIN);
                 let applied = Applied::new(revision, hash, 1, time);
-                let fields = super::super::fields::field_hashes(&fields);
+                let fields = super::super::fields::FieldHashes::of(&fields);
                 Ledger { fields, applied: vec![applied], ..Ledger::default() }
             });
             let wanted: Fields =
@@ -284,8 +284,8 @@ mod tests {
             (PATH.to_owned(), json!("1")),
         ]
         .into();
-        let noted = super::super::fields::field_hashes(&fields);
-        let lengths: Vec<usize> = noted.values().map(String::len).collect();
+        let noted = super::super::fields::FieldHashes::of(&fields);
+        let lengths: Vec<usize> = noted.iter().map(|(_, hash)| hash.len()).collect();
         assert_eq!(lengths, [0, 8, 0]);
         let by = |manager: &str, hash: &str| {
             let owned = json!({"f:spec": {"f:flinkConfiguration": {"f:s3.secret-key": {}}}});

@@ -18,6 +18,7 @@ use super::write::{Task, Write};
 use crate::flink::config::{self, retains_checkpoints};
 use crate::flink::health::Health;
 use crate::flink::kind::UnitKey;
+use crate::flink::pointer::At as _;
 use crate::spec::{Desired, Unit};
 
 /// What was seen so short a time ago is not asked for again before the job is touched.
@@ -87,7 +88,7 @@ fn told_of(desired: &Desired, live: &Live, unit: &UnitKey) -> Option<JobRef> {
     let cluster = cluster.and_then(|cluster| live.units.get(&cluster)).map(LiveObject::spec);
     let configuration = config::layered(&desired.operator, cluster, object.spec());
     let written = desired.units.get(unit).map_or(object.spec(), Unit::spec);
-    let stateless = written.pointer("/job/upgradeMode").is_some_and(|mode| mode == "stateless");
+    let stateless = written.at("/job/upgradeMode").is_some_and(|mode| mode == "stateless");
     let kept =
         config::keeps_state(object.spec(), &configuration) && retains_checkpoints(unit.kind, &configuration);
     let runs = object.operator_status().job == "RUNNING";

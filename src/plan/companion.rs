@@ -14,8 +14,8 @@ use super::owner::Owners;
 use super::patch;
 use super::subject::{Ownership, Subject, World, ownership};
 use super::write::{Task, Write};
-use crate::flink::canonical::escape;
 use crate::flink::kind::ObjectKey;
+use crate::flink::pointer::{At as _, escape};
 use crate::flink::quantity::Quantity;
 use crate::flink::secret::is_secret_path;
 use crate::spec::Companion;
@@ -115,10 +115,7 @@ fn task(world: World<'_>, companion: &Companion, object: Value, live: Option<&Li
 
 fn consents(world: World<'_>, companion: &Companion) -> bool {
     world.desired.policy.adopt == Adopt::Any
-        || companion
-            .manifest
-            .pointer(&format!("/metadata/annotations/{}", escape(ANNOTATION_ADOPT)))
-            .is_some()
+        || companion.manifest.at(&format!("/metadata/annotations/{}", escape(ANNOTATION_ADOPT))).is_some()
 }
 
 fn conflict(
@@ -217,8 +214,8 @@ fn changes(intent: &Value, live: &LiveObject) -> Vec<Change> {
     differences
         .into_iter()
         .map(|path| Change {
-            before: live.value().pointer(&path).cloned(),
-            after: intent.pointer(&path).cloned(),
+            before: live.value().at(&path).cloned(),
+            after: intent.at(&path).cloned(),
             effect: if path.starts_with("/metadata/") { FieldEffect::Metadata } else { FieldEffect::None },
             note: None,
             cause: Cause::Pending,

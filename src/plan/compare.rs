@@ -14,8 +14,9 @@ use super::live::LiveObject;
 use super::operation::{NONCE, Operation, PATH};
 use super::outcome::{Cause, Change, Owner};
 use super::owner::Owners;
-use crate::flink::canonical::{differences, escape, leaves};
+use crate::flink::canonical::{differences, leaves};
 use crate::flink::place::{Place, locate};
+use crate::flink::pointer::escape;
 use crate::flink::status::Status;
 use crate::spec::{Finding, Unit};
 
@@ -81,7 +82,7 @@ impl Comparison<'_> {
         for (kind, map) in [("labels", self.live.labels()), ("annotations", self.live.annotations())] {
             for (key, value) in map.into_iter().flatten() {
                 let path = format!("/metadata/{kind}/{}", escape(key));
-                let applied = self.ledger.is_some_and(|ledger| ledger.fields.contains_key(&path));
+                let applied = self.ledger.is_some_and(|ledger| ledger.fields.contains(&path));
                 if applied || self.wanted.contains_key(&path) {
                     fields.insert(path, value.clone());
                 }
@@ -99,7 +100,7 @@ impl Comparison<'_> {
     fn is_named_anew(&self, path: &str) -> bool {
         let wanted = self.wanted.get(path).filter(|_| matches!(path, PATH | NONCE));
         let applied = self.ledger.and_then(|ledger| ledger.fields.get(path));
-        wanted.is_some_and(|wanted| applied != Some(&field_hash(path, wanted)))
+        wanted.is_some_and(|wanted| applied != Some(&*field_hash(path, wanted)))
     }
 }
 

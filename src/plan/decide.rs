@@ -16,9 +16,9 @@ use super::rescue;
 use super::restart::{self, Restart};
 use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
-use crate::flink::canonical::dotted;
 use crate::flink::health::{Health, is_suspended};
 use crate::flink::kind::Role;
+use crate::flink::pointer::dotted;
 use crate::spec::policy::{Adopt, Mode};
 use crate::spec::{Severity, Unit};
 

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::live::LiveObject;
 use super::outcome::FieldEffect;
 use super::snapshot;
-use crate::flink::canonical::{in_template, unescape};
+use crate::flink::canonical::in_template;
 use crate::flink::config;
 use crate::flink::diff::{DeploymentMode, DiffType, Table};
 use crate::flink::health::is_suspended;
 use crate::flink::kind::{Kind, Role};
+use crate::flink::pointer::{At as _, unescape};
 use crate::flink::quantity::{self, Quantity};
 use crate::flink::release::Release;
 use crate::flink::status::Status;
@@ -171,8 +172,7 @@ impl<'a> Effects<'a> {
 
     /// Whether the same change redeploys from `initialSavepointPath`.
     fn redeploys(&self) -> bool {
-        let nonce =
-            |spec: &Value| spec.pointer("/job/savepointRedeployNonce").filter(|it| !it.is_null()).cloned();
+        let nonce = |spec: &Value| spec.at("/job/savepointRedeployNonce").filter(|it| !it.is_null()).cloned();
         let wanted = nonce(self.unit.deployment());
         self.table.release >= Release::V1_8 && wanted.is_some() && wanted != nonce(self.live.deployment())
     }
@@ -197,8 +197,7 @@ impl<'a> Effects<'a> {
 
     /// Why the job's parallelism is not what `job.parallelism` says.
     fn parallelism(&self, path: &str) -> Option<&'static str> {
-        let replicas =
-            self.unit.deployment().pointer("/taskManager/replicas").is_some_and(|it| !it.is_null());
+        let replicas = self.unit.deployment().at("/taskManager/replicas").is_some_and(|it| !it.is_null());
         match path {
             "/spec/job/parallelism" if replicas => Some("taskManager.replicas decides the parallelism"),
             "/spec/job/parallelism" if self.is_autoscaled() => Some("the autoscaler decides the parallelism"),

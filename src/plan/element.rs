@@ -8,8 +8,9 @@ use std::ops::Range;
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::flink::canonical::{self, escape};
+use crate::flink::canonical;
 use crate::flink::place::Place;
+use crate::flink::pointer::{At as _, escape};
 use crate::flink::secret::{MASK, is_secret_path, mask};
 
 /// A difference with its place, and each side as it is written.
@@ -77,7 +78,7 @@ impl<'a> Lists<'a> {
 
     /// Goes into maps and lists; `before` and `after` are pointers into the two lists.
     fn compare(&mut self, before: Option<&str>, after: Option<&str>) {
-        let at = |side: &'a Value, pointer: Option<&str>| pointer.and_then(|pointer| side.pointer(pointer));
+        let at = |side: &'a Value, pointer: Option<&str>| pointer.and_then(|pointer| side.at(pointer));
         let (left, right) = (at(self.before.0, before), at(self.after.0, after));
         match (left, right) {
             (left, right) if left == right => {}
@@ -132,7 +133,7 @@ impl<'a> Lists<'a> {
 
 /// Whether all of what is at a pointer is hidden in the form that may be shown.
 fn is_hidden((raw, shown): &(&Value, Value), pointer: Option<&str>) -> bool {
-    let hidden = |side: &Value| pointer.and_then(|at| side.pointer(at)).is_some_and(|value| value == MASK);
+    let hidden = |side: &Value| pointer.and_then(|at| side.at(at)).is_some_and(|value| value == MASK);
     hidden(shown) && !hidden(raw)
 }
 

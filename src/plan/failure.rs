@@ -17,6 +17,7 @@ use super::subject::{Decision, Subject, World};
 use crate::flink::config;
 use crate::flink::health::{self, Health};
 use crate::flink::kind::{Role, UnitKey};
+use crate::flink::pointer::At as _;
 use crate::flink::release::Release;
 use crate::spec::policy::OnFailure;
 use crate::spec::source::Revision;
@@ -234,7 +235,7 @@ fn last_path(subject: &Subject<'_>) -> Option<String> {
 /// Whether the operator restores a named savepoint in place. Where Git itself has a nonce, ours could not be
 /// taken away again: going back to Git's would restore once more.
 pub fn takes_nonce(world: World<'_>, subject: &Subject<'_>, unit: &Unit) -> bool {
-    let in_git = |unit: &Unit| unit.manifest.pointer(NONCE).is_some_and(|nonce| !nonce.is_null());
+    let in_git = |unit: &Unit| unit.manifest.at(NONCE).is_some_and(|nonce| !nonce.is_null());
     knows_nonce(world, subject) && !in_git(unit) && !subject.unit.is_some_and(in_git)
 }
 

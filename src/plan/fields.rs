@@ -1,12 +1,14 @@
 //! The leaves of a unit that flinkops answers for, and the hashes by which they are known again.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt::Write;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ledger::{LABEL_ENVIRONMENT, LABEL_MANAGED_BY, LABEL_REPOSITORY, MANAGER};
-use crate::flink::canonical::{Leaves, escape, leaves};
+use crate::flink::canonical::{Leaves, leaves};
+use crate::flink::pointer::{At as _, escape};
 use crate::flink::secret::{is_secret_path, mask};
 use crate::spec::{Desired, Unit};
 
@@ -17,7 +19,7 @@ pub type Fields = Leaves;
 pub fn wanted(desired: &Desired, unit: &Unit, spec: &Value) -> Fields {
     let mut fields = leaves(spec);
     for kind in ["labels", "annotations"] {
-        let map = unit.manifest.pointer(&format!("/metadata/{kind}")).and_then(Value::as_object);
+        let map = unit.manifest.at(&format!("/metadata/{kind}")).and_then(Value::as_object);
         for (key, value) in map.into_iter().flatten() {
             fields.insert(format!("/metadata/{kind}/{}", escape(key)), value.clone());
         }
@@ -49,9 +51,75 @@ pub fn hash(fields: &Fields) -> String {
     hex(&hasher.finalize()[..8])
 }
 
-/// A short hash of each field, for the ledger.
-pub fn field_hashes(fields: &Fields) -> BTreeMap<String, String> {
-    fields.iter().map(|(path, value)| (path.clone(), field_hash(path, value))).collect()
+/// A short hash of each field, by its path, as a ledger notes them: in lines, since few of them are ever asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldHashes(String);
+
+impl FieldHashes {
+    /// What stands for a field that has no hash.
+    const NONE: &str = "-";
+
+    /// Those of these fields.
+    pub fn of(fields: &Fields) -> Self {
+        fields.iter().map(|(path, value)| (path.as_str(), field_hash(path, value))).collect()
+    }
+
+    /// Takes lines as [`Self::as_str`] gives them.
+    pub fn new(lines: impl Into<String>) -> Self {
+        Self(lines.into())
+    }
+
+    /// A line for each field: its hash, or `-`, and its path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether no field is noted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hash of a field, empty for one that has none; `None` where the field is not noted.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        let line = one_line(path);
+        self.lines().find_map(|(hash, path)| (path == line).then_some(hash))
+    }
+
+    /// Whether a field is noted.
+    pub fn contains(&self, path: &str) -> bool {
+        self.get(path).is_some()
+    }
+
+    /// All of them, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+        self.lines().map(|(hash, line)| match line.contains(NEWLINE) {
+            true => (line.replace(NEWLINE, "\n").into(), hash),
+            false => (line.into(), hash),
+        })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.0.lines().filter_map(|line| line.split_once(' '));
+        lines.map(|(hash, path)| (if hash == Self::NONE { "" } else { hash }, path))
+    }
+}
+
+impl<P: AsRef<str>, H: AsRef<str>> FromIterator<(P, H)> for FieldHashes {
+    fn from_iter<T: IntoIterator<Item = (P, H)>>(hashes: T) -> Self {
+        let mut lines = String::new();
+        for (path, hash) in hashes {
+            let hash = Some(hash.as_ref()).filter(|hash| !hash.is_empty()).unwrap_or(Self::NONE);
+            let _ = writeln!(lines, "{hash} {}", one_line(path.as_ref()));
+        }
+        Self(lines)
+    }
+}
+
+/// A newline in the name of a field, which no pointer has otherwise.
+const NEWLINE: &str = "~n";
+
+fn one_line(path: &str) -> Cow<'_, str> {
+    if path.contains('\n') { path.replace('\n', NEWLINE).into() } else { path.into() }
 }
 
 /// The short hash of one field, as the ledger has it: empty for one with a secret in it, since whoever may read
@@ -68,9 +136,33 @@ pub fn field_hash(path: &str, value: &Value) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_noted_for_each_field_in_a_line() {
+        const ODD: &str = "/spec/flinkConfiguration/a\nb ~n";
+        let fields: Fields = [
+            ("/spec/flinkConfiguration/s3.secret-key".to_owned(), json!("x")),
+            (ODD.to_owned(), json!(1)),
+            ("/spec/image".to_owned(), json!("a:1")),
+        ]
+        .into();
+        let noted = FieldHashes::of(&fields);
+        assert_eq!(noted.as_str().lines().count(), 3, "{}", noted.as_str());
+        for (path, value) in &fields {
+            assert_eq!(noted.get(path), Some(field_hash(path, value).as_str()), "{path}");
+        }
+        assert!(noted.get("/spec/imag").is_none() && noted.contains("/spec/image"));
+        assert_eq!(noted.get("/spec/flinkConfiguration/s3.secret-key"), Some(""));
+        assert_eq!(FieldHashes::new(noted.as_str()), noted);
+        assert_eq!(noted.iter().collect::<FieldHashes>(), noted);
+    }
 }

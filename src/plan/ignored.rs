@@ -10,11 +10,12 @@ use super::live::LiveObject;
 use super::outcome::{Blocked, BlockedBy};
 use super::rename;
 use super::subject::{Decision, Subject, World};
-use crate::flink::canonical::{Leaves, configuration_key, differences, dotted, escape, leaves, unescape};
+use crate::flink::canonical::{Leaves, configuration_key, differences, leaves};
 use crate::flink::config::spelling;
 use crate::flink::kind::UnitKey;
 use crate::flink::list;
 use crate::flink::place::{Place, locate};
+use crate::flink::pointer::{At as _, dotted, escape, unescape};
 use crate::flink::secret::{LAST_APPLIED, mask};
 use crate::spec::Unit;
 
@@ -111,7 +112,7 @@ pub fn restore(manifest: &mut Value, values: &Values) {
     for (path, value) in values {
         let value = Some(value).filter(|value| !value.is_null());
         let spelt = configuration_key(path).and_then(|(map, key)| {
-            let keys = spelling(manifest.pointer(map)?, &key)?;
+            let keys = spelling(manifest.at(map)?, &key)?;
             Some(segments(&map[1..]).into_iter().chain(keys).collect())
         });
         let place = match spelt {
@@ -138,7 +139,7 @@ fn is_own(key: &str) -> bool {
 }
 
 fn segments(path: &str) -> Vec<String> {
-    path.split('/').map(unescape).collect()
+    path.split('/').map(|segment| unescape(segment).into_owned()).collect()
 }
 
 /// Sets or removes what names lead to; a list's entry goes by its own name, and is not made up in part.

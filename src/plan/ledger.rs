@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::fields::FieldHashes;
 use super::live::LiveObject;
 use crate::flink::kind::{Kind, UnitKey};
 use crate::flink::savepoint::normalise;
@@ -195,10 +196,9 @@ pub struct Ledger {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied: Vec<Applied>,
     /// A hash of each field last applied, by JSON pointer: tells pending from drift. No values, and of a field
-    /// with a secret in it not even a hash (S25). It is nothing to read, and so stands by itself in a
-    /// record; early ones have it among the rest.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    /// with a secret in it not even a hash (S25). It is nothing to read, and so stands by itself in a record.
+    #[serde(skip)]
+    pub fields: FieldHashes,
     /// Savepoints, newest first, at most [`Ledger::SAVEPOINTS`]; a final one is never dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub savepoints: Vec<Savepoint>,
@@ -301,14 +301,13 @@ impl Ledger {
         format!("flinkops.{repository}.{environment}.{}.{}", unit.kind.as_str().to_lowercase(), unit.name)
     }
 
-    /// The ConfigMap to write: what people may want to know in lines, and the hashes of fields in one.
+    /// The ConfigMap to write: what people may want to know, and the hashes of fields beside it.
     pub fn to_config_map(&self, repository: &str, environment: &str, unit: &UnitKey) -> Value {
         const WRITABLE: &str = "a ledger holds only strings, numbers and lists";
-        let lines = Self { fields: BTreeMap::new(), ..self.clone() };
-        let text = serde_json::to_string_pretty(&lines).expect(WRITABLE);
+        let text = serde_json::to_string_pretty(self).expect(WRITABLE);
         let mut data = json!({"kind": unit.kind.as_str(), "name": unit.name, Self::KEY: text});
         if !self.fields.is_empty() {
-            data[Self::FIELDS] = json!(serde_json::to_string(&self.fields).expect(WRITABLE));
+            data[Self::FIELDS] = json!(self.fields.as_str());
         }
         json!({
             "apiVersion": "v1",
@@ -344,8 +343,7 @@ impl Ledger {
         let json = serde_json::from_str(record).ok();
         let mut ledger: Self = json.or_else(|| serde_saphyr::from_str(record).ok())?;
         if let Some(fields) = text(Self::FIELDS) {
-            // Without them a difference is taken for both sides' doing, which is no reason to lose the rest.
-            ledger.fields = serde_json::from_str(fields).unwrap_or_default();
+            ledger.fields = FieldHashes::new(fields);
         }
         object.resource_version().clone_into(&mut ledger.resource_version);
         Some((key, ledger))

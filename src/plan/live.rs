@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Marker};
 use crate::flink::kind::{Kind, ObjectKey, UnitKey, deployment};
+use crate::flink::pointer::At as _;
 use crate::flink::rest::{JobState, RunningJob};
 use crate::flink::status::Status;
 use crate::spec::served::Served;
@@ -63,11 +64,11 @@ impl LiveObject {
     }
 
     fn text(&self, pointer: &str) -> &str {
-        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.object.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn map(&self, pointer: &str) -> Option<&Map<String, Value>> {
-        self.object.pointer(pointer).and_then(Value::as_object)
+        self.object.at(pointer).and_then(Value::as_object)
     }
 
     /// `metadata.name`.
@@ -92,7 +93,7 @@ impl LiveObject {
 
     /// `metadata.generation`; 0 where the object has none.
     pub fn generation(&self) -> i64 {
-        self.object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+        self.object.at("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
     }
 
     /// The value of a label.
@@ -144,7 +145,7 @@ impl LiveObject {
     pub fn managed_fields(&self) -> &[Value] {
         match &self.read.apart {
             None => {
-                let inside = self.object.pointer("/metadata/managedFields").and_then(Value::as_array);
+                let inside = self.object.at("/metadata/managedFields").and_then(Value::as_array);
                 inside.map_or(&[], Vec::as_slice)
             }
             Some(apart) => {
@@ -277,7 +278,7 @@ impl Live {
     /// The job of a unit, as far as the operator tells which that is.
     pub fn job_ref(&self, unit: &UnitKey) -> Option<JobRef> {
         let live = self.units.get(unit)?;
-        let id = live.status().pointer("/jobStatus/jobId")?.as_str()?.to_owned();
+        let id = live.status().at("/jobStatus/jobId")?.as_str()?.to_owned();
         let cluster = unit.cluster(live.spec()).unwrap_or_else(|| unit.clone());
         Some(JobRef { unit: unit.clone(), cluster, id })
     }
@@ -294,7 +295,7 @@ impl Live {
             self.strangers.clear();
             return;
         }
-        let ids = self.units.values().filter_map(|live| live.status().pointer("/jobStatus/jobId")?.as_str());
+        let ids = self.units.values().filter_map(|live| live.status().at("/jobStatus/jobId")?.as_str());
         let ids: BTreeSet<&str> = ids.collect();
         let strangers = |jobs: Vec<RunningJob>| {
             Strangers::Run(jobs.into_iter().filter(|job| !ids.contains(job.id.as_str())).collect())

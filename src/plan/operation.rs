@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::ledger::ANNOTATION_OPERATION;
 use super::live::LiveObject;
+use crate::flink::pointer::At as _;
 use crate::flink::savepoint;
 
 /// What a temporary write is for.
@@ -66,7 +67,7 @@ impl Operation {
 
     /// A stop of this live job: remembers what the stop overwrites.
     pub fn stop(purpose: Purpose, target: impl Into<String>, live: &LiveObject, now: Timestamp) -> Self {
-        let mode = live.deployment().pointer("/job/upgradeMode").and_then(Value::as_str);
+        let mode = live.deployment().at("/job/upgradeMode").and_then(Value::as_str);
         Self {
             before: live.operator_status().savepoint.clone(),
             upgrade_mode: mode.map(str::to_owned),

@@ -1,12 +1,14 @@
 //! Who owns a field, from `metadata.managedFields`. Clusters may strip them, and times may be missing.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ledger::MANAGER;
 use super::live::LiveObject;
 use super::outcome::Owner;
-use crate::flink::canonical::unescape;
+use crate::flink::pointer::unescape;
 
 /// Under these names the operator writes: its client's, and its controllers' where it applies server-side.
 const OPERATOR: [&str; 6] = [
@@ -25,7 +27,7 @@ pub struct Owners(Vec<Owner>);
 impl Owners {
     /// Reads them. What the status subresource writes is no part of what Git wants.
     pub fn of(live: &LiveObject, path: &str) -> Self {
-        let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
         let entries = live.managed_fields().iter();
         let owners = entries
             .filter(|entry| entry.get("subresource").is_none_or(|part| part != "status"))
@@ -88,7 +90,7 @@ fn time(entry: &Value) -> Option<Timestamp> {
 
 /// Walks down `f:` keys. An owner of an atomic value on the way owns all below it; a configuration key
 /// may be nested in the object although it is one segment here.
-fn owns(fields: &Value, segments: &[String]) -> bool {
+fn owns(fields: &Value, segments: &[Cow<'_, str>]) -> bool {
     let Some((segment, rest)) = segments.split_first() else { return true };
     let Some(map) = fields.as_object() else { return false };
     if let Some(below) = map.get(&format!("f:{segment}")) {
@@ -96,8 +98,8 @@ fn owns(fields: &Value, segments: &[String]) -> bool {
         return leaf || owns(below, rest);
     }
     segment.match_indices('.').any(|(dot, _)| {
-        let nested: Vec<String> =
-            std::iter::once(segment[dot + 1..].to_owned()).chain(rest.iter().cloned()).collect();
+        let nested: Vec<_> =
+            std::iter::once(Cow::Borrowed(&segment[dot + 1..])).chain(rest.iter().cloned()).collect();
         map.get(&format!("f:{}", &segment[..dot])).is_some_and(|below| owns(below, &nested))
     })
 }

@@ -1,5 +1,7 @@
 //! Manifests to create and merge patches to send: exactly the differences shown, nothing else.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::fields::own_labels;
@@ -9,8 +11,9 @@ use super::live::LiveObject;
 use super::operation::Operation;
 use super::outcome::Change;
 use super::write::Write;
-use crate::flink::canonical::{configuration_key, escape, unescape};
+use crate::flink::canonical::configuration_key;
 use crate::flink::config::spelling;
+use crate::flink::pointer::{At as _, escape, unescape};
 use crate::spec::source::Revision;
 use crate::spec::{Desired, Unit};
 
@@ -30,7 +33,7 @@ impl Patch {
     /// Sets a value, or removes it with null.
     #[must_use]
     pub fn set(mut self, path: &str, value: Value) -> Self {
-        let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
         put(&mut self.body, &segments, value);
         self
     }
@@ -90,12 +93,12 @@ impl Patch {
         live: &LiveObject,
         change: &Change,
     ) -> Self {
-        let live_configuration = live.value().pointer(map).unwrap_or(&Value::Null);
+        let live_configuration = live.value().at(map).unwrap_or(&Value::Null);
         if let Some(path) = spelling(live_configuration, key).filter(|path| path.len() > 1) {
-            let path: Vec<String> = path.iter().map(|segment| escape(segment)).collect();
+            let path: Vec<_> = path.iter().map(|segment| escape(segment)).collect();
             self = self.set(&format!("{map}/{}", path.join("/")), Value::Null);
         }
-        let git = unit.manifest.pointer(map).and_then(|map| map.get(key));
+        let git = unit.manifest.at(map).and_then(|map| map.get(key));
         let value = git.or(change.after.as_ref()).cloned().unwrap_or(Value::Null);
         self.set(&format!("{map}/{}", escape(key)), value)
     }
@@ -124,7 +127,7 @@ pub fn mark(object: &mut Value, operation: &Operation) {
 
 /// Sets a value deep inside an object that is about to be created.
 pub fn set(object: &mut Value, path: &str, value: Value) {
-    let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
+    let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
     put(object, &segments, value);
 }
 
@@ -142,7 +145,7 @@ fn raw(manifest: &Value, path: &str) -> (String, Value) {
             break;
         }
         walked = format!("{walked}/{segment}");
-        match at.get(unescape(segment)) {
+        match at.get(&*unescape(segment)) {
             Some(value) if !value.is_null() => at = value,
             _ => return (walked, Value::Null),
         }
@@ -150,7 +153,7 @@ fn raw(manifest: &Value, path: &str) -> (String, Value) {
     (walked, at.clone())
 }
 
-fn put(object: &mut Value, segments: &[String], value: Value) {
+fn put(object: &mut Value, segments: &[Cow<'_, str>], value: Value) {
     let Some((segment, rest)) = segments.split_first() else {
         *object = value;
         return;
@@ -159,7 +162,7 @@ fn put(object: &mut Value, segments: &[String], value: Value) {
         *object = Value::Object(Map::new());
     }
     let map = object.as_object_mut().expect("made an object just above");
-    put(map.entry(segment.clone()).or_insert(Value::Null), rest, value);
+    put(map.entry(segment.as_ref()).or_insert(Value::Null), rest, value);
 }
 
 #[cfg(test)]

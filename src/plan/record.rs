@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::checkpoint;
 use super::consent::{self, Consent};
 use super::failure::{self, Return};
-use super::fields::field_hashes;
+use super::fields::FieldHashes;
 use super::gate;
 use super::held;
 use super::ignored;
@@ -31,7 +31,7 @@ pub fn bookkeeping(world: World<'_>, subject: &Subject<'_>) -> Option<Task> {
     ledger.depends_on =
         gate::edges(subject).into_iter().map(|(on, _)| on.to_string()).collect::<BTreeSet<_>>();
     if ledger.applied.first().is_none_or(|applied| applied.hash != subject.hash) {
-        ledger.fields = field_hashes(&subject.wanted);
+        ledger.fields = FieldHashes::of(&subject.wanted);
         let from = ledger.last_savepoint().map(|savepoint| savepoint.path.clone());
         let revision = world.desired.revision().clone();
         let applied = Applied::new(revision, &subject.hash, live.generation(), world.now);
@@ -74,7 +74,7 @@ fn note_settled(world: World<'_>, subject: &Subject<'_>, ledger: &mut Ledger) ->
 pub fn goes_back(world: World<'_>, subject: &Subject<'_>, back: &Return<'_>) -> Option<Task> {
     let mut ledger = subject.ledger?.clone();
     if ledger.applied.first().is_none_or(|applied| applied.hash != back.record.hash) {
-        ledger.fields = field_hashes(&back.to.wanted);
+        ledger.fields = FieldHashes::of(&back.to.wanted);
         let generation = subject.live.map_or(0, LiveObject::generation);
         let (revision, hash) = (back.record.revision.clone(), &back.record.hash);
         let from = back.record.from.clone();

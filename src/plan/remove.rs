@@ -16,6 +16,7 @@ use super::snapshot;
 use super::subject::{Decision, Ownership, Subject, World, clock_time};
 use crate::flink::health::Health;
 use crate::flink::kind::Role;
+use crate::flink::pointer::At as _;
 use crate::rule::RuleId;
 use crate::spec::check::nearest;
 use crate::spec::{Finding, RemovalConsent};
@@ -150,7 +151,7 @@ pub fn unmatched(world: World<'_>) -> Vec<Finding> {
 /// What keeps an object that was told to go for longer than `policy.timeout`.
 pub fn hangs(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
     let live = subject.live.filter(|_| subject.hangs_at(world).is_some_and(|at| at <= world.now))?;
-    let finalizers = live.value().pointer("/metadata/finalizers").and_then(Value::as_array);
+    let finalizers = live.value().at("/metadata/finalizers").and_then(Value::as_array);
     let finalizers: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
     let since = live.deleting_since().map_or_else(String::new, |since| clock_time(since, world.now));
     let held = if finalizers.is_empty() { String::new() } else { format!(" ({})", finalizers.join(", ")) };
@@ -160,7 +161,7 @@ pub fn hangs(world: World<'_>, subject: &Subject<'_>) -> Option<Blocked> {
 
 /// What the operator waits for before it lets an object go (its `cleanup`), as far as the status tells.
 fn holder(subject: &Subject<'_>, live: &LiveObject) -> String {
-    let snapshot = live.status().pointer("/jobStatus/savepointInfo/triggerId").and_then(Value::as_str);
+    let snapshot = live.status().at("/jobStatus/savepointInfo/triggerId").and_then(Value::as_str);
     if snapshot.is_some_and(|id| !id.is_empty()) {
         return "a savepoint of it is in progress".into();
     }

@@ -18,6 +18,7 @@ use super::write::Write;
 use crate::flink::config::{self, CHECKPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, finalizer};
+use crate::flink::pointer::At as _;
 use crate::flink::savepoint::normalise;
 
 /// How a lost job is brought back.
@@ -75,7 +76,7 @@ fn is_lost(subject: &Subject<'_>) -> bool {
 fn begins<'s>(subject: &'s Subject<'_>) -> Option<&'s Operation> {
     let mark = subject.operation.as_ref();
     let mark = mark.filter(|mark| matches!(mark.purpose, Purpose::Rescue | Purpose::Rollback))?;
-    let told = subject.live?.value().pointer(NONCE).and_then(Value::as_i64)?;
+    let told = subject.live?.value().at(NONCE).and_then(Value::as_i64)?;
     let begun = subject.status.last_reconciled.as_ref().and_then(|last| last.redeploy_nonce);
     (begun != Some(told)).then_some(mark)
 }
@@ -207,7 +208,7 @@ fn consented(world: World<'_>, subject: &Subject<'_>, rescue: &Rescue<'_>, decis
 fn retained(subject: &Subject<'_>) -> String {
     let configuration = subject.configuration();
     let directory = config::first(&configuration, &CHECKPOINT_DIR);
-    let id = subject.live.and_then(|live| live.status().pointer("/jobStatus/jobId")?.as_str());
+    let id = subject.live.and_then(|live| live.status().at("/jobStatus/jobId")?.as_str());
     directory.zip(id).map_or_else(String::new, |(directory, id)| {
         format!(" (a checkpoint that it retained is below {}/{id})", directory.trim_end_matches('/'))
     })
@@ -232,7 +233,7 @@ pub fn unhang(world: World<'_>, subject: &Subject<'_>) -> Option<Write> {
     if subject.unit.is_none() || !ours || !lost || since > world.now {
         return None;
     }
-    let finalizers = live.value().pointer("/metadata/finalizers")?.as_array()?;
+    let finalizers = live.value().at("/metadata/finalizers")?.as_array()?;
     let others: Vec<_> = finalizers.iter().filter(|it| it.as_str() != Some(&finalizer)).collect();
     (others.len() < finalizers.len())
         .then(|| Patch::of(live).set("/metadata/finalizers", json!(others)).write())

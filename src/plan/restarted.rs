@@ -11,6 +11,7 @@ use super::record::is_savepoint;
 use super::subject::{Subject, World, clock_time};
 use crate::flink::config;
 use crate::flink::kind::Role;
+use crate::flink::pointer::At as _;
 use crate::rule::RuleId;
 use crate::spec::Finding;
 
@@ -21,7 +22,7 @@ fn run(subject: &Subject<'_>) -> Option<Run> {
         .filter(|_| subject.role == Role::Application && subject.status.job == "RUNNING")?
         .status();
     let at = |pointer: &str| {
-        let value = status.pointer(pointer)?;
+        let value = status.at(pointer)?;
         let millis = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
         Timestamp::from_millisecond(millis.filter(|millis| *millis > 0)?).ok()
     };
@@ -63,7 +64,7 @@ pub fn finding(world: World<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let hint = seen.map_or_else(
         || {
             let folder = config::first(&subject.configuration(), &config::CHECKPOINT_DIR).map(str::to_owned);
-            let id = subject.live.and_then(|live| live.status().pointer("/jobStatus/jobId").and_then(Value::as_str));
+            let id = subject.live.and_then(|live| live.status().at("/jobStatus/jobId").and_then(Value::as_str));
             let below = folder.zip(id).map_or_else(String::new, |(folder, id)| {
                 format!(" (they are below {}/{id})", folder.trim_end_matches('/'))
             });

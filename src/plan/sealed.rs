@@ -1,29 +1,29 @@
 //! What the cluster holds, with every secret as a keyed hash: the way into a snapshot file, and back (S25).
 //!
 //! On the way back, Git's own secrets are put where their hashes are. What the cluster and Git have in
-//! common is then equal as it would be on real values; what is still closed is something else. Hashes of
+//! common is then equal as it would be on real values; what is still closed is something else. FieldHashes of
 //! flinkops' own are made over secrets too and could serve to try guesses: they are hashed with the key,
 //! and told again where they are the hash of what Git wants.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::companion;
-use super::fields;
+use super::fields::{self, FieldHashes};
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, Ledger};
 use super::live::{Live, LiveObject, Seen};
 use super::operation::Operation;
 use super::patch;
 use super::subject::World;
-use crate::flink::canonical::{escape, leaves};
+use crate::flink::canonical::leaves;
+use crate::flink::pointer::escape;
 use crate::flink::secret::{Opener, Seal, Secrets, is_secret_path};
 use crate::spec::{Desired, Unit};
 
 /// A hash of each field, by JSON pointer.
-type Hashes = BTreeMap<String, String>;
 
 /// What the cluster holds, fit for a file.
 pub struct Closed {
@@ -87,14 +87,18 @@ impl Closing<'_> {
     }
 
     /// A field that is as it was applied still is so after closing.
-    fn ledger(&self, ledger: &mut Ledger, real: &Hashes, closed: &Hashes) {
-        for (path, hash) in &mut ledger.fields {
-            self.see(is_secret_path(path));
-            let same = real.get(path).filter(|real| *real == hash).and_then(|_| closed.get(path));
-            if !hash.is_empty() {
-                *hash = same.cloned().unwrap_or_else(|| self.seal.hash(hash));
-            }
-        }
+    fn ledger(&self, ledger: &mut Ledger, real: &FieldHashes, closed: &FieldHashes) {
+        let close = |(path, hash): (Cow<'_, str>, &str)| {
+            self.see(is_secret_path(&path));
+            let same = real.get(&path).filter(|real| *real == hash).and_then(|_| closed.get(&path));
+            let closed = match same {
+                _ if hash.is_empty() => String::new(),
+                Some(same) => same.to_owned(),
+                None => self.seal.hash(hash),
+            };
+            (path.into_owned(), closed)
+        };
+        ledger.fields = ledger.fields.iter().map(close).collect();
         for hash in rendered_hashes(ledger) {
             *hash = self.seal.hash(hash);
         }
@@ -148,14 +152,12 @@ pub fn open(mut live: Live, desired: &Desired, seal: &Seal) -> Live {
     live
 }
 
-fn open_fields(ledger: &mut Ledger, closed: &Hashes, open: &Hashes) {
-    for (path, hash) in &mut ledger.fields {
-        if let (Some(before), Some(after)) = (closed.get(path), open.get(path))
-            && hash == before
-        {
-            hash.clone_from(after);
-        }
-    }
+fn open_fields(ledger: &mut Ledger, closed: &FieldHashes, open: &FieldHashes) {
+    let opened = |(path, hash): (Cow<'_, str>, &str)| match (closed.get(&path), open.get(&path)) {
+        (Some(before), Some(after)) if hash == before => (path.into_owned(), after.to_owned()),
+        _ => (path.into_owned(), hash.to_owned()),
+    };
+    ledger.fields = ledger.fields.iter().map(opened).collect();
 }
 
 /// Hashes of what Git wants stand for it again.
@@ -166,11 +168,12 @@ fn open_hashes(ledger: &mut Ledger, desired: &Desired, unit: &Unit, seal: &Seal)
     for hash in rendered_hashes(ledger).filter(|hash| **hash == closed) {
         hash.clone_from(&rendered);
     }
-    for (path, wanted) in fields::field_hashes(&wanted) {
-        if let Some(hash) = ledger.fields.get_mut(&path).filter(|hash| **hash == seal.hash(&wanted)) {
-            *hash = wanted;
-        }
-    }
+    let wanted = FieldHashes::of(&wanted);
+    let opened = |(path, hash): (Cow<'_, str>, &str)| {
+        let wanted = wanted.get(&path).filter(|wanted| hash == seal.hash(wanted));
+        (path.into_owned(), wanted.unwrap_or(hash).to_owned())
+    };
+    ledger.fields = ledger.fields.iter().map(opened).collect();
 }
 
 fn open_companions(live: &mut Live, desired: &Desired, opener: &Opener<'_>, seal: &Seal) {
@@ -197,14 +200,14 @@ fn rendered_hashes(ledger: &mut Ledger) -> impl Iterator<Item = &mut String> {
 }
 
 /// A hash of each field of a live unit, as a record has it.
-fn hashes(object: &LiveObject) -> Hashes {
+fn hashes(object: &LiveObject) -> FieldHashes {
     let mut fields = leaves(object.spec());
     for (kind, map) in [("labels", object.labels()), ("annotations", object.annotations())] {
         for (key, value) in map.into_iter().flatten() {
             fields.insert(format!("/metadata/{kind}/{}", escape(key)), value.clone());
         }
     }
-    fields::field_hashes(&fields)
+    FieldHashes::of(&fields)
 }
 
 fn annotate(object: &mut Value, key: &str, text: &str) {

@@ -19,6 +19,7 @@ use crate::flink::blue_green;
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::health::{self, Health, Verdict};
 use crate::flink::kind::{Kind, Role, UnitKey, maker};
+use crate::flink::pointer::At as _;
 use crate::flink::release::Release;
 use crate::flink::savepoint::is_readable;
 use crate::flink::snapshot::is_over;
@@ -187,9 +188,10 @@ impl<'a> Subject<'a> {
             changes: Vec::new(),
             findings: Vec::new(),
             cluster_spec: key.cluster(spec).and_then(|cluster| spec_of(world, &cluster)),
-            laid_over: key.refers_to(spec).filter(|on| on.kind == Kind::FlinkEnvironment).and_then(
-                |environment| spec_of(world, &environment)?.pointer("/flinkApplicationDefaults/spec"),
-            ),
+            laid_over: key
+                .refers_to(spec)
+                .filter(|on| on.kind == Kind::FlinkEnvironment)
+                .and_then(|environment| spec_of(world, &environment)?.at("/flinkApplicationDefaults/spec")),
             operator: &world.desired.operator,
         };
         subject.want(world);
@@ -242,12 +244,12 @@ impl<'a> Subject<'a> {
     /// `job.upgradeMode` as Git writes it; `None` where it is not written.
     pub fn written_mode(&self) -> Option<&'a str> {
         let spec = self.unit.map_or(self.live_spec(), Unit::deployment);
-        spec.pointer("/job/upgradeMode").and_then(Value::as_str)
+        spec.at("/job/upgradeMode").and_then(Value::as_str)
     }
 
     /// Whether the job is upgraded without its state although its own file does not say so.
     pub fn is_made_stateless(&self) -> bool {
-        let laid = self.laid_over.and_then(|over| over.pointer("/job/upgradeMode")).and_then(Value::as_str);
+        let laid = self.laid_over.and_then(|over| over.at("/job/upgradeMode")).and_then(Value::as_str);
         laid == Some("stateless") && !self.is_stateless_by_words()
     }
 
@@ -258,7 +260,7 @@ impl<'a> Subject<'a> {
 
     /// Whether the live spec says stateless, in words or by the operator's default.
     pub fn runs_stateless(&self) -> bool {
-        let mode = self.live_spec().pointer("/job/upgradeMode").and_then(Value::as_str);
+        let mode = self.live_spec().at("/job/upgradeMode").and_then(Value::as_str);
         matches!(mode, None | Some("stateless"))
     }
 

@@ -10,7 +10,7 @@ use super::document::ChangeDocument;
 use super::emphasis::{self, Part};
 use super::visible::visible;
 use super::words;
-use crate::flink::canonical::unescape;
+use crate::flink::pointer::unescape;
 use crate::flink::secret::MASK;
 
 /// Unchanged lines that are kept on each side of a difference.

@@ -7,7 +7,7 @@ use super::difference::{Difference, How, Line};
 use super::document::{BlockedDocument, ChangeDocument, CompanionDocument, PlanDocument, UnitDocument};
 use super::visible::clean;
 use super::words;
-use crate::flink::canonical::dotted;
+use crate::flink::pointer::dotted;
 use crate::flink::secret::MASK;
 use crate::plan::outcome::{BlockedBy, Effect, State};
 

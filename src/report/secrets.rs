@@ -55,7 +55,7 @@ fn changes(before: &Value, after: &Value, said: &str) -> Vec<Change> {
         match (before, after) {
             (Value::Object(left), Value::Object(right)) => {
                 for (key, value) in left {
-                    let path = format!("{path}/{}", crate::flink::canonical::escape(key));
+                    let path = format!("{path}/{}", crate::flink::pointer::escape(key));
                     walk(&path, value, &right[key], found);
                 }
             }

@@ -11,12 +11,13 @@ use super::finding::{Finding, Place};
 use super::node::{Content, Node};
 use super::schema::{self, Form};
 use super::values;
+use crate::flink::pointer::At as _;
 use crate::rule::RuleId;
 
 /// Every mistake of a value, as findings. What stands where a text refers to a value is judged with it.
 pub fn check(form: Form, node: &Node) -> Vec<Finding> {
     let value = node.to_value();
-    let written = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let written = |pointer: &str| value.at(pointer).and_then(Value::as_str);
     checker(form).findings(&value, node, |pointer| !written(pointer).is_some_and(values::refers))
 }
 
@@ -137,7 +138,7 @@ impl Checker {
     /// A keyword beside the one that failed.
     fn sibling(&self, error: &ValidationError<'_>, keyword: &str) -> Option<&Value> {
         let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
-        self.schema.pointer(parent)?.get(keyword)
+        self.schema.at(parent)?.get(keyword)
     }
 }
 

@@ -11,6 +11,7 @@ use super::node::Node;
 use super::policy::Policy;
 use super::source::{Origin, Revision};
 use crate::flink::kind::{ObjectKey, Role, UnitKey, deployment};
+use crate::flink::pointer::At as _;
 use crate::flink::release::{OperatorVersion, Release};
 
 /// A person's consent to something flinkops would otherwise refuse; the text says why.
@@ -146,7 +147,7 @@ impl Unit {
 
     /// The restore point that Git names: `job.initialSavepointPath`.
     pub fn named_savepoint(&self) -> Option<&str> {
-        self.deployment().pointer("/job/initialSavepointPath")?.as_str()
+        self.deployment().at("/job/initialSavepointPath")?.as_str()
     }
 }
 

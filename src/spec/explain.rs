@@ -11,8 +11,8 @@ use super::object::Rendered;
 use super::repository::{FILE, root};
 use super::source::{Limits, SourceTree};
 use super::values::Put;
-use crate::flink::canonical::escape;
 use crate::flink::kind::ObjectKey;
+use crate::flink::pointer::escape;
 
 /// Where one value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

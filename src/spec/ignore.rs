@@ -11,8 +11,9 @@ use super::finding::Finding;
 use super::node::Node;
 use super::object::RenderedCompanion;
 use super::schema::{self, Form};
-use crate::flink::canonical::{is_keyed, unescape};
+use crate::flink::canonical::is_keyed;
 use crate::flink::kind::Kind;
+use crate::flink::pointer::{At as _, unescape};
 use crate::rule::RuleId;
 
 const CONFIGURATION: &str = "/spec/flinkConfiguration/";
@@ -56,8 +57,8 @@ fn path(node: &Node) -> Option<Finding> {
 
 /// Why a path can lead nowhere, in a hint.
 fn idle(path: &str) -> Option<String> {
-    let segments: Vec<String> = path.split('/').skip(1).map(unescape).collect();
-    let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
+    let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match names.as_slice() {
         ["metadata", "labels" | "annotations", ..] => return None,
         ["spec", ..] => {}
@@ -96,7 +97,7 @@ struct Wrong<'a> {
 
 /// Goes down a schema; `path` is the way so far.
 fn follow<'a>(root: &'a Value, at: &'a Value, path: &str, names: &[&'a str]) -> Result<(), Wrong<'a>> {
-    let at = at["$ref"].as_str().and_then(|to| root.pointer(to.trim_start_matches('#'))).unwrap_or(at);
+    let at = at["$ref"].as_str().and_then(|to| root.at(to.trim_start_matches('#'))).unwrap_or(at);
     let Some((name, rest)) = names.split_first() else { return Ok(()) };
     let Some(properties) = at["properties"].as_object() else {
         return match at.get("items") {

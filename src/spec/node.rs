@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::finding::Place;
-use crate::flink::canonical::unescape;
+use crate::flink::pointer::unescape;
 
 /// A place in a file, small enough to be kept with every value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,7 +198,7 @@ impl Node {
                 (node, key) = (item, &item.mark);
                 continue;
             }
-            let mut rest = segment.as_str();
+            let mut rest = &*segment;
             while !rest.is_empty() {
                 let Some((name, below)) = node.step(rest) else { return (None, key) };
                 let Some(next) = node.get(name) else { return (None, key) };

@@ -9,9 +9,9 @@ use super::desired::{Desired, Unit};
 use super::finding::{Finding, Place};
 use super::node::Node;
 use super::policy::{ClusterChange, OnFailure};
-use crate::flink::canonical::{escape, unescape};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::kind::{Kind, UnitKey, template, templated};
+use crate::flink::pointer::{At as _, escape, unescape};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since;
 use crate::flink::validate::{Proposal, Violation, validate};
@@ -119,7 +119,7 @@ fn unserved(unit: &Unit, version: OperatorVersion) -> Vec<Finding> {
 /// A job that keeps state but has nowhere to put a savepoint: the operator takes it, and flinkops could neither
 /// delete it nor carry it over. The file's own word `stateless` is consent to do without.
 fn unstoppable(proposal: &Proposal<'_>) -> Option<Violation> {
-    let mode = proposal.spec.pointer("/job/upgradeMode").and_then(Value::as_str);
+    let mode = proposal.spec.at("/job/upgradeMode").and_then(Value::as_str);
     let judged = proposal.kind == Kind::FlinkDeployment || proposal.cluster.is_some();
     if !judged || proposal.spec.get("job").is_none() || mode == Some("stateless") {
         return None;
@@ -175,7 +175,7 @@ pub fn untakable(
 ) -> Option<Finding> {
     const OLDEST: FlinkVersion = FlinkVersion::new(1, 17);
     let spec = unit.manifest.spec();
-    let set = |pointer: &str| spec.pointer(pointer).is_some_and(|value| !value.is_null());
+    let set = |pointer: &str| spec.at(pointer).is_some_and(|value| !value.is_null());
     let (job, cluster) = (job.filter(|_| unit.key.kind == Kind::FlinkStateSnapshot)?, cluster?);
     let violation = if set("/checkpoint") {
         let version = cluster.get("flinkVersion").and_then(Value::as_str).and_then(FlinkVersion::parse)?;
@@ -189,7 +189,7 @@ pub fn untakable(
         })
     } else {
         let flat = config::layered(&desired.operator, Some(cluster), job);
-        let taken = spec.pointer("/savepoint/alreadyExists").is_some_and(|exists| exists == true);
+        let taken = spec.at("/savepoint/alreadyExists").is_some_and(|exists| exists == true);
         let somewhere = set("/savepoint/path") || SAVEPOINT_DIR.iter().any(|key| flat.contains_key(*key));
         (set("/savepoint") && !taken && !somewhere).then(|| Violation {
             rule: RuleId::SnapshotPath,

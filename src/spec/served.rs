@@ -17,8 +17,8 @@ use super::check::{Checker, nearest};
 use super::desired::Unit;
 use super::finding::Finding;
 use super::schema::each;
-use crate::flink::canonical::{escape, unescape};
 use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::pointer::{escape, unescape};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since::{self, Part};
 use crate::rule::RuleId;
@@ -208,7 +208,7 @@ fn modern(schema: &mut Map<String, Value>) {
 /// What a schema says of the field at this pointer.
 fn at<'s>(schema: &'s Value, pointer: &str) -> Option<&'s Value> {
     let mut steps = pointer.split('/').skip(1).map(unescape);
-    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(step))
+    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(&*step))
 }
 
 /// Whether a schema names the field at this pointer.
@@ -238,9 +238,9 @@ struct Dropped {
 impl Dropped {
     fn finding(&self, unit: &Unit, who: &str) -> Finding {
         let (parent, name) = self.pointer.rsplit_once('/').unwrap_or_default();
-        let segments: Vec<String> = parent.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = parent.split('/').skip(1).map(unescape).collect();
         let spec = unit.written.get("spec").unwrap_or(&unit.written);
-        let place = spec.nearest(segments.iter().map(String::as_str)).key_mark(&unescape(name)).place();
+        let place = spec.nearest(segments.iter().map(AsRef::as_ref)).key_mark(&unescape(name)).place();
         let message = format!("`{}` is dropped by {who}, which does not know it", unescape(name));
         let hint = match &self.meant {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -307,7 +307,7 @@ fn of_member<'s>(schema: &'s Value, key: &str) -> Member<'s> {
 fn remove(value: &mut Value, pointer: &str) {
     let Some((parent, name)) = pointer.rsplit_once('/') else { return };
     if let Some(map) = value.pointer_mut(parent).and_then(Value::as_object_mut) {
-        map.remove(&unescape(name));
+        map.remove(&*unescape(name));
     }
 }
 

@@ -14,7 +14,7 @@ use super::finding::{Finding, Note};
 use super::layers::CONFIGURATION;
 use super::node::{Content, Mark, Members, Node};
 use super::placeholder::{Piece, pieces};
-use crate::flink::canonical::escape;
+use crate::flink::pointer::escape;
 use crate::rule::RuleId;
 
 /// What every reference begins with.

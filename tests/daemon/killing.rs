@@ -123,7 +123,7 @@ fn unit_state(world: &World, key: &UnitKey) -> Value {
             ledger.savepoints.iter().map(|found| format!("{:?} {}", found.reason, found.last)).collect();
         let held = ledger.held.as_ref().map(|held| (&held.hash, held.back_to.as_ref().map(|to| &to.hash)));
         let applied = applied.collect::<Vec<_>>();
-        json!({"applied": applied, "savepoints": reasons, "fields": ledger.fields, "held": held})
+        json!({"applied": applied, "savepoints": reasons, "fields": ledger.fields.as_str(), "held": held})
     };
     json!({
         "unit": key.to_string(),

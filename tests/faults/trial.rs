@@ -412,7 +412,7 @@ fn unit(world: &World, story: &Story, key: &UnitKey) -> Value {
             "applied": ledger.applied.iter().map(|it| json!([it.revision.as_str(), it.hash])).collect::<Vec<_>>(),
             "savepoints": ledger.savepoints.iter().map(|it| format!("{:?} {}", it.reason, it.last)).collect::<Vec<_>>(),
             "held": ledger.held.map(|held| json!([held.hash, held.back_to.map(|to| to.hash)])),
-            "fields": ledger.fields,
+            "fields": ledger.fields.as_str(),
         })),
     })
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{MASK, Secrets, is_secret_key, is_secret_path, mask, scrub_credentials};
+use crate::flink::pointer::At as _;
 
 #[test]
 fn keys_that_promise_a_secret() {
@@ -123,14 +124,14 @@ fn s25_every_planted_secret_is_found_and_taken_out_of_any_text() {
 fn a_masked_manifest_keeps_everything_else() {
     let shown = mask("", &manifest());
     assert!(!shown.to_string().contains("canary"), "{shown}");
-    assert_eq!(shown.pointer("/spec/image"), manifest().pointer("/spec/image"));
+    assert_eq!(shown.at("/spec/image"), manifest().at("/spec/image"));
     assert_eq!(
-        shown.pointer("/spec/job/args").unwrap(),
+        shown.at("/spec/job/args").unwrap(),
         &json!(["--password", MASK, format!("--token={MASK}"), "--parallelism", "4"])
     );
     let env = "/spec/podTemplate/spec/containers/0/env";
-    assert_eq!(shown.pointer(&format!("{env}/2/value")).unwrap(), "jdbc:postgresql://(secret)@db/orders");
-    assert_eq!(shown.pointer(&format!("{env}/1")), manifest().pointer(&format!("{env}/1")));
+    assert_eq!(shown.at(&format!("{env}/2/value")).unwrap(), "jdbc:postgresql://(secret)@db/orders");
+    assert_eq!(shown.at(&format!("{env}/1")), manifest().at(&format!("{env}/1")));
 }
 
 #[test]

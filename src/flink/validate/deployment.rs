@@ -99,7 +99,7 @@ fn log_configuration(checked: &Checked<'_>) -> Option<Violation> {
     let files = checked.spec("/logConfiguration")?.as_object()?;
     let file = files.keys().find(|key| !LOG_FILES.contains(&key.as_str()))?;
     let message = format!("Invalid log config key: {file}. Allowed keys are [{}]", LOG_FILES.join(", "));
-    let pointer = format!("/spec/logConfiguration/{}", crate::flink::canonical::escape(file));
+    let pointer = format!("/spec/logConfiguration/{}", crate::flink::pointer::escape(file));
     Some(violation(RuleId::LogConfiguration, pointer, message, "rename the key"))
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{End, Ending, Forecast, Happening, Span, UnitForecast, What, is_bad};
 use crate::flink::kind::{ObjectKey, Role, UnitKey};
+use crate::flink::pointer::At as _;
 use crate::plan::Live;
 use crate::plan::outcome::{Action, BlockedBy, Plan, UnitPlan};
 use crate::plan::write::{Task, Write};
@@ -192,7 +193,7 @@ fn what(task: &Task) -> What {
         (Write::Delete { .. }, _) => What::Deleted,
         (Write::Create { .. } | Write::Replace { .. }, _) => What::Created,
         (Write::Patch { patch, .. }, "Adopting") if patch.get("spec").is_none() => What::Adopted,
-        (Write::Patch { patch, .. }, reason) => match patch.pointer("/spec/job/state") {
+        (Write::Patch { patch, .. }, reason) => match patch.at("/spec/job/state") {
             Some(state) if *state == json!("suspended") => What::Suspended,
             _ if reason == "Resuming" => What::Resumed,
             _ => What::Updated,

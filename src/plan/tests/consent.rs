@@ -105,7 +105,7 @@ fn s21_s4_an_object_is_taken_over_once() {
 }
 
 #[test]
-fn a_ledger_says_in_lines_what_people_want_to_know_and_is_read_as_it_once_was() {
+fn a_ledger_says_in_lines_what_people_want_to_know() {
     let scene =
         Scene::new().git("job", application("a:1"), &[]).running("job", application("a:1")).recorded();
     let mut ledger = scene.live.ledger(&key(APP, "job")).unwrap().clone();
@@ -113,18 +113,9 @@ fn a_ledger_says_in_lines_what_people_want_to_know_and_is_read_as_it_once_was() 
     let map = ledger.to_config_map("orders", "prod", &key(APP, "job"));
     let text = map["data"]["ledger"].as_str().unwrap();
     assert!(text.contains("\"revision\": \"c0ffee\"") && !text.contains("/spec/"), "{text}");
-    assert_eq!(map["data"]["fields"].as_str().unwrap().lines().count(), 1);
+    assert_eq!(map["data"]["fields"], ledger.fields.as_str());
 
     let mut read = Ledger::from_config_map(&LiveObject::new(map.clone())).unwrap().1;
     read.resource_version.clone_from(&ledger.resource_version);
     assert_eq!(read, ledger);
-
-    let mut early: Value = serde_json::from_str(text).unwrap();
-    early["fields"] = json!(ledger.fields);
-    let mut map = map;
-    map["data"].as_object_mut().unwrap().remove("fields");
-    map["data"]["ledger"] = json!(early.to_string());
-    let mut read = Ledger::from_config_map(&LiveObject::new(map)).unwrap().1;
-    read.resource_version.clone_from(&ledger.resource_version);
-    assert_eq!(read, ledger, "fields among the rest");
 }

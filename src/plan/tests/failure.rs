@@ -11,6 +11,7 @@ use super::super::{previous_wanted, retry, step};
 use super::scene::{Scene, application, key, patch_of, session, session_job, settled_status};
 use super::{APP, JOB, session_scene, stop_with};
 use crate::flink::health::Health;
+use crate::flink::pointer::At as _;
 use crate::spec::policy::OnFailure;
 use crate::spec::source::Revision;
 
@@ -116,8 +117,8 @@ fn s23_what_ran_is_restored_from_the_savepoint_before_it() {
     let unit = scene.of("ingest");
     assert_eq!((unit.effect, unit.state), (Effect::Restore, State::Replaced));
     let patch = patch_of(&unit);
-    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/1")));
-    assert_eq!(patch.pointer(NONCE), Some(&json!(scene.now.as_second())));
+    assert_eq!(patch.at(PATH), Some(&json!("s3://b/sp/1")));
+    assert_eq!(patch.at(NONCE), Some(&json!(scene.now.as_second())));
 }
 
 #[test]
@@ -307,8 +308,8 @@ fn s13_s16_a_lost_job_waits_for_a_word_and_is_told_what_it_would_get() {
 fn s13_a_lost_job_is_restored_once_and_never_by_stateless() {
     let scene = lost().unit(JOB, "clicks", |unit| unit.policy.repair = true);
     let patch = patch_of(&scene.of("clicks")).clone();
-    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/5")));
-    assert_eq!(patch.pointer("/spec/job/upgradeMode"), None);
+    assert_eq!(patch.at(PATH), Some(&json!("s3://b/sp/5")));
+    assert_eq!(patch.at("/spec/job/upgradeMode"), None);
     let scene = scene.edit(JOB, "clicks", |object| {
         super::merge(object, &patch);
         object["metadata"]["generation"] = json!(2);
@@ -334,7 +335,7 @@ fn s13_an_application_that_high_availability_brings_back_is_left_to_its_operator
     scene.ledger(&key(APP, "ingest")).add_savepoint(known);
     let unit = scene.of("ingest");
     assert_eq!((unit.action, unit.effect, unit.health), (Action::Update, Effect::Restore, Health::Lost));
-    assert_eq!(patch_of(&unit).pointer(PATH), Some(&json!("s3://b/sp/5")));
+    assert_eq!(patch_of(&unit).at(PATH), Some(&json!("s3://b/sp/5")));
     // As it is stated of the operator's own configuration.
     scene.desired.operator = [("high-availability.type".to_owned(), "kubernetes".to_owned())].into();
     let unit = scene.of("ingest");
@@ -363,10 +364,7 @@ fn s23_what_is_held_as_it_was_and_lost_is_never_created_again_as_what_it_is_held
     let unit = scene.of("ingest");
     let restored = patch_of(&unit);
     assert_eq!((unit.action, &unit.blocked), (Action::Update, &None), "it is restored in place");
-    assert_eq!(
-        (restored.pointer(PATH), restored.pointer("/spec/image")),
-        (Some(&json!("s3://b/sp/5")), None)
-    );
+    assert_eq!((restored.at(PATH), restored.at("/spec/image")), (Some(&json!("s3://b/sp/5")), None));
 
     let mut scene = scene.unit(APP, "ingest", |unit| {
         unit.manifest["spec"]["job"]["savepointRedeployNonce"] = json!(3);
@@ -403,8 +401,8 @@ fn s13_a_job_that_is_lost_once_more_after_its_rescue_is_rescued_once_more() {
         let unit = scene.of("clicks");
         assert_eq!((unit.action, unit.effect, unit.health), (Action::Update, Effect::Restore, Health::Lost));
         let second = patch_of(&unit);
-        assert_eq!(second.pointer(PATH).or(first.pointer(PATH)), Some(&json!("s3://b/sp/5")));
-        assert!(second.pointer(NONCE).is_some_and(|nonce| Some(nonce) != first.pointer(NONCE)), "{second}");
+        assert_eq!(second.at(PATH).or(first.at(PATH)), Some(&json!("s3://b/sp/5")));
+        assert!(second.at(NONCE).is_some_and(|nonce| Some(nonce) != first.at(NONCE)), "{second}");
     }
 }
 
@@ -451,7 +449,7 @@ fn s21_s13_a_consent_to_one_rescue_does_not_cover_the_next_loss_at_the_same_hash
         assert!(blocked.message.contains("(\"a test\") was used for"), "{}", blocked.message);
         let scene = recorded(says(scene, "once more"));
         let patch = patch_of(&scene.of("clicks")).clone();
-        assert!(patch.pointer(NONCE).is_some(), "{patch}");
+        assert!(patch.at(NONCE).is_some(), "{patch}");
     }
 }
 
@@ -467,11 +465,8 @@ fn s16_s19_a_restore_point_that_is_new_in_git_goes_before_that_of_a_rescue() {
     let unit = scene.of("clicks");
     assert_eq!((unit.effect, unit.state), (Effect::Restore, State::Replaced));
     let patch = patch_of(&unit);
-    assert_eq!(
-        (patch.pointer(PATH), patch.pointer(NONCE)),
-        (Some(&json!("s3://b/sp/mine")), Some(&json!(1)))
-    );
-    assert_eq!(patch.pointer("/metadata/annotations/flinkops.dev~1operation"), Some(&Value::Null));
+    assert_eq!((patch.at(PATH), patch.at(NONCE)), (Some(&json!("s3://b/sp/mine")), Some(&json!(1))));
+    assert_eq!(patch.at("/metadata/annotations/flinkops.dev~1operation"), Some(&Value::Null));
 }
 
 #[test]
@@ -484,9 +479,11 @@ fn s19_a_restore_point_that_git_named_long_ago_does_not_disturb_a_rescue() {
     let mut scene =
         scene.edit(JOB, "clicks", |object| object["spec"]["job"]["initialSavepointPath"] = old.clone());
     let hash = super::super::fields::field_hash(PATH, &old);
-    scene.ledger(&key(JOB, "clicks")).fields.insert(PATH.to_owned(), hash);
+    let fields = &mut scene.ledger(&key(JOB, "clicks")).fields;
+    let others = fields.iter().map(|(path, hash)| (path.into_owned(), hash.to_owned()));
+    *fields = others.chain([(PATH.to_owned(), hash)]).collect();
     let patch = patch_of(&scene.of("clicks")).clone();
-    assert_eq!(patch.pointer(PATH), Some(&json!("s3://b/sp/5")));
+    assert_eq!(patch.at(PATH), Some(&json!("s3://b/sp/5")));
     let scene = scene.edit(JOB, "clicks", |object| {
         super::merge(object, &patch);
         object["metadata"]["generation"] = json!(2);
@@ -557,7 +554,7 @@ fn s8_a_job_whose_status_forgot_its_savepoint_is_made_anew_from_the_one_on_recor
         let [super::super::write::Task { write: Write::Create { object }, .. }] = &unit.next[..] else {
             panic!()
         };
-        assert_eq!(object.pointer(PATH), Some(&json!("s3://b/sp/1")));
+        assert_eq!(object.at(PATH), Some(&json!("s3://b/sp/1")));
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::dice::{Dice, Pair, backwards, field, respelt, spec};
 use super::scene::{Scene, patch_of, settled_status};
+use crate::flink::pointer::At as _;
 use crate::flink::secret::{MASK, Secrets};
 use crate::plan::outcome::{Change, FieldEffect};
 use crate::plan::{Action, Plan, base};
@@ -156,7 +157,7 @@ impl Single {
 
 /// The last of the fields that hold a value on one side only, or two.
 fn innermost(mut pair: Pair) -> Pair {
-    let at = |side: &Option<Value>| side.as_ref().and_then(|side| side.pointer(&pair.at)).cloned();
+    let at = |side: &Option<Value>| side.as_ref().and_then(|side| side.at(&pair.at)).cloned();
     (pair.left, pair.right) = (at(&pair.left), at(&pair.right));
     pair
 }
@@ -238,7 +239,7 @@ proptest! {
         let becomes_standalone = single.at == "/spec/mode" && (single.left["mode"] == "standalone") != (single.right["mode"] == "standalone");
         let expected = if becomes_standalone { FieldEffect::Immutable } else { expected };
         prop_assert_eq!(change.effect, expected, "{}", single.at);
-        let of = |spec: &Value| json!({"spec": spec}).pointer(&change.path).cloned();
+        let of = |spec: &Value| json!({"spec": spec}).at(&change.path).cloned();
         let default = |side: &Option<Value>, written: &Option<Value>| side == written || written.is_none();
         prop_assert!(default(&change.before, &of(&single.left)) && default(&change.after, &of(&single.right)), "{change:#?}");
     }

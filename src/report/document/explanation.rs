@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::schema;
 use crate::flink::kind::ObjectKey;
+use crate::flink::pointer::At as _;
 use crate::flink::secret;
 use crate::spec::Desired;
 use crate::spec::explain::{Source, Sources};
@@ -97,7 +98,7 @@ impl ExplainedObject {
     fn new(key: &ObjectKey, manifest: &Value, sources: &Sources) -> Self {
         let manifest = secret::mask("", manifest);
         let value = |(pointer, source): (&String, &Source)| {
-            Some(ExplainedValue::new(pointer, manifest.pointer(pointer)?, source))
+            Some(ExplainedValue::new(pointer, manifest.at(pointer)?, source))
         };
         Self {
             api_version: key.api_version.clone(),

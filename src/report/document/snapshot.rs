@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::schema;
 use crate::flink::kind::{Kind, ObjectKey};
+use crate::flink::pointer::At as _;
 use crate::flink::secret::{Seal, Secrets};
 use crate::plan::live::{LiveObject, Schema, Seen};
 use crate::plan::{Live, sealed};
@@ -266,8 +267,7 @@ impl Snapshot {
     }
 
     fn add_object(&mut self, object: Value) -> Result<(), Unusable> {
-        let named =
-            |pointer| object.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let named = |pointer| object.at(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let nth = self.objects.len() + 1;
         for pointer in ["/apiVersion", "/kind", "/metadata/name"] {
             if !named(pointer) {

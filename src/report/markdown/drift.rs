@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::comment::Comment;
 use super::escape::{code, prose};
 use super::{diff, list_findings, title};
-use crate::flink::canonical::dotted;
+use crate::flink::pointer::dotted;
 use crate::report::digest::{self, Owner};
 use crate::report::document::{ChangeDocument, PlanDocument};
 use crate::report::text::count;

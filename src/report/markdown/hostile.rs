@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use crate::flink::canonical::escape;
 use crate::flink::kind::ObjectKey;
+use crate::flink::pointer::escape;
 use crate::flink::secret::Secrets;
 use crate::plan::Live;
 use crate::plan::outcome::{

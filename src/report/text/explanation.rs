@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::flink::canonical::escape;
+use crate::flink::pointer::escape;
 use crate::report::document::{ExplainedObject, ExplainedValue, ExplanationDocument};
 use crate::report::visible::clean;
 

@@ -38,7 +38,7 @@ fn plan(texts: &[String]) -> Plan {
         cause: Cause::Both,
         owner: Some(owner.clone()),
         ..sample::change(
-            &format!("/spec/{}", crate::flink::canonical::escape(&text(at))),
+            &format!("/spec/{}", crate::flink::pointer::escape(&text(at))),
             json!([text(at), "x"]),
             json!(text(at + 1)),
         )

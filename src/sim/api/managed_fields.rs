@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::field_set::{Changes, FieldSet, Path};
 use super::resource::Part;
+use crate::flink::pointer::At as _;
 
 /// Who writes, and how: what tells one entry from another.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +85,7 @@ pub struct ManagedFields(Vec<Entry>);
 impl ManagedFields {
     /// Reads an object's entries.
     pub fn of(object: Option<&Value>) -> Self {
-        let entries = object.and_then(|it| it.pointer("/metadata/managedFields")).and_then(Value::as_array);
+        let entries = object.and_then(|it| it.at("/metadata/managedFields")).and_then(Value::as_array);
         Self(entries.into_iter().flatten().map(Entry::from_json).collect())
     }
 

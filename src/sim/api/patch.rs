@@ -8,6 +8,7 @@ use super::field_set::{FieldSet, claimed};
 use super::resource::Part;
 use super::schema;
 use super::status::StatusError;
+use crate::flink::pointer::At as _;
 
 /// The media types of patches that every kind takes.
 pub const PATCH_TYPES: &str =
@@ -95,7 +96,7 @@ fn untyped(config: &mut Value, schema: &Value) -> Option<String> {
 }
 
 fn reference(object: &Value) -> String {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| object.at(pointer).and_then(Value::as_str).unwrap_or_default();
     let name = text("/metadata/name");
     format!("{}/{name}; {}, Kind={}", text("/metadata/namespace"), text("/apiVersion"), text("/kind"))
 }

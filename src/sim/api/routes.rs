@@ -14,6 +14,7 @@ use super::status::StatusError;
 use super::store::{DeleteOptions, Store, Written};
 use super::{discovery, event_view, scale, table, watch};
 use crate::flink::kind::{GROUP, ObjectKey};
+use crate::flink::pointer::At as _;
 
 type Answer = Result<Response<Body>, StatusError>;
 
@@ -197,7 +198,7 @@ fn manager_required() -> StatusError {
 fn delete(store: &Store, call: &Call, at: (&'static Resource, &ObjectKey), body: &[u8]) -> Answer {
     let (resource, key) = at;
     let asked = if body.is_empty() { Value::Null } else { read_body(body)? };
-    let text = |pointer: &str| asked.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let text = |pointer: &str| asked.at(pointer).and_then(Value::as_str).map(str::to_owned);
     let options = DeleteOptions {
         uid: text("/preconditions/uid"),
         resource_version: text("/preconditions/resourceVersion"),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resource::Resource;
+use crate::flink::pointer::At as _;
 
 /// Where a kind keeps what the subresource shows, as JSON pointers.
 struct Paths {
@@ -46,8 +47,8 @@ pub fn present(resource: &Resource, object: &Value) -> Value {
     let Some(paths) = paths(resource) else { return Value::Null };
     let wanted = paths.spec.iter().fold(object, |value, key| &value[*key]);
     let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or_default();
-    let mut status = json!({"replicas": number(object.pointer(paths.status))});
-    if let Some(selector) = object.pointer(paths.selector).and_then(Value::as_str) {
+    let mut status = json!({"replicas": number(object.at(paths.status))});
+    if let Some(selector) = object.at(paths.selector).and_then(Value::as_str) {
         status["selector"] = json!(selector);
     }
     json!({

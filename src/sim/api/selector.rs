@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::resource::Resource;
 use super::status::StatusError;
 use crate::flink::kind::GROUP;
+use crate::flink::pointer::At as _;
 
 /// Chooses objects of one kind.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +51,7 @@ impl Selector {
 
 fn field(object: &Value, path: &str) -> String {
     let pointer = format!("/{}", path.replace('.', "/"));
-    match object.pointer(&pointer) {
+    match object.at(&pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),

@@ -19,6 +19,7 @@ use super::schema;
 use super::state::State;
 use super::status::StatusError;
 use crate::flink::kind::{GROUP, Kind, ObjectKey};
+use crate::flink::pointer::At as _;
 use crate::sim::clock::{Clock, rfc3339};
 use crate::sim::{OperatorMode, Options};
 
@@ -236,15 +237,15 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Written, StatusError> {
         let resource = resource_of(key)?;
-        let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        let version = object.at("/metadata/resourceVersion").and_then(Value::as_str);
         if resource.group == GROUP && version.is_none_or(str::is_empty) {
             return Err(StatusError::version_required(resource, &key.name));
         }
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(&key.name);
+        let name = object.at("/metadata/name").and_then(Value::as_str).unwrap_or(&key.name);
         if name != key.name {
             return Err(StatusError::other_name(name, &key.name));
         }
-        let expected = object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+        let expected = object.at("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
         self.write(key, options, |old| {
             let old = old.ok_or_else(|| StatusError::not_found(resource, &key.name))?;
             check_uid(resource, old, expected.as_deref())?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::resource::Resource;
+use crate::flink::pointer::At as _;
 
 /// A table of objects.
 pub struct Table(Value);
@@ -64,7 +65,7 @@ pub fn of(resource: &Resource, objects: &[&Value], include: &str, now: Timestamp
 
 fn row(object: &Value, columns: &[Column], include: &str, now: Timestamp) -> Value {
     let mut cells = vec![object["metadata"]["name"].clone()];
-    cells.extend(columns.iter().map(|(_, pointer)| object.pointer(pointer).cloned().unwrap_or_default()));
+    cells.extend(columns.iter().map(|(_, pointer)| object.at(pointer).cloned().unwrap_or_default()));
     cells.push(json!(age(object, now)));
     let shown = match include {
         "Object" => object.clone(),

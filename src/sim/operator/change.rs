@@ -14,6 +14,7 @@ use super::upgrade::{Situation, Stop, decide};
 use crate::flink::config::{self, SAVEPOINT_DIR};
 use crate::flink::diff::{DeploymentMode, DiffType, FieldDiff, Table, reaction};
 use crate::flink::kind::Role;
+use crate::flink::pointer::At as _;
 use crate::flink::scale;
 use crate::flink::validate::{Proposal, validate};
 
@@ -87,9 +88,8 @@ impl Machine {
             return self.pace(subject);
         }
         subject.status.generation = Some(generation);
-        let nonce = |spec: &Value, field: &str| {
-            spec.pointer(&format!("/job/{field}")).cloned().unwrap_or(Value::Null)
-        };
+        let nonce =
+            |spec: &Value, field: &str| spec.at(&format!("/job/{field}")).cloned().unwrap_or(Value::Null);
         for (field, savepoint) in [("savepointTriggerNonce", true), ("checkpointTriggerNonce", false)] {
             let wanted = nonce(subject.spec(), field);
             if !wanted.is_null() && wanted != nonce(&last.spec, field) && subject.status.job_is("RUNNING") {

@@ -11,6 +11,7 @@ use super::spec::{Recorded, fill};
 use super::status::{LegacySavepoint, error};
 use super::subject::{Step, Subject};
 use crate::flink::kind::{Role, UnitKey};
+use crate::flink::pointer::At as _;
 use crate::flink::savepoint::LAST_STATE_DUMMY;
 
 impl Machine {
@@ -255,7 +256,7 @@ impl Machine {
 
 /// What Flink says of a session job whose JAR is not there, or whose program throws.
 fn broken_jar(spec: &Value) -> Option<String> {
-    let text = |field: &str| spec.pointer(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| spec.at(field).and_then(Value::as_str).unwrap_or_default();
     let jar = text("/job/jarURI");
     if jar.contains("missing") {
         return Some(format!("java.io.FileNotFoundException: {jar} (No such file or directory)"));

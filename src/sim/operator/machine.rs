@@ -15,6 +15,7 @@ use super::status::error;
 use super::subject::{Memory, Step, Subject, Work, has_finalizer};
 use super::timings::{Mode, Timings};
 use crate::flink::kind::{ObjectKey, Role, finalizer};
+use crate::flink::pointer::At as _;
 use crate::flink::validate::ALLOWED_SCHEMES;
 
 /// What a tick came to.
@@ -145,7 +146,7 @@ impl Machine {
             return false;
         };
         let application = cluster["spec"].get("job").is_some_and(|job| !job.is_null());
-        let ready = cluster.pointer("/status/jobManagerDeploymentStatus") == Some(&json!("READY"));
+        let ready = cluster.at("/status/jobManagerDeploymentStatus") == Some(&json!("READY"));
         if application || ready {
             return true;
         }

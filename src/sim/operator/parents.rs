@@ -12,6 +12,7 @@ use crate::flink::blue_green::{BlueGreenDiffType, diff_type};
 use crate::flink::confluent::laid_over;
 use crate::flink::diff::DeploymentMode;
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey, maker, templated};
+use crate::flink::pointer::At as _;
 use crate::flink::release::Release;
 use crate::flink::status::Status;
 
@@ -43,7 +44,7 @@ struct Parent<'a> {
 
 impl<'a> Parent<'a> {
     fn text(&self, pointer: &str) -> &'a str {
-        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.object.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn key(&self, name: &str) -> UnitKey {
@@ -160,7 +161,7 @@ impl Machine {
             }
             BlueGreenDiffType::SavepointRedeploy => start(&mut parent, other(colour), None, true, grace),
             BlueGreenDiffType::Transition => {
-                let mode = spec.pointer("/template/spec/job/upgradeMode").and_then(Value::as_str);
+                let mode = spec.at("/template/spec/job/upgradeMode").and_then(Value::as_str);
                 if matches!(mode, Some("savepoint" | "last-state")) {
                     parent.set(&json!({"blueGreenState": format!("SAVEPOINTING_{colour}")}));
                     due = Some(parent.now + self.timings.reconcile);
@@ -183,7 +184,7 @@ impl Machine {
         let next = parent.child(&parent.key(&child_name(&parent, colour)));
         let before = parent.key(&child_name(&parent, other(colour)));
         let old = parent.child(&before);
-        let suspended = parent.object.pointer("/spec/template/spec/job/state") == Some(&json!("suspended"));
+        let suspended = parent.object.at("/spec/template/spec/job/state") == Some(&json!("suspended"));
         let stopped = next.as_ref().is_some_and(|next| next["status"]["lifecycleState"] == "SUSPENDED");
         let ready = next.is_some_and(|next| runs(&next));
         if suspended && stopped {

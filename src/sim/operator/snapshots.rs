@@ -9,6 +9,7 @@ use super::effect::{Effect, Said, event};
 use super::flink::Behaviour;
 use super::machine::{Machine, Tick};
 use crate::flink::kind::{API_VERSION, Kind, ObjectKey, UnitKey, finalizer};
+use crate::flink::pointer::At as _;
 
 const KIND: &str = "FlinkStateSnapshot";
 
@@ -62,7 +63,7 @@ pub fn manual_snapshot(unit: &UnitKey, directory: Option<&str>, now: Timestamp) 
 
 /// Whose snapshot it is.
 pub fn target(object: &Value) -> Option<UnitKey> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
     let kind = Kind::parse(text("/spec/jobReference/kind")?)?;
     Some(UnitKey::new(text("/metadata/namespace")?, kind, text("/spec/jobReference/name")?))
 }
@@ -76,11 +77,11 @@ struct Request<'a> {
 
 impl Request<'_> {
     fn text(&self, pointer: &str) -> &str {
-        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.object.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn is_savepoint(&self) -> bool {
-        self.object.pointer("/spec/savepoint").is_some()
+        self.object.at("/spec/savepoint").is_some()
     }
 
     fn type_label(&self) -> &'static str {
@@ -131,7 +132,7 @@ impl Machine {
             return self.clean_up_snapshot(request);
         }
         let unit = target(request.object)?;
-        if request.object.pointer("/metadata/finalizers").is_none() {
+        if request.object.at("/metadata/finalizers").is_none() {
             request.merge(&json!({"finalizers": [finalizer(KIND)]}));
             return None;
         }
@@ -150,7 +151,7 @@ impl Machine {
     /// observed any more, and one without a status makes the operator stumble: both stay for ever.
     fn clean_up_snapshot(&mut self, request: &mut Request<'_>) -> Option<Duration> {
         let state = request.text("/status/state").to_owned();
-        let keeps = request.object.pointer("/spec/savepoint/disposeOnDelete") == Some(&json!(false));
+        let keeps = request.object.at("/spec/savepoint/disposeOnDelete") == Some(&json!(false));
         let disposes = request.is_savepoint() && !keeps;
         if state.is_empty() || (disposes && state == "IN_PROGRESS") {
             return None;
@@ -167,7 +168,7 @@ impl Machine {
     }
 
     fn begin_snapshot(&mut self, request: &mut Request<'_>, unit: &UnitKey) -> Option<Duration> {
-        if request.object.pointer("/spec/savepoint/alreadyExists") == Some(&json!(true)) {
+        if request.object.at("/spec/savepoint/alreadyExists") == Some(&json!(true)) {
             let path = request.text("/spec/savepoint/path").to_owned();
             request.set(&json!({"state": "COMPLETED", "path": path}));
             return None;
@@ -207,7 +208,7 @@ impl Machine {
 
     /// Tried again after 10, 20, 40 … seconds, as often as `backoffLimit` allows; -1 is without end.
     fn snapshot_failed(&self, request: &mut Request<'_>, message: &str) -> Option<Duration> {
-        let number = |pointer: &str| request.object.pointer(pointer).and_then(Value::as_i64);
+        let number = |pointer: &str| request.object.at(pointer).and_then(Value::as_i64);
         let failures = number("/status/failures").unwrap_or(0) + 1;
         let limit = number("/spec/backoffLimit").unwrap_or(-1);
         let over = limit >= 0 && failures > limit;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::timings::Mode;
 use crate::flink::kind::{API_VERSION, Kind};
+use crate::flink::pointer::At as _;
 
 /// A spec as recorded in `lastReconciledSpec` or `lastStableSpec`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,7 @@ impl Recorded {
         let meta = &value["resource_metadata"];
         Some(Self {
             spec: value.get("spec")?.clone(),
-            generation: meta.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(generation),
+            generation: meta.at("/metadata/generation").and_then(Value::as_i64).unwrap_or(generation),
             first: meta["firstDeployment"] == json!(true),
         })
     }
@@ -39,7 +40,7 @@ impl Recorded {
 
     /// `job.state`; `None` for a session cluster.
     pub fn state(&self) -> Option<&str> {
-        self.spec.pointer("/job/state").and_then(Value::as_str)
+        self.spec.at("/job/state").and_then(Value::as_str)
     }
 
     /// Whether its job is recorded as suspended.
@@ -49,7 +50,7 @@ impl Recorded {
 
     /// The upgrade mode that was really used.
     pub fn upgrade_mode(&self) -> &str {
-        self.spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless")
+        self.spec.at("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless")
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::spec::Recorded;
 use super::timings::Mode;
 use crate::flink::kind::Role;
+use crate::flink::pointer::At as _;
 
 /// Prefix of the class names in errors.
 const EXCEPTIONS: &str = "org.apache.flink.kubernetes.operator.exception.";
@@ -69,7 +70,7 @@ impl Status {
     /// Reads an object's status; absent parts are as the operator begins with them.
     pub fn read(object: &Value, role: Role, mode: Mode) -> Self {
         let status = object.get("status").unwrap_or(&Value::Null);
-        let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let text = |pointer: &str| status.at(pointer).and_then(Value::as_str).map(str::to_owned);
         let generation = status.get("observedGeneration").and_then(Value::as_i64);
         let record = |field: &str| {
             let text = text(&format!("/reconciliationStatus/{field}"))?;
@@ -85,12 +86,12 @@ impl Status {
             told: text("/jobStatus/jobName")
                 .map(|name| (name, millis("startTime").unwrap_or(0), millis("updateTime").unwrap_or(0))),
             upgrade_path: text("/jobStatus/upgradeSavepointPath"),
-            savepoint_info: status.pointer("/jobStatus/savepointInfo").cloned().unwrap_or(Value::Null),
+            savepoint_info: status.at("/jobStatus/savepointInfo").cloned().unwrap_or(Value::Null),
             error: text("/error"),
             generation: generation.or_else(|| last.as_ref().map(|last| last.generation)),
             reconciliation: text("/reconciliationStatus/state").unwrap_or_else(|| "UPGRADING".into()),
             reconciled_at: status
-                .pointer("/reconciliationStatus/reconciliationTimestamp")
+                .at("/reconciliationStatus/reconciliationTimestamp")
                 .and_then(Value::as_i64)
                 .unwrap_or(0),
             stable: record("lastStableSpec"),
@@ -99,10 +100,10 @@ impl Status {
                 Role::SessionJob => None,
                 _ => text("/jobManagerDeploymentStatus").or_else(|| Some("MISSING".into())),
             },
-            condition: status.pointer("/conditions/0").cloned(),
+            condition: status.at("/conditions/0").cloned(),
             cluster_info: status.get("clusterInfo").cloned().unwrap_or(Value::Null),
             task_managers: status
-                .pointer("/taskManager/replicas")
+                .at("/taskManager/replicas")
                 .and_then(Value::as_u64)
                 .and_then(|it| u32::try_from(it).ok()),
             deleting: text("/lifecycleState").as_deref() == Some("DELETING"),
@@ -192,7 +193,7 @@ impl Status {
 
     /// The path a restore by savepoint would use, wherever this operator keeps it.
     pub fn restore_path(&self) -> Option<String> {
-        let legacy = || self.savepoint_info.pointer("/lastSavepoint/location")?.as_str().map(str::to_owned);
+        let legacy = || self.savepoint_info.at("/lastSavepoint/location")?.as_str().map(str::to_owned);
         self.upgrade_path.clone().or_else(legacy)
     }
 
@@ -200,7 +201,7 @@ impl Status {
     pub fn record_legacy(&mut self, savepoint: &LegacySavepoint) {
         let entry = json!({"location": savepoint.location, "timeStamp": savepoint.at, "formatType": "CANONICAL",
             "triggerType": savepoint.trigger, "triggerNonce": savepoint.nonce});
-        let mut history = self.savepoint_info.pointer("/savepointHistory").cloned().unwrap_or(json!([]));
+        let mut history = self.savepoint_info.at("/savepointHistory").cloned().unwrap_or(json!([]));
         if let Some(history) = history.as_array_mut() {
             history.push(entry.clone());
         }

@@ -12,6 +12,7 @@ use super::timings::Mode;
 use super::upgrade::Stop;
 use crate::flink::config;
 use crate::flink::kind::{Kind, ObjectKey, Role, UnitKey};
+use crate::flink::pointer::At as _;
 
 /// One thing the operator does that takes time.
 #[derive(Clone, Copy, Debug)]
@@ -103,12 +104,12 @@ impl<'a> Subject<'a> {
 
     /// `job.upgradeMode` of the spec.
     pub fn upgrade_mode(&self) -> &str {
-        self.spec().pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless")
+        self.spec().at("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless")
     }
 
     /// `job.initialSavepointPath` of the spec.
     pub fn initial_path(&self) -> Option<String> {
-        self.spec().pointer("/job/initialSavepointPath").and_then(Value::as_str).map(str::to_owned)
+        self.spec().at("/job/initialSavepointPath").and_then(Value::as_str).map(str::to_owned)
     }
 
     /// Whether the status carries an error about the spec.
@@ -117,7 +118,7 @@ impl<'a> Subject<'a> {
     }
 
     pub fn wants_suspended(&self) -> bool {
-        self.spec().pointer("/job/state") == Some(&json!("suspended"))
+        self.spec().at("/job/state") == Some(&json!("suspended"))
     }
 
     pub fn configuration(&self) -> BTreeMap<String, String> {
@@ -127,7 +128,7 @@ impl<'a> Subject<'a> {
 
 /// Whether anything holds the object.
 pub(super) fn has_finalizer(object: &Value) -> bool {
-    object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    object.at("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
 }
 
 /// The kinds that have clusters and jobs.
@@ -135,7 +136,7 @@ const TENDED: [Kind; 2] = [Kind::FlinkDeployment, Kind::FlinkSessionJob];
 
 /// The key of a FlinkDeployment or FlinkSessionJob.
 pub fn unit_key(object: &Value) -> Option<UnitKey> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
     let kind = Kind::parse(text("/kind")?).filter(|kind| TENDED.contains(kind))?;
     Some(UnitKey::new(text("/metadata/namespace")?, kind, text("/metadata/name")?))
 }

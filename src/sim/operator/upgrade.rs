@@ -9,6 +9,7 @@ use super::status::Status;
 use crate::flink::config::{self, LAST_STATE_FALLBACK, SAVEPOINT_DIR};
 use crate::flink::diff::DiffType;
 use crate::flink::kind::Role;
+use crate::flink::pointer::At as _;
 
 /// What is done to the running job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub struct Situation<'a> {
 /// Decides how the job is stopped; `None` where the operator waits for a state it can act upon.
 pub fn decide(situation: &Situation<'_>) -> Option<Stop> {
     let status = situation.status;
-    let mode = situation.spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
+    let mode = situation.spec.at("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
     if situation.change == DiffType::SavepointRedeploy {
         return Some(Stop::Redeploy);
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::document::Document;
 use crate::flink::kind::Kind;
+use crate::flink::pointer::At as _;
 use crate::spec::finding::{Finding, Place};
 use crate::spec::node::Node;
 
@@ -91,7 +92,7 @@ impl Object {
 
     /// The text at a JSON pointer; empty where there is none.
     pub fn at(&self, pointer: &str) -> &str {
-        self.manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.manifest.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `metadata.name`.

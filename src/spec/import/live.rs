@@ -10,6 +10,7 @@ use super::companion::references;
 use crate::flink::canonical::leaves;
 use crate::flink::config;
 use crate::flink::kind::{Kind, maker, templated};
+use crate::flink::pointer::At as _;
 use crate::rule::RuleId;
 use crate::spec::finding::{Finding, Place};
 
@@ -97,7 +98,7 @@ fn is_passing(object: &Value) -> bool {
 }
 
 fn of(object: &Value) -> Object {
-    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer| object.at(pointer).and_then(Value::as_str).unwrap_or_default();
     let name = format!("{}/{}/{}", text("/metadata/namespace"), text("/kind"), text("/metadata/name"));
     Object {
         place: Place::file(name),
@@ -148,7 +149,7 @@ fn stateless(found: &Object, live: &Value) -> Option<Finding> {
     // What an environment of Confluent's says is no job's.
     let kind = Kind::parse(found.at("/kind")).filter(|kind| *kind != Kind::FlinkEnvironment)?;
     let spec = templated(kind, &live["spec"]);
-    let mode = spec.pointer("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
+    let mode = spec.at("/job/upgradeMode").and_then(Value::as_str).unwrap_or("stateless");
     let configuration = spec.get("flinkConfiguration").map(config::flatten).unwrap_or_default();
     let has_job = spec.get("job").is_some_and(Value::is_object);
     if !has_job || mode != "stateless" || !config::keeps_state(spec, &configuration) {
@@ -221,7 +222,7 @@ fn members(value: &Value, pointer: &mut String, found: &mut Vec<(String, String)
     let length = pointer.len();
     let mut below = |segment: &str, value: &Value, found: &mut Vec<(String, String)>| {
         pointer.push('/');
-        pointer.push_str(&crate::flink::canonical::escape(segment));
+        pointer.push_str(&crate::flink::pointer::escape(segment));
         members(value, pointer, found);
         pointer.truncate(length);
     };

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::job;
-use crate::flink::canonical::{differences, dotted, leaves};
+use crate::flink::canonical::{differences, leaves};
 use crate::flink::list;
+use crate::flink::pointer::{At as _, dotted};
 use crate::spec::edit;
 use crate::spec::layers::lay;
 use crate::spec::node::{Content, Mark, Node};
@@ -122,8 +123,8 @@ pub fn layer(base: &Value, result: &Value, patches: &[&PatchDocument]) -> Result
     if let [patch] = patches {
         let mut manifest = with_null(&patch.node);
         let mut text = patch.text.clone();
-        let image = result.pointer("/spec/image");
-        if image.is_some() && image != merged(base, &manifest).pointer("/spec/image") {
+        let image = result.at("/spec/image");
+        if image.is_some() && image != merged(base, &manifest).at("/spec/image") {
             let set = |text: String| edit::set("patch", &text, |_| true, &["spec", "image"], image?).ok();
             text = text.and_then(set);
             json_patch::merge(&mut manifest, &serde_json::json!({"spec": {"image": image}}));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::text::Step;
-use crate::flink::canonical::escape;
+use crate::flink::pointer::escape;
 use crate::flink::{list, secret};
 
 /// Something that is not written because of a secret in it.

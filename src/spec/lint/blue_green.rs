@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::{Remark, Subject, key_pointer};
-use crate::flink::canonical::escape;
 use crate::flink::config::{CHECKPOINT_DIR, HIGH_AVAILABILITY_DIR, SAVEPOINT_DIR};
 use crate::flink::kind::Kind;
+use crate::flink::pointer::escape;
 use crate::flink::secret::scrub_credentials;
 
 /// Fields whose text names something outside the pods, or within the image.
@@ -64,7 +64,7 @@ fn judge(name: &str, path: &[String], text: Option<&str>) -> Option<Remark> {
     let segments: Vec<&str> = path.iter().map(String::as_str).collect();
     let last = segments.last()?;
     let pointer = || {
-        let escaped: Vec<String> = segments.iter().map(|segment| escape(segment)).collect();
+        let escaped: Vec<_> = segments.iter().map(|segment| escape(segment)).collect();
         format!("/spec/{}", escaped.join("/"))
     };
     let hint = format!(

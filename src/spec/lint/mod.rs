@@ -25,10 +25,11 @@ use super::desired::Desired;
 use super::finding::{Finding, Severity};
 use super::node::Node;
 use super::repository::FILE;
-use crate::flink::canonical::escape;
+
 use crate::flink::config;
 use crate::flink::confluent::laid_over;
 use crate::flink::kind::{Kind, UnitKey, template, templated};
+use crate::flink::pointer::{At as _, escape};
 use crate::flink::release::OperatorVersion;
 use crate::flink::version::FlinkVersion;
 use crate::rule::RuleId;
@@ -131,7 +132,7 @@ impl<'a> Subject<'a> {
     }
 
     fn at(&self, pointer: &str) -> Option<&'a Value> {
-        self.spec.pointer(pointer).filter(|value| !value.is_null())
+        self.spec.at(pointer).filter(|value| !value.is_null())
     }
 
     fn text(&self, pointer: &str) -> Option<&'a str> {
@@ -220,7 +221,7 @@ fn key_pointer(key: &str) -> String {
 /// The pod templates of a deployment, with the pointer to each below its `spec`.
 fn pod_templates(deployment: &Value) -> impl Iterator<Item = (&'static str, &Value)> {
     let pointers = ["/podTemplate/spec", "/jobManager/podTemplate/spec", "/taskManager/podTemplate/spec"];
-    pointers.into_iter().filter_map(|pointer| Some((pointer, deployment.pointer(pointer)?)))
+    pointers.into_iter().filter_map(|pointer| Some((pointer, deployment.at(pointer)?)))
 }
 
 /// The entries of a list that a value may have.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Remark, Subject};
 use crate::flink::config;
 use crate::flink::kind::Kind;
+use crate::flink::pointer::At as _;
 
 const MODE: &str = "/spec/job/upgradeMode";
 const SAVEPOINT: &str = "write upgradeMode: savepoint, or last-state with high availability";
@@ -13,7 +14,7 @@ const OF_ENVIRONMENT: &str =
 
 /// The mode that counts, which an environment of Confluent's may say.
 fn mode<'s>(subject: &'s Subject<'_>) -> Option<&'s str> {
-    subject.laid.pointer("/job/upgradeMode").and_then(Value::as_str)
+    subject.laid.at("/job/upgradeMode").and_then(Value::as_str)
 }
 
 pub(super) fn state_dropped(subject: &Subject<'_>) -> Vec<Remark> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Remark, Subject, pod_templates};
-use crate::flink::canonical::unescape;
+use crate::flink::pointer::{At as _, unescape};
 use crate::flink::secret;
 use crate::flink::secret::scrub_credentials;
 
@@ -27,7 +27,7 @@ pub(super) fn plaintext(subject: &Subject<'_>) -> Vec<Remark> {
     let mut found = Vec::new();
     let mut look = |pointer: &str, value: &Value, hint: &str| {
         for place in secret::places(&format!("/spec{pointer}"), value) {
-            let Some(name) = value.pointer(&place).and_then(|it| plain(&place, it, value)) else { continue };
+            let Some(name) = value.at(&place).and_then(|it| plain(&place, it, value)) else { continue };
             let message = format!("{name} stands in Git in plain text");
             found.push(Remark::at(format!("/spec{pointer}{place}"), message, hint));
         }
@@ -62,7 +62,7 @@ pub(super) fn plaintext(subject: &Subject<'_>) -> Vec<Remark> {
 
 /// What to call the secret at a place; `None` for what only looks like one.
 fn plain(place: &str, leaf: &Value, within: &Value) -> Option<String> {
-    let segments: Vec<String> = place.split('/').skip(1).map(unescape).collect();
+    let segments: Vec<_> = place.split('/').skip(1).map(unescape).collect();
     let (last, parents) = segments.split_last()?;
     let text = leaf.as_str()?;
     if !holds_secret(text) {
@@ -75,7 +75,7 @@ fn plain(place: &str, leaf: &Value, within: &Value) -> Option<String> {
         }
         _ if parents.is_empty() => Some("a secret among the arguments".to_owned()),
         _ if last == "value" => {
-            let name = within.pointer(&format!("/{}/name", parents[0]))?.as_str()?;
+            let name = within.at(&format!("/{}/name", parents[0]))?.as_str()?;
             (!leads(name)).then(|| format!("the variable `{name}`"))
         }
         _ => None,

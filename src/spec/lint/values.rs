@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::{Remark, Subject};
+use crate::flink::pointer::At as _;
 
 pub(super) fn parallelism_ignored(subject: &Subject<'_>) -> Vec<Remark> {
     let parallelism = subject.at("/job/parallelism").and_then(Value::as_u64);
-    let replicas = subject.laid.pointer("/taskManager/replicas").and_then(Value::as_u64);
+    let replicas = subject.laid.at("/taskManager/replicas").and_then(Value::as_u64);
     let (Some(parallelism), Some(replicas), Some(_)) = (parallelism, replicas, subject.deployment()) else {
         return Vec::new();
     };

@@ -226,6 +226,7 @@ pub(super) fn each(schema: &mut Value, visit: &impl Fn(&mut Map<String, Value>))
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flink::pointer::At as _;
 
     #[test]
     fn no_schema_used_for_checking_knows_null_or_alternatives() {
@@ -242,8 +243,8 @@ mod tests {
     #[test]
     fn committed_schemas_carry_descriptions_of_ours_only() {
         let schema = job();
-        let pod = schema.pointer("/$defs/io.k8s.api.core.v1.PodSpec").unwrap().to_string();
+        let pod = schema.at("/$defs/io.k8s.api.core.v1.PodSpec").unwrap().to_string();
         assert!(!pod.contains("description"));
-        assert!(schema.pointer("/$defs/Job/properties/parallelism/description").is_some());
+        assert!(schema.at("/$defs/Job/properties/parallelism/description").is_some());
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::flink::kind::{Kind, UnitKey};
+use crate::flink::pointer::At as _;
 use crate::flink::{config, duration};
 
 /// Configuration key, known to the embedded cluster only: `fail` or `slow` savepoints.
@@ -40,7 +41,7 @@ impl Fate {
     /// Reads it from a FlinkDeployment's spec.
     pub fn of(spec: &Value) -> Self {
         let has = |pointer: &str, word: &str| {
-            spec.pointer(pointer).and_then(Value::as_str).is_some_and(|text| text.contains(word))
+            spec.at(pointer).and_then(Value::as_str).is_some_and(|text| text.contains(word))
         };
         if has("/image", "absent") {
             return if has("/imagePullPolicy", "Never") { Self::NeverStarts } else { Self::NoImage };
@@ -121,8 +122,7 @@ pub fn parallelism(spec: &Value, configuration: &BTreeMap<String, String>) -> u3
     let overrides = configuration.get("pipeline.jobvertex-parallelism-overrides").and_then(|text| {
         text.split([',', ';']).filter_map(|pair| pair.rsplit(':').next()?.trim().parse().ok()).max()
     });
-    let number =
-        |pointer| spec.pointer(pointer).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    let number = |pointer| spec.at(pointer).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
     let replicas = || Some(number("/taskManager/replicas")? * slots(configuration));
     overrides.or_else(replicas).or_else(|| number("/job/parallelism")).unwrap_or(1).max(1)
 }
@@ -144,11 +144,11 @@ fn breaks(spec: &Value) -> Option<Duration> {
 }
 
 fn entry_class(spec: &Value) -> &str {
-    spec.pointer("/job/entryClass").and_then(Value::as_str).unwrap_or_default()
+    spec.at("/job/entryClass").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn bounded(spec: &Value) -> Option<u64> {
-    let args = spec.pointer("/job/args")?.as_array()?;
+    let args = spec.at("/job/args")?.as_array()?;
     let at = args.iter().position(|it| it == "--bounded")?;
     args.get(at + 1)?.as_str()?.parse().ok()
 }
