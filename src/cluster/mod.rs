@@ -130,8 +130,8 @@ impl Cluster {
     }
 }
 
-/// Room for an answer that does not come in one piece, in bytes: most pages of a list.
-const LARGE: usize = 4 << 20;
+/// Room for an answer that does not come in one piece, in bytes: most lists. What of it stays unused costs nothing.
+const LARGE: usize = 16 << 20;
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
