@@ -128,7 +128,7 @@ pub(super) struct Judge<'a> {
     /// The time it was made at.
     pub(super) now: Timestamp,
     /// How long a failure must hold before it counts.
-    pub(super) settle: SignedDuration,
+    pub(super) lasts: SignedDuration,
 }
 
 impl Judge<'_> {
@@ -167,7 +167,7 @@ impl Judge<'_> {
     /// When a failure that is too fresh to count will count.
     pub(super) fn wake(&self) -> Option<Timestamp> {
         let fresh = self.units().filter(|unit| is_unwell(unit) && !self.has_held(unit));
-        fresh.filter_map(|unit| unit.since?.checked_add(self.settle).ok()).min()
+        fresh.filter_map(|unit| unit.since?.checked_add(self.lasts).ok()).min()
     }
 
     fn units(&self) -> impl Iterator<Item = &UnitPlan> {
@@ -200,7 +200,7 @@ impl Judge<'_> {
     }
 
     fn has_held(&self, unit: &UnitPlan) -> bool {
-        unit.since.is_none_or(|since| self.now.duration_since(since) >= self.settle)
+        unit.since.is_none_or(|since| self.now.duration_since(since) >= self.lasts)
     }
 
     /// Whether a unit waits for a person, or for something that does.

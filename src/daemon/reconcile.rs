@@ -444,7 +444,7 @@ impl Reconciler {
     fn finish(&mut self, round: &mut Round, desired: &Desired, live: &Live) {
         let only = self.options.only.as_ref();
         let (now, plan) = (self.options.clock.now(), &round.plan);
-        let judge = Judge { plan, only, now, settle: desired.policy.settle };
+        let judge = Judge { plan, only, now, lasts: desired.policy.failure() };
         round.standing = judge.standing(&self.refusals);
         let fresh = judge.wake().map(|at| self.options.clock.instant(at));
         round.wake = round.wake.into_iter().chain(self.refusals.next()).chain(fresh).min();

@@ -74,7 +74,7 @@ pub fn wake(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
 /// When a failure that is seen now will have lasted, or come back, for long enough to count (S22).
 pub fn failed_at(world: World<'_>, subject: &Subject<'_>) -> Option<Timestamp> {
     let since = world.live.since.get(&subject.key)?.failing?;
-    let at = since.checked_add(subject.policy(world).settle).ok();
+    let at = since.checked_add(subject.policy(world).failure()).ok();
     at.filter(|_| subject.verdict.health.is_failure())
 }
 

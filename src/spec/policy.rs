@@ -125,7 +125,16 @@ impl Ignore {
     }
 }
 
+/// How long it takes until the operator, which waits five seconds before it tries again what went wrong
+/// (`kubernetes.operator.retry.initial.interval`), has done so. What works then was no failure.
+const TRIED_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+
 impl Policy {
+    /// How long a failure must last before it counts.
+    pub fn failure(&self) -> SignedDuration {
+        self.settle.max(TRIED_AGAIN)
+    }
+
     /// Whether a field of a unit is left to someone else (S5).
     pub fn ignores(&self, unit: &str, path: &str) -> bool {
         self.ignore.iter().any(|rule| rule.covers(unit, path))
