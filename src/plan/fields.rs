@@ -92,10 +92,7 @@ impl FieldHashes {
 
     /// All of them, by path.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-        self.lines().map(|(hash, line)| match line.contains(NEWLINE) {
-            true => (line.replace(NEWLINE, "\n").into(), hash),
-            false => (line.into(), hash),
-        })
+        self.lines().map(|(hash, line)| (several_lines(line), hash))
     }
 
     fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -117,6 +114,10 @@ impl<P: AsRef<str>, H: AsRef<str>> FromIterator<(P, H)> for FieldHashes {
 
 /// A newline in the name of a field, which no pointer has otherwise.
 const NEWLINE: &str = "~n";
+
+fn several_lines(line: &str) -> Cow<'_, str> {
+    if line.contains(NEWLINE) { line.replace(NEWLINE, "\n").into() } else { line.into() }
+}
 
 fn one_line(path: &str) -> Cow<'_, str> {
     if path.contains('\n') { path.replace('\n', NEWLINE).into() } else { path.into() }

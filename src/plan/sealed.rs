@@ -1,7 +1,7 @@
 //! What the cluster holds, with every secret as a keyed hash: the way into a snapshot file, and back (S25).
 //!
 //! On the way back, Git's own secrets are put where their hashes are. What the cluster and Git have in
-//! common is then equal as it would be on real values; what is still closed is something else. FieldHashes of
+//! common is then equal as it would be on real values; what is still closed is something else. Hashes of
 //! flinkops' own are made over secrets too and could serve to try guesses: they are hashed with the key,
 //! and told again where they are the hash of what Git wants.
 
@@ -22,8 +22,6 @@ use crate::flink::canonical::leaves;
 use crate::flink::pointer::escape;
 use crate::flink::secret::{Opener, Seal, Secrets, is_secret_path};
 use crate::spec::{Desired, Unit};
-
-/// A hash of each field, by JSON pointer.
 
 /// What the cluster holds, fit for a file.
 pub struct Closed {

@@ -275,19 +275,18 @@ async fn miss(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         () = heard => return Ok(()),
-        result = live(cluster, namespace, rights) => {
-            if let Err(error) = result {
-                said.add(&format!("\n{error:#}\n"));
-            }
-        }
+        result = live(cluster, namespace, rights) => result,
+    };
+    if let Err(error) = &end {
+        said.add(&format!("\n{error:#}\n"));
     }
     if !said.names(missing, namespace) {
         let log = said.0.lock().expect("no panic under lock").clone();
         let lines: Vec<_> = log.lines().filter(|line| line.contains(namespace)).collect();
-        bail!("nobody says so:\n{}", lines.join("\n"));
+        bail!("nobody says so, and all ends with {end:?}:\n{}", lines.join("\n"));
     }
     Ok(())
 }

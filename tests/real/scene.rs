@@ -14,7 +14,7 @@ use kube::Client;
 use kube::client::Body;
 
 /// Reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A revision of a repository: its number and its files.
 pub struct Commit<'a> {

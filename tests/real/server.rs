@@ -1,6 +1,7 @@
 //! A server process that never outlives the test process, however that one ends.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -125,12 +126,22 @@ fn listen(stderr: impl std::io::Read + Send + 'static, words: Arc<Mutex<VecDeque
     });
 }
 
-/// Asks the kernel for as many loopback ports as wanted, all different.
+/// Finds as many loopback ports as wanted, all different, below those that the kernel gives to connections: before the
+/// server begins that a port is for, and while it begins anew, nothing else may take it.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
     let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
+    let mut taken = Vec::new();
+    for port in &mut ports {
+        let listener = (0..1_000).find_map(|_| TcpListener::bind(("127.0.0.1", any_port())).ok());
+        let listener = listener.context("no free port")?;
         *port = listener.local_addr()?.port();
+        taken.push(listener);
     }
     Ok(ports)
+}
+
+/// A port that few machines use, and that is none of those that Linux gives to connections (`ip_local_port_range`).
+fn any_port() -> u16 {
+    let [high, low, ..] = RandomState::new().hash_one(()).to_ne_bytes();
+    20_000 + u16::from_ne_bytes([high, low]) % 12_000
 }
