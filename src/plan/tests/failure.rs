@@ -225,6 +225,18 @@ fn s22_s23_never_settled_counts_from_our_write_and_losing_the_memory_only_delays
 }
 
 #[test]
+fn s22_what_the_operator_has_not_tried_again_yet_is_no_failure_however_short_the_settle_time() {
+    let busy = |status: &mut Value| status["lifecycleState"] = json!("DEPLOYED");
+    let second = SignedDuration::from_secs(1);
+    let scene = upgraded(busy).unit(APP, "ingest", |unit| unit.policy.settle = second);
+    let scene = scene.later(second).edit(APP, "ingest", |object| failed(&mut object["status"]));
+    let scene = recorded(scene.later(second).later(9 * second));
+    assert!(held(&scene).is_none(), "{:?}", held(&scene));
+    assert_eq!(scene.plan().wake, scene.now.checked_add(second).ok(), "and looked at again then");
+    assert!(held(&recorded(scene.later(second))).is_some());
+}
+
+#[test]
 fn s23_an_operator_that_is_away_is_no_failure_of_the_version() {
     let away = |status: &mut Value| status["observedGeneration"] = json!(0);
     let scene = upgraded(away).later(SignedDuration::from_hours(3)).later(SignedDuration::from_hours(3));
