@@ -21,7 +21,7 @@ use crate::spec::each::each;
 
 /// Objects per page: enough for most namespaces. The first page comes from the API server's memory; where nothing of the
 /// kind was written for some minutes, 1.34 reads every other one from etcd, for which it takes three times as long.
-const PAGE: u32 = 5_000;
+pub(super) const PAGE: u32 = 5_000;
 
 /// A page: its objects, not read yet, and where the next one begins.
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch as channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
+use super::observe::PAGE;
 use super::scope::{Feed, Scope};
 use super::store::{Said, Store, with_kind};
 use super::{Cluster, ClusterError, Resource};
@@ -310,7 +311,7 @@ async fn keep_schema(cluster: Cluster, shared: Arc<Shared>) {
 /// Follows one kind in one namespace for ever.
 async fn follow(cluster: Cluster, shared: Arc<Shared>, feed: Feed, selector: Option<String>) {
     let resource = find(&cluster, &shared, &feed).await;
-    let config = Config { label_selector: selector, ..Config::default() };
+    let config = Config { label_selector: selector, page_size: Some(PAGE), ..Config::default() };
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), &feed.namespace, &resource.0);
     let mut events = watch_objects(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
