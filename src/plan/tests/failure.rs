@@ -230,7 +230,7 @@ fn s22_what_the_operator_has_not_tried_again_yet_is_no_failure_however_short_the
     let second = SignedDuration::from_secs(1);
     let scene = upgraded(busy).unit(APP, "ingest", |unit| unit.policy.settle = second);
     let scene = scene.later(second).edit(APP, "ingest", |object| failed(&mut object["status"]));
-    let scene = recorded(scene.later(second).later(9 * second));
+    let scene = recorded(scene.later(9 * second));
     assert!(held(&scene).is_none(), "{:?}", held(&scene));
     assert_eq!(scene.plan().wake, scene.now.checked_add(second).ok(), "and looked at again then");
     assert!(held(&recorded(scene.later(second))).is_some());
