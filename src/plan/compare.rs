@@ -82,8 +82,8 @@ impl Comparison<'_> {
         for (kind, map) in [("labels", self.live.labels()), ("annotations", self.live.annotations())] {
             for (key, value) in map.into_iter().flatten() {
                 let path = format!("/metadata/{kind}/{}", escape(key));
-                let applied = self.ledger.is_some_and(|ledger| ledger.fields.contains(&path));
-                if applied || self.wanted.contains_key(&path) {
+                let applied = || self.ledger.is_some_and(|ledger| ledger.fields.contains(&path));
+                if self.wanted.contains_key(&path) || applied() {
                     fields.insert(path, value.clone());
                 }
             }

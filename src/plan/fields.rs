@@ -1,6 +1,7 @@
 //! The leaves of a unit that flinkops answers for, and the hashes by which they are known again.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -51,6 +52,14 @@ pub fn hash(fields: &Fields) -> String {
     hex(&hasher.finalize()[..8])
 }
 
+/// A short hash of each field, by its path.
+pub type Hashes = BTreeMap<String, String>;
+
+/// Those of these fields.
+pub fn field_hashes(fields: &Fields) -> Hashes {
+    fields.iter().map(|(path, value)| (path.clone(), field_hash(path, value))).collect()
+}
+
 /// A short hash of each field, by its path, as a ledger notes them: in lines, since few of them are ever asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldHashes(String);
@@ -61,7 +70,7 @@ impl FieldHashes {
 
     /// Those of these fields.
     pub fn of(fields: &Fields) -> Self {
-        fields.iter().map(|(path, value)| (path.as_str(), field_hash(path, value))).collect()
+        field_hashes(fields).into_iter().collect()
     }
 
     /// Takes lines as [`Self::as_str`] gives them.
@@ -93,6 +102,16 @@ impl FieldHashes {
     /// All of them, by path.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
         self.lines().map(|(hash, line)| (several_lines(line), hash))
+    }
+
+    /// Changes hashes, each with its path before it.
+    pub fn edit(&mut self, mut edit: impl FnMut(&str, &mut String)) {
+        let edited = |(path, hash): (Cow<'_, str>, &str)| {
+            let mut hash = hash.to_owned();
+            edit(&path, &mut hash);
+            (path.into_owned(), hash)
+        };
+        *self = self.iter().map(edited).collect();
     }
 
     fn lines(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -5,14 +5,13 @@
 //! flinkops' own are made over secrets too and could serve to try guesses: they are hashed with the key,
 //! and told again where they are the hash of what Git wants.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::companion;
-use super::fields::{self, FieldHashes};
+use super::fields::{self, Hashes};
 use super::ledger::{ANNOTATION_HASH, ANNOTATION_OPERATION, Ledger};
 use super::live::{Live, LiveObject, Seen};
 use super::operation::Operation;
@@ -85,18 +84,14 @@ impl Closing<'_> {
     }
 
     /// A field that is as it was applied still is so after closing.
-    fn ledger(&self, ledger: &mut Ledger, real: &FieldHashes, closed: &FieldHashes) {
-        let close = |(path, hash): (Cow<'_, str>, &str)| {
-            self.see(is_secret_path(&path));
-            let same = real.get(&path).filter(|real| *real == hash).and_then(|_| closed.get(&path));
-            let closed = match same {
-                _ if hash.is_empty() => String::new(),
-                Some(same) => same.to_owned(),
-                None => self.seal.hash(hash),
-            };
-            (path.into_owned(), closed)
-        };
-        ledger.fields = ledger.fields.iter().map(close).collect();
+    fn ledger(&self, ledger: &mut Ledger, real: &Hashes, closed: &Hashes) {
+        ledger.fields.edit(|path, hash| {
+            self.see(is_secret_path(path));
+            let same = real.get(path).filter(|real| *real == hash).and_then(|_| closed.get(path));
+            if !hash.is_empty() {
+                *hash = same.cloned().unwrap_or_else(|| self.seal.hash(hash));
+            }
+        });
         for hash in rendered_hashes(ledger) {
             *hash = self.seal.hash(hash);
         }
@@ -150,12 +145,14 @@ pub fn open(mut live: Live, desired: &Desired, seal: &Seal) -> Live {
     live
 }
 
-fn open_fields(ledger: &mut Ledger, closed: &FieldHashes, open: &FieldHashes) {
-    let opened = |(path, hash): (Cow<'_, str>, &str)| match (closed.get(&path), open.get(&path)) {
-        (Some(before), Some(after)) if hash == before => (path.into_owned(), after.to_owned()),
-        _ => (path.into_owned(), hash.to_owned()),
-    };
-    ledger.fields = ledger.fields.iter().map(opened).collect();
+fn open_fields(ledger: &mut Ledger, closed: &Hashes, open: &Hashes) {
+    ledger.fields.edit(|path, hash| {
+        if let (Some(before), Some(after)) = (closed.get(path), open.get(path))
+            && hash == before
+        {
+            hash.clone_from(after);
+        }
+    });
 }
 
 /// Hashes of what Git wants stand for it again.
@@ -166,12 +163,12 @@ fn open_hashes(ledger: &mut Ledger, desired: &Desired, unit: &Unit, seal: &Seal)
     for hash in rendered_hashes(ledger).filter(|hash| **hash == closed) {
         hash.clone_from(&rendered);
     }
-    let wanted = FieldHashes::of(&wanted);
-    let opened = |(path, hash): (Cow<'_, str>, &str)| {
-        let wanted = wanted.get(&path).filter(|wanted| hash == seal.hash(wanted));
-        (path.into_owned(), wanted.unwrap_or(hash).to_owned())
-    };
-    ledger.fields = ledger.fields.iter().map(opened).collect();
+    let wanted = fields::field_hashes(&wanted);
+    ledger.fields.edit(|path, hash| {
+        if let Some(wanted) = wanted.get(path).filter(|wanted| *hash == seal.hash(wanted)) {
+            hash.clone_from(wanted);
+        }
+    });
 }
 
 fn open_companions(live: &mut Live, desired: &Desired, opener: &Opener<'_>, seal: &Seal) {
@@ -198,14 +195,14 @@ fn rendered_hashes(ledger: &mut Ledger) -> impl Iterator<Item = &mut String> {
 }
 
 /// A hash of each field of a live unit, as a record has it.
-fn hashes(object: &LiveObject) -> FieldHashes {
+fn hashes(object: &LiveObject) -> Hashes {
     let mut fields = leaves(object.spec());
     for (kind, map) in [("labels", object.labels()), ("annotations", object.annotations())] {
         for (key, value) in map.into_iter().flatten() {
             fields.insert(format!("/metadata/{kind}/{}", escape(key)), value.clone());
         }
     }
-    FieldHashes::of(&fields)
+    fields::field_hashes(&fields)
 }
 
 fn annotate(object: &mut Value, key: &str, text: &str) {
