@@ -390,6 +390,22 @@ password: [
 }
 
 #[test]
+fn what_a_reference_in_one_line_names_is_shown() {
+    let mut secrets = Secrets::default();
+    for source in [
+        "env: [{name: AWS_SECRET_KEY, valueFrom: {secretKeyRef: {name: s3, key: secret}}}]\n",
+        "imagePullSecrets: [{name: registry}]\nvolumes: [{name: a, secret: {secretName: b}}]\n",
+    ] {
+        secrets.read_source(source);
+        assert_eq!(secrets.scrub(source), source);
+    }
+    let source = "secretKeyRef: {name: s3, password: canary-one, tokens: [canary-two]}\n";
+    secrets.read_source(source);
+    let shown = secrets.scrub(source);
+    assert!(shown.contains("s3") && !shown.contains("canary"), "{shown}");
+}
+
+#[test]
 fn the_data_of_a_secret_that_does_not_parse_is_hidden() {
     let rest = "data: {a: Y2FuYXJ5LW9uZQ==}\ndata:\n  b: Y2FuYXJ5LXR3bw==\nmetadata: {name: shown}\n: [";
     for (kind, hidden) in [("Secret", true), ("ConfigMap", false)] {

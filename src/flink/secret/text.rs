@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::MASK;
-use super::key::is_secret_key;
+use super::key::{is_secret_field, is_secret_key};
 
 /// What a closed secret begins with; hexadecimal digits follow.
 pub(super) const SEALED: &str = "sealed:";
@@ -140,12 +140,20 @@ fn options(text: &str, reading: Reading) -> Vec<Range<usize>> {
         let value =
             name_before(&text[from..at], reading).filter(|name| is_secret_key(name)).and_then(|name| {
                 let setting = reading == Reading::Value && begins_line(text, from..at, name);
-                value_after(text, at + 1, reading, setting)
+                let value = value_after(text, at + 1, reading, setting)?;
+                (is_secret_field(name) || !opens_map(&text[value.clone()])).then_some(value)
             });
         from = value.as_ref().map_or(at + 1, |value| value.end);
         found.extend(value);
     }
     found
+}
+
+/// Whether a value is the beginning of a map, as in `secretKeyRef: {name: …}`: what is in it speaks for itself.
+fn opens_map(value: &str) -> bool {
+    let within = value.trim_start_matches(['{', '[', ' ']);
+    let key = within.split_whitespace().next();
+    value.starts_with(['{', '[']) && key.is_none_or(|key| key.ends_with(':'))
 }
 
 /// Whether a name, the last word of a range, begins a line of a file of settings: then its value is the

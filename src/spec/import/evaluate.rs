@@ -31,7 +31,7 @@ pub struct Scope<'a> {
     pub tree: &'a SourceTree,
     /// The module's folder.
     pub folder: &'a str,
-    /// Variables with their values; `None` for one without, or a sensitive one.
+    /// Variables with their values; `None` for one without. Sensitive ones are not among them.
     pub variables: BTreeMap<&'a str, Option<&'a Expression>>,
     /// Local values.
     pub locals: BTreeMap<&'a str, &'a Expression>,
@@ -189,13 +189,15 @@ impl<'a> Evaluator<'a> {
     fn call(&mut self, call: &FuncCall) -> Result<Value, Refused> {
         let name = call.name.name.as_str();
         let refuse = |what: String| Refused { what, span: call.span() };
-        let (Some(argument), 1, false) = (call.args.get(0), call.args.len(), call.name.is_namespaced())
-        else {
+        let plain = !call.name.is_namespaced() && !call.args.expand_final();
+        if name == "merge" && plain {
+            return self.merged(call);
+        }
+        let known =
+            ["file", "jsondecode", "jsonencode", "tostring", "yamldecode", "yamlencode"].contains(&name);
+        let (Some(argument), 1, true, true) = (call.args.get(0), call.args.len(), plain, known) else {
             return Err(refuse(format!("the function `{name}`")));
         };
-        if !["file", "jsondecode", "jsonencode", "tostring", "yamldecode", "yamlencode"].contains(&name) {
-            return Err(refuse(format!("the function `{name}`")));
-        }
         let value = self.value(argument)?;
         let text = value.as_str().unwrap_or_default();
         match name {
@@ -215,6 +217,19 @@ impl<'a> Evaluator<'a> {
                 _ => Err(refuse("a list or map as a text".to_owned())),
             },
         }
+    }
+
+    /// Maps as one; of a key, the last one counts.
+    fn merged(&mut self, call: &FuncCall) -> Result<Value, Refused> {
+        let mut all = Map::new();
+        for argument in &call.args {
+            match self.value(argument)? {
+                Value::Object(fields) => all.extend(fields),
+                Value::Null => {}
+                _ => return Err(Refused { what: "`merge` of what is no map".to_owned(), span: call.span() }),
+            }
+        }
+        Ok(Value::Object(all))
     }
 
     fn file(&self, path: &str) -> Option<Value> {

@@ -1,23 +1,25 @@
 //! What a kustomization does to one object, and the layer of a job that does the same.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::job;
 use crate::flink::canonical::{differences, leaves};
 use crate::flink::list;
-use crate::flink::pointer::{At as _, dotted};
+use crate::flink::pointer::dotted;
 use crate::spec::edit;
 use crate::spec::layers::lay;
 use crate::spec::node::{Content, Mark, Node};
 
-/// A strategic merge patch, which of a Flink resource is a merge patch: nobody told kustomize how its lists
-/// are keyed.
+/// What a kustomization says of one object, in one place.
 #[derive(Clone, Debug)]
-pub struct PatchDocument {
+pub struct Change {
     /// Where it was found.
-    pub node: Node,
+    pub mark: Mark,
     /// The YAML it was written as.
     pub text: Option<String>,
+    /// As a merge patch with its nulls, which is what a strategic merge patch of a Flink resource is: nobody told
+    /// kustomize how its lists are keyed. `None` where it is said by other means.
+    pub patch: Option<Value>,
 }
 
 /// An entry of `images`.
@@ -113,31 +115,48 @@ fn containers(value: &mut Value, with: &Image) {
 /// The fields of an `<environment>.yaml`, and its words.
 type Layer = (Map<String, Value>, Option<String>);
 
-/// The fields of an `<environment>.yaml` that make `result` of `base`, in the words of the only patch where
-/// that says it.
+/// The fields of an `<environment>.yaml` that make `result` of `base`, in the words of the only patch among the
+/// changes where these say it.
 ///
 /// # Errors
 /// The fields that come out otherwise: a list from which an entry is missing cannot be written as a layer.
-pub fn layer(base: &Value, result: &Value, patches: &[&PatchDocument]) -> Result<Layer, Vec<String>> {
+pub fn layer(base: &Value, result: &Value, changes: &[Change]) -> Result<Layer, Vec<String>> {
     let (from, to) = (job::fields(base), job::fields(result));
-    if let [patch] = patches {
-        let mut manifest = with_null(&patch.node);
-        let mut text = patch.text.clone();
-        let image = result.at("/spec/image");
-        if image.is_some() && image != merged(base, &manifest).at("/spec/image") {
-            let set = |text: String| edit::set("patch", &text, |_| true, &["spec", "image"], image?).ok();
-            text = text.and_then(set);
-            json_patch::merge(&mut manifest, &serde_json::json!({"spec": {"image": image}}));
-        }
-        let fields = job::fields(&manifest);
+    let mut patches = changes.iter().filter_map(|change| Some((change.patch.as_ref()?, &change.text)));
+    if let (Some((patch, text)), None) = (patches.next(), patches.next()) {
+        // Images, labels and operations.
+        let rest = delta("", &sayable(&merged(base, patch)), &sayable(result));
+        let fields = job::fields(&merged(patch, &rest));
         if wrong(&from, &fields, &to).is_empty() {
-            return Ok((fields, text));
+            return Ok((fields, text.clone().and_then(|text| with(text, &mut Vec::new(), &rest))));
         }
     }
     let fields = delta("", &from.clone().into(), &to.clone().into());
     let fields = fields.as_object().cloned().unwrap_or_default();
     let wrong = wrong(&from, &fields, &to);
     if wrong.is_empty() { Ok((fields, None)) } else { Err(wrong) }
+}
+
+/// As much of a manifest as a layer can say.
+fn sayable(manifest: &Value) -> Value {
+    let metadata = &manifest["metadata"];
+    json!({
+        "metadata": {"labels": metadata["labels"], "annotations": metadata["annotations"]},
+        "spec": manifest["spec"],
+    })
+}
+
+/// A text with further fields set; `None` where it is written so that they cannot be set alone.
+fn with<'v>(text: String, path: &mut Vec<&'v str>, rest: &'v Value) -> Option<String> {
+    let Value::Object(fields) = rest else {
+        return edit::set("patch", &text, |_| true, path, rest).ok();
+    };
+    fields.iter().try_fold(text, |text, (key, value)| {
+        path.push(key);
+        let text = with(text, path, value);
+        path.pop();
+        text
+    })
 }
 
 /// The manifest with a patch.
@@ -201,8 +220,6 @@ fn changed(key: &str, before: &[Value], entry: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

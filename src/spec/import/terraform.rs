@@ -1,7 +1,7 @@
 //! Manifests in Terraform: `kubernetes_manifest` and `kubectl_manifest` resources, as far as their values are
 //! written there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use hcl_edit::Span as _;
@@ -72,25 +72,26 @@ fn is_set(path: &str) -> bool {
 
 fn scope<'a>(tree: &'a SourceTree, folder: &'a str, files: &'a [File<'a>]) -> Scope<'a> {
     let mut scope = Scope::default_in(tree, folder);
+    let mut sensitive = BTreeSet::new();
     for file in files {
         for block in file.body.get_blocks("variable") {
             let Some(name) = block.labels.first().map(BlockLabel::as_str) else { continue };
-            let sensitive =
-                block.body.get_attribute("sensitive").and_then(|one| one.value.as_bool()) == Some(true);
-            let default = block.body.get_attribute("default").map(|one| &one.value).filter(|_| !sensitive);
-            scope.variables.insert(name, default);
+            let value = |key: &str| block.body.get_attribute(key).map(|one| &one.value);
+            if value("sensitive").and_then(Expression::as_bool) == Some(true) {
+                sensitive.insert(name);
+            }
+            scope.variables.insert(name, value("default"));
         }
         for block in file.body.get_blocks("locals") {
             scope.locals.extend(block.body.attributes().map(|one| (one.key.as_str(), &one.value)));
         }
     }
-    for file in files.iter().filter(|file| is_set(file.path)) {
-        for one in file.body.attributes() {
-            if scope.variables.get(one.key.as_str()).is_some_and(Option::is_some) {
-                scope.variables.insert(one.key.as_str(), Some(&one.value));
-            }
+    for one in files.iter().filter(|file| is_set(file.path)).flat_map(|file| file.body.attributes()) {
+        if let Some(value) = scope.variables.get_mut(one.key.as_str()) {
+            *value = Some(&one.value);
         }
     }
+    scope.variables.retain(|name, _| !sensitive.contains(name));
     scope
 }
 

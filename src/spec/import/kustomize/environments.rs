@@ -8,13 +8,13 @@ use super::Built;
 use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::import::bundle::{Bundle, Environment, Object, Patch};
-use crate::spec::import::overlay::{PatchDocument, layer};
+use crate::spec::import::overlay::{Change, layer};
 
 /// One object as an environment has it.
 struct Occurrence {
     environment: String,
     object: Object,
-    patches: Vec<PatchDocument>,
+    changes: Vec<Change>,
     result: Value,
     /// Whether all of its overlay was understood.
     sound: bool,
@@ -30,13 +30,13 @@ pub fn collect(environments: BTreeMap<String, Built>, bundle: &mut Bundle) {
         let sound = built.refused.is_empty();
         bundle.findings.extend(built.refused);
         bundle.findings.extend(if sound { built.said } else { Vec::new() });
-        for (object, patches, result) in built.objects {
+        for (object, changes, result) in built.objects {
             let key = (object.place.clone(), object.at("/kind").to_owned(), object.name().to_owned());
             if !found.contains_key(&key) {
                 order.push(key.clone());
             }
             let environment = environment.clone();
-            found.entry(key).or_default().push(Occurrence { environment, object, patches, result, sound });
+            found.entry(key).or_default().push(Occurrence { environment, object, changes, result, sound });
         }
         let namespace = built.namespace;
         bundle.environments.insert(environment, Environment { namespace, patches: BTreeMap::new() });
@@ -65,10 +65,10 @@ pub fn collect(environments: BTreeMap<String, Built>, bundle: &mut Bundle) {
 /// A job, with what differs as its layers.
 fn unit(all: Vec<Occurrence>, bundle: &mut Bundle) {
     for one in all.iter().filter(|one| one.sound) {
-        let Occurrence { environment, object, patches, result, .. } = one;
-        match difference(object, patches, result) {
+        let Occurrence { environment, object, changes, result, .. } = one;
+        match difference(object, changes, result) {
             Ok(Some(patch)) => {
-                bundle.findings.extend(without_comments(object, patches, &patch));
+                bundle.findings.extend(without_comments(object, changes, &patch));
                 let key = object.unit().map(|kind| (kind, object.name().to_owned()));
                 let environment = bundle.environments.get_mut(environment);
                 environment.zip(key).map(|(environment, key)| environment.patches.insert(key, patch));
@@ -100,8 +100,8 @@ fn companions(all: Vec<Occurrence>) -> Vec<Object> {
 }
 
 /// Several patches are one layer, which has none of their words.
-fn without_comments(object: &Object, patches: &[PatchDocument], patch: &Patch) -> Option<Finding> {
-    let said = patches.iter().any(|one| one.text.as_ref().is_some_and(|text| text.contains('#')));
+fn without_comments(object: &Object, changes: &[Change], patch: &Patch) -> Option<Finding> {
+    let said = changes.iter().any(|one| one.text.as_ref().is_some_and(|text| text.contains('#')));
     let message = format!("the comments of what is patched of {} could not be taken over", object.title());
     (said && patch.text.is_none())
         .then(|| Finding::warning(RuleId::ImportComments, patch.place.clone(), message))
@@ -118,11 +118,7 @@ fn not_taken(object: &Object, places: &BTreeSet<String>) -> Finding {
         .hint("once nothing of that overlay is refused, it is imported as a job of that environment")
 }
 
-fn difference(
-    object: &Object,
-    patches: &[PatchDocument],
-    result: &Value,
-) -> Result<Option<Patch>, Box<Finding>> {
+fn difference(object: &Object, changes: &[Change], result: &Value) -> Result<Option<Patch>, Box<Finding>> {
     let mut result = result.clone();
     let namespace = object.manifest["metadata"].get("namespace").cloned();
     if let Some(metadata) = result.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -132,9 +128,8 @@ fn difference(
     if result == object.manifest {
         return Ok(None);
     }
-    let patches: Vec<&PatchDocument> = patches.iter().collect();
-    let place = patches.first().map_or_else(|| object.place.clone(), |patch| patch.node.mark.place());
-    match layer(&object.manifest, &result, &patches) {
+    let place = changes.first().map_or_else(|| object.place.clone(), |change| change.mark.place());
+    match layer(&object.manifest, &result, changes) {
         Ok((fields, text)) => Ok(Some(Patch { place, fields, text, result })),
         Err(fields) => {
             let message = format!(

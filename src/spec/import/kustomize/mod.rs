@@ -2,6 +2,7 @@
 //! one is refused by name, and then nothing of that overlay is taken.
 
 mod environments;
+mod generate;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +11,14 @@ use serde_json::Value;
 
 use super::bundle::{Bundle, Object};
 use super::document::{self, Document};
-use super::overlay::PatchDocument;
+use super::overlay::Change;
 use super::repository::label;
 use crate::rule::RuleId;
 use crate::spec::finding::Finding;
 use crate::spec::layout::base_name;
 use crate::spec::node::Node;
 use crate::spec::source::{Limits, SourceTree};
-use transform::{apply, image, refuse, unknown};
+use transform::{apply, image, labels, refuse, unknown};
 
 /// What the file is called.
 const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -41,7 +42,7 @@ impl Kustomization {
 /// What one builds, and whatever is wrong with it.
 #[derive(Default)]
 struct Built {
-    objects: Vec<(Object, Vec<PatchDocument>, Value)>,
+    objects: Vec<(Object, Vec<Change>, Value)>,
     namespace: Option<String>,
     refused: Vec<Finding>,
     said: Vec<Finding>,
@@ -131,7 +132,16 @@ impl<'a> Reader<'a> {
         }
         above.pop();
         unknown(&one.node, &mut built.refused);
-        self.patches(&one, &mut built);
+        for item in one.node.get("configMapGenerator").map_or(&[][..], Node::items) {
+            match self.config_map(&one, item) {
+                Ok(object) => built.objects.push((object.clone(), Vec::new(), object.manifest)),
+                Err(finding) => built.refused.push(*finding),
+            }
+        }
+        // In kustomize's own order.
+        self.patches(&one, &["patchesStrategicMerge", "patches"], &mut built);
+        labels(&one.node, &mut built);
+        self.patches(&one, &["patchesJson6902"], &mut built);
         for item in one.node.get("images").map_or(&[][..], Node::items) {
             image(item, &mut built);
         }
@@ -172,13 +182,10 @@ impl<'a> Reader<'a> {
         Some(document::read(path, bytes, self.limits))
     }
 
-    fn patches(&mut self, one: &Kustomization, built: &mut Built) {
-        for item in one.node.get("patchesStrategicMerge").map_or(&[][..], Node::items) {
-            let text = item.text().unwrap_or_default();
-            self.patch(one, item, text, None, built);
-        }
-        for item in one.node.get("patches").map_or(&[][..], Node::items) {
-            match item.get("path").or_else(|| item.get("patch")).and_then(Node::text) {
+    fn patches(&mut self, one: &Kustomization, fields: &[&str], built: &mut Built) {
+        for item in fields.iter().filter_map(|field| one.node.get(field)).flat_map(Node::items) {
+            let said = item.text().or_else(|| item.get("path").or_else(|| item.get("patch"))?.text());
+            match said {
                 Some(text) => self.patch(one, item, text, item.get("target"), built),
                 None => built.refused.push(refuse(item, "this patch names no file and holds none")),
             }
@@ -207,11 +214,6 @@ impl<'a> Reader<'a> {
         for mut found in read.unwrap_or_default() {
             if let Some(mark) = &place {
                 found.node.mark = mark.clone();
-            }
-            if found.node.members().is_none() {
-                let hint = "write it as a patch with the fields themselves (`spec: …`)";
-                built.refused.push(refuse(item, "a patch by operations (JSON 6902)").hint(hint));
-                continue;
             }
             apply(&found, target, item, built);
         }

@@ -1,101 +1,218 @@
-//! What a kustomization does to its objects: patches and images; all else is refused by name.
+//! What a kustomization does to its objects: patches, labels and images; all else is refused by name.
 
-use serde_json::Value;
+use json_patch::Patch;
+use serde_json::{Value, json};
 
 use super::Built;
+use crate::flink::pointer::At as _;
 use crate::rule::RuleId;
 use crate::spec::finding::Finding;
+use crate::spec::import::bundle::Object;
 use crate::spec::import::document::Document;
-use crate::spec::import::overlay::{self, Image, PatchDocument, directive, with_null};
+use crate::spec::import::overlay::{Change, Image, directive, with_null};
 use crate::spec::node::Node;
 
 /// The fields that are understood.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 15] = [
     "apiVersion",
-    "kind",
-    "metadata",
-    "resources",
     "bases",
-    "patches",
-    "patchesStrategicMerge",
+    "commonAnnotations",
+    "commonLabels",
+    "configMapGenerator",
+    "generatorOptions",
     "images",
+    "kind",
+    "labels",
+    "metadata",
     "namespace",
+    "patches",
+    "patchesJson6902",
+    "patchesStrategicMerge",
+    "resources",
 ];
 /// The fields that are not, with what to do instead.
-const REFUSED: [(&str, &str); 14] = [
-    ("commonAnnotations", "write them under `defaults.annotations` of the environment in flinkops.yaml"),
-    ("commonLabels", "write them under `defaults.labels` of the environment in flinkops.yaml"),
+const REFUSED: [(&str, &str); 9] = [
     ("components", "write what the component does as a patch"),
-    ("configMapGenerator", "put the files beside job.yaml, and list them there under `configMaps`"),
     ("generators", "commit what they generate"),
     ("helmCharts", "render the chart, and commit the result"),
-    ("labels", "write them under `defaults.labels` of the environment in flinkops.yaml"),
     ("namePrefix", "a job has one name in every environment, and each environment a namespace of its own"),
     ("nameSuffix", "a job has one name in every environment, and each environment a namespace of its own"),
-    ("patchesJson6902", "write it as a patch with the fields themselves (`spec: …`)"),
     ("replacements", "write the values out, in a patch"),
     ("secretGenerator", "a secret does not belong in Git: create it in the cluster by other means"),
     ("transformers", "write what they do as a patch"),
     ("vars", "write the values out, in a patch"),
 ];
 
-/// Applies one patch to what it is meant for.
-pub fn apply(found: &Document, target: Option<&Node>, item: &Node, built: &mut Built) {
-    let value = with_null(&found.node);
-    if let Some(word) = directive(&value) {
-        built.refused.push(
-            refuse(item, &format!("the directive `{word}`")).hint("write the fields as they should be"),
-        );
-        return;
-    }
-    let text = |node: Option<&Node>, key: &str| {
-        node.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned)
-    };
-    let odd = |name: &str| !["kind", "name", "group", "version", "namespace"].contains(&name);
-    let names = target.and_then(Node::members).into_iter().flatten();
-    let name = match target {
-        Some(_) => text(target, "name"),
-        None => Some(found.at(&["metadata", "name"]).to_owned()),
-    };
-    let pattern = name.as_ref().is_some_and(|name| {
-        name.contains(|letter: char| !letter.is_ascii_alphanumeric() && !"-.".contains(letter))
-    });
-    if let Some((key, _)) = names.map(|(key, member)| (key.as_str(), member)).find(|(key, _)| odd(key)) {
-        built.refused.push(refuse(item, &format!("a patch that selects by `{key}`")).hint("name the object"));
-        return;
-    }
-    if pattern {
-        built.refused.push(
-            refuse(item, "a patch that selects by a pattern").hint("name each object in a patch of its own"),
-        );
-        return;
-    }
-    let kind = text(target, "kind").or_else(|| target.is_none().then(|| found.at(&["kind"]).to_owned()));
-    let mut any = false;
-    for (object, patches, value_now) in &mut built.objects {
-        let meant = kind.as_ref().is_none_or(|kind| object.at("/kind") == kind)
-            && name.as_ref().is_none_or(|name| object.name() == name);
-        if !meant {
-            continue;
+/// A patch in one of its two forms.
+enum Form {
+    /// Fields as they should be; null removes.
+    Merge(Value),
+    /// JSON 6902.
+    Operations(Patch),
+}
+
+impl Form {
+    fn of(found: &Document, item: &Node) -> Result<Self, Box<Finding>> {
+        let mut value = with_null(&found.node);
+        if value.is_array() {
+            let read = serde_json::from_value(value).map(Self::Operations);
+            return read.map_err(|why| Box::new(refuse(item, &format!("a patch by operations ({why})"))));
         }
-        any = true;
-        let mut patch = value.clone();
-        if let Some(fields) = patch.as_object_mut() {
+        if let Some(word) = directive(&value) {
+            let refused = refuse(item, &format!("the directive `{word}`"));
+            return Err(Box::new(refused.hint("write the fields as they should be")));
+        }
+        // What says whom it is meant for.
+        if let Some(fields) = value.as_object_mut() {
             fields.retain(|key, _| !["apiVersion", "kind"].contains(&key.as_str()));
         }
-        if let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("name");
         }
-        *value_now = overlay::merged(value_now, &patch);
-        patches.push(PatchDocument { node: found.node.clone(), text: found.text.clone() });
-        if object.unit().is_none() && has_list(&patch) {
-            // Of these kinds kustomize knows how lists are keyed, and merges them.
-            let message = format!("a patch of a list in {}", object.title());
-            built.refused.push(refuse(item, &message).hint("write the whole object out in each overlay"));
+        Ok(Self::Merge(value))
+    }
+
+    /// What becomes of an object.
+    fn apply(&self, object: &Object, result: &mut Value, item: &Node) -> Option<Finding> {
+        match self {
+            Self::Merge(patch) => {
+                json_patch::merge(result, patch);
+                // Of these kinds kustomize knows how lists are keyed, and merges them.
+                (object.unit().is_none() && has_list(patch)).then(|| {
+                    let message = format!("a patch of a list in {}", object.title());
+                    refuse(item, &message)
+                        .hint("write the whole object out in each overlay, or patch it by operations")
+                })
+            }
+            Self::Operations(operations) => {
+                if let Err(why) = json_patch::patch(result, operations) {
+                    return Some(refuse(
+                        item,
+                        &format!("a patch that {} does not take ({why})", object.title()),
+                    ));
+                }
+                let same = ["/kind", "/metadata/name"]
+                    .iter()
+                    .all(|path| result.at(path) == object.manifest.at(path));
+                (!same).then(|| {
+                    refuse(item, &format!("a patch that gives {} another name", object.title()))
+                        .hint("a job has one name in every environment, and each environment a namespace of its own")
+                })
+            }
         }
+    }
+}
+
+/// Which objects a patch is meant for.
+struct Selector {
+    kind: Option<String>,
+    name: Option<String>,
+}
+
+impl Selector {
+    fn of(found: &Document, target: Option<&Node>, item: &Node) -> Result<Self, Box<Finding>> {
+        let Some(target) = target else {
+            if found.node.members().is_none() {
+                let refused = refuse(item, "a patch by operations without a target");
+                return Err(Box::new(refused.hint("name the object under `target`")));
+            }
+            let own = |path: &[&str]| Some(found.at(path).to_owned());
+            return Ok(Self { kind: own(&["kind"]), name: own(&["metadata", "name"]) });
+        };
+        let known = ["kind", "name", "group", "version", "namespace"];
+        let odd = |key: &&String| !known.contains(&key.as_str());
+        if let Some(key) = target.members().into_iter().flatten().map(|(key, _)| key).find(odd) {
+            let refused = refuse(item, &format!("a patch that selects by `{key}`"));
+            return Err(Box::new(refused.hint("name the object")));
+        }
+        let text = |key: &str| target.get(key).and_then(Node::text).map(str::to_owned);
+        let name = text("name").filter(|name| name != ".*");
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
+        if name.as_ref().is_some_and(|name| !name.chars().all(plain)) {
+            let refused = refuse(item, "a patch that selects by a pattern");
+            return Err(Box::new(refused.hint("name each object in a patch of its own")));
+        }
+        Ok(Self { kind: text("kind"), name })
+    }
+
+    fn selects(&self, object: &Object) -> bool {
+        self.kind.as_ref().is_none_or(|kind| object.at("/kind") == kind)
+            && self.name.as_ref().is_none_or(|name| object.name() == name)
+    }
+}
+
+/// Applies one patch to what it is meant for.
+pub fn apply(found: &Document, target: Option<&Node>, item: &Node, built: &mut Built) {
+    let (form, selector) = match (Form::of(found, item), Selector::of(found, target, item)) {
+        (Ok(form), Ok(selector)) => (form, selector),
+        (Err(finding), _) | (_, Err(finding)) => return built.refused.push(*finding),
+    };
+    let mut any = false;
+    for (object, changes, result) in built.objects.iter_mut().filter(|(object, ..)| selector.selects(object))
+    {
+        any = true;
+        built.refused.extend(form.apply(object, result, item));
+        let patch = match &form {
+            Form::Merge(patch) => Some(patch.clone()),
+            Form::Operations(_) => None,
+        };
+        changes.push(Change { mark: found.node.mark.clone(), text: found.text.clone(), patch });
     }
     if !any {
         built.refused.push(refuse(item, "a patch of something that is not among the resources"));
+    }
+}
+
+/// Puts labels and annotations on every object.
+pub fn labels(node: &Node, built: &mut Built) {
+    for item in node.get("labels").map_or(&[][..], Node::items) {
+        let has = |key: &str| item.get(key).is_some_and(|flag| flag.to_value() == json!(true));
+        let reach = match (has("includeSelectors"), has("includeTemplates")) {
+            (true, _) => Reach::Selectors,
+            (false, true) => Reach::Templates,
+            (false, false) => Reach::Metadata,
+        };
+        if item.get("fields").is_some() {
+            built.refused.push(refuse(item, "labels in further `fields`").hint("write them as a patch"));
+        } else if let Some(pairs) = item.get("pairs") {
+            put("labels", pairs, reach, built);
+        }
+    }
+    for (field, part, reach) in
+        [("commonLabels", "labels", Reach::Selectors), ("commonAnnotations", "annotations", Reach::Templates)]
+    {
+        if let Some(pairs) = node.get(field) {
+            put(part, pairs, reach, built);
+        }
+    }
+}
+
+/// Where else than on the objects kustomize puts labels and annotations; a Flink resource has no such place.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    Metadata,
+    /// In the pod templates of the kinds that it knows, too.
+    Templates,
+    /// In these, and in selectors.
+    Selectors,
+}
+
+fn put(part: &str, pairs: &Node, reach: Reach, built: &mut Built) {
+    let labels = pairs.to_value();
+    for (object, changes, result) in &mut built.objects {
+        let has = |path: &str| result.at(path).is_some();
+        let pods = ["/spec/template", "/spec/jobTemplate", "/spec/podSelector", "/spec/selector/matchLabels"];
+        if object.unit().is_none() && reach != Reach::Metadata && pods.into_iter().any(has) {
+            let message = format!("{} was left without these, which go into its pods, too", object.title());
+            built.said.push(Finding::warning(RuleId::ImportKustomize, pairs.mark.place(), message));
+            continue;
+        }
+        let mut patch = json!({"metadata": {part: labels}});
+        if reach == Reach::Selectors && object.at("/kind") == "Service" {
+            patch["spec"] = json!({"selector": labels});
+        }
+        json_patch::merge(result, &patch);
+        changes.push(Change { mark: pairs.mark.clone(), text: None, patch: None });
     }
 }
 

@@ -11,9 +11,15 @@ variable "database_password" {
   sensitive = true
 }
 
+variable "parallelism" { type = number }
+
 variable "replicas" {}
 
 locals {
+  configuration = {
+    "taskmanager.numberOfTaskSlots" = "1"
+    "state.savepoints.dir"          = local.savepoints
+  }
   savepoints = "s3://${var.bucket}/savepoints"
   labels     = { team = "a", "example.com/tier" = "gold" }
 }
@@ -32,18 +38,17 @@ resource "kubernetes_manifest" "orders" {
       flinkVersion   = "v1_20"
       serviceAccount = "flink"
       ingress        = null
-      flinkConfiguration = {
+      flinkConfiguration = merge(local.configuration, {
         "taskmanager.numberOfTaskSlots" = "2"
-        "state.savepoints.dir"          = local.savepoints
         "state.checkpoints.dir"         = "s3://${var.bucket}/checkpoints"
         "s3.secret-key"                 = "hunter33"
-      }
+      }, null)
       jobManager  = { resource = { memory = "1024m", cpu = 1 } }
       taskManager = { resource = { memory = "1024m", cpu = 0.5 } }
       job = {
         jarURI      = "local:///opt/flink/usrlib/orders.jar"
         args        = ["--config", jsonencode({ topic = "orders<>", partitions = 3 })]
-        parallelism = 2
+        parallelism = var.parallelism
         upgradeMode = "savepoint"
       }
     }

@@ -17,7 +17,7 @@ resource "kubernetes_manifest" "sensitive" {
 }
 
 resource "kubernetes_manifest" "merged" {
-  manifest = merge(local.labels, { kind = "FlinkDeployment" })
+  manifest = merge(local.labels, ["kind"])
 }
 
 resource "kubernetes_manifest" "condition" {
@@ -38,6 +38,10 @@ resource "kubernetes_manifest" "file" {
 
 resource "kubernetes_manifest" "template" {
   manifest = yamldecode(templatefile("x.yaml", {}))
+}
+
+resource "kubernetes_manifest" "spread" {
+  manifest = merge([local.labels, local.labels]...)
 }
 
 resource "kubernetes_config_map" "sql" {
