@@ -20,6 +20,7 @@ use flinkops::spec::schema::Form;
 use flinkops::spec::source::Limits;
 use flinkops::spec::{Desired, FILE, load, yaml};
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -208,17 +209,18 @@ fn validate_source(source: &Source) -> usize {
     units
 }
 
-/// As much of it as is reading: Git's objects, their YAML with places, and the types of its fields.
+/// As much of it as is reading: Git's objects, their YAML with places, and the types of its fields; on as many
+/// processors.
 fn read_files(fixture: &Fixture) {
     let limits = Limits::default();
     let tree = fixture.source.read(Some("HEAD"), &limits).expect("a tree");
-    for (path, bytes) in &tree.files {
+    tree.files.par_iter().for_each(|(path, bytes)| {
         let form = if path == FILE { Form::Repository } else { Form::Job(Kind::FlinkDeployment) };
         for document in yaml::read(path, bytes, &limits).expect("YAML") {
             assert!(check(form, &document).is_empty(), "{path}");
             black_box(document);
         }
-    }
+    });
 }
 
 /// Does one thing to one fixture and another to another, in turn, and compares the fastest of each.
