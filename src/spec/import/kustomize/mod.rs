@@ -142,8 +142,9 @@ impl<'a> Reader<'a> {
         self.patches(&one, &["patchesStrategicMerge", "patches"], &mut built);
         labels(&one.node, &mut built);
         self.patches(&one, &["patchesJson6902"], &mut built);
+        let knows = self.knows_images(&one, &mut built);
         for item in one.node.get("images").map_or(&[][..], Node::items) {
-            image(item, &mut built);
+            image(item, knows, &mut built);
         }
         let namespace = one.node.get("namespace").and_then(Node::text);
         built.namespace = namespace.map(str::to_owned).or(built.namespace);
@@ -174,6 +175,32 @@ impl<'a> Reader<'a> {
             Some(Err(finding)) => built.refused.push(*finding),
             None => built.refused.push(refuse(item, &format!("the resource `{text}`, which is not there,"))),
         }
+    }
+
+    /// Whether kustomize is told that `spec.image` is an image.
+    fn knows_images(&mut self, one: &Kustomization, built: &mut Built) -> bool {
+        let mut knows = false;
+        for item in one.node.get("configurations").map_or(&[][..], Node::items) {
+            let path = item.text().and_then(|text| join(&one.folder, text));
+            let Some(Ok(documents)) = path.and_then(|path| self.documents(&path)) else {
+                built.refused.push(refuse(item, "a file of `configurations` that cannot be read"));
+                continue;
+            };
+            for (key, member) in documents.iter().filter_map(|document| document.node.members()).flatten() {
+                let paths =
+                    || member.value.items().iter().map(|entry| entry.get("path").and_then(Node::text));
+                match key.as_str() {
+                    "images" if paths().all(|path| path == Some("spec/image")) => knows = true,
+                    // Which fields name objects counts where names change, and what changes them is refused.
+                    "nameReference" => {}
+                    other => {
+                        let what = format!("`{other}` of `configurations`");
+                        built.refused.push(refuse(&member.value, &what));
+                    }
+                }
+            }
+        }
+        knows
     }
 
     fn documents(&mut self, path: &str) -> Option<Result<Vec<Document>, Box<Finding>>> {

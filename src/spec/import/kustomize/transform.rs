@@ -13,12 +13,13 @@ use crate::spec::import::overlay::{Change, Image, directive, with_null};
 use crate::spec::node::Node;
 
 /// The fields that are understood.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 17] = [
     "apiVersion",
     "bases",
     "commonAnnotations",
     "commonLabels",
     "configMapGenerator",
+    "configurations",
     "generatorOptions",
     "images",
     "kind",
@@ -29,6 +30,7 @@ const KNOWN: [&str; 15] = [
     "patchesJson6902",
     "patchesStrategicMerge",
     "resources",
+    "sortOptions",
 ];
 /// The fields that are not, with what to do instead.
 const REFUSED: [(&str, &str); 9] = [
@@ -224,7 +226,7 @@ fn has_list(value: &Value) -> bool {
 }
 
 /// Replaces an image, and says where kustomize would not have.
-pub fn image(item: &Node, built: &mut Built) {
+pub fn image(item: &Node, knows: bool, built: &mut Built) {
     let text = |key: &str| {
         item.get(key).map(Node::to_value).and_then(|value| match value {
             Value::String(text) => Some(text),
@@ -239,7 +241,7 @@ pub fn image(item: &Node, built: &mut Built) {
         digest: text("digest"),
     };
     for (object, _, value) in &mut built.objects {
-        if image.replace(value) && object.unit().is_some() {
+        if image.replace(value) && object.unit().is_some() && !knows {
             let message = format!(
                 "kustomize left spec.image of {} as it was, in spite of this entry: here it is replaced",
                 object.title()
