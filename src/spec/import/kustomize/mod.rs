@@ -187,10 +187,9 @@ impl<'a> Reader<'a> {
                 continue;
             };
             for (key, member) in documents.iter().filter_map(|document| document.node.members()).flatten() {
-                let paths =
-                    || member.value.items().iter().map(|entry| entry.get("path").and_then(Node::text));
+                let is_image = |entry: &Node| entry.get("path").and_then(Node::text) == Some("spec/image");
                 match key.as_str() {
-                    "images" if paths().all(|path| path == Some("spec/image")) => knows = true,
+                    "images" if member.value.items().iter().all(is_image) => knows = true,
                     // Which fields name objects counts where names change, and what changes them is refused.
                     "nameReference" => {}
                     other => {

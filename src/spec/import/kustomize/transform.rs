@@ -58,7 +58,8 @@ impl Form {
         let mut value = with_null(&found.node);
         if value.is_array() {
             let read = serde_json::from_value(value).map(Self::Operations);
-            return read.map_err(|why| Box::new(refuse(item, &format!("a patch by operations ({why})"))));
+            return read
+                .map_err(|_| Box::new(refuse(item, "a list that is no patch by operations (JSON 6902)")));
         }
         if let Some(word) = directive(&value) {
             let refused = refuse(item, &format!("the directive `{word}`"));
