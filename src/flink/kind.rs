@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::pointer::At as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::pointer::At as _;
 
 /// The API group of every custom resource of the operator.
 pub const GROUP: &str = "flink.apache.org";

@@ -22,6 +22,11 @@ pub fn unescape(segment: &str) -> Cow<'_, str> {
     }
 }
 
+/// The segments of a pointer, as they are called where they lead.
+pub fn segments(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    pointer.split('/').skip(1).map(unescape)
+}
+
 /// A pointer for people: `metadata.labels.app.kubernetes.io/managed-by`.
 pub fn dotted(pointer: &str) -> String {
     unescape(&pointer.trim_start_matches('/').replace('/', ".")).into_owned()

@@ -1,8 +1,9 @@
 //! What the operator says about a resource, read once from wherever its version keeps it.
 
-use super::pointer::At as _;
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::pointer::At as _;
 
 /// The spec the operator acted upon last, from the JSON string it keeps in the status.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,7 @@
 //! Fields that policy leaves to others (S5): kept as they are where flinkops writes around them, and where it
 //! deletes a unit to create it again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::flink::config::spelling;
 use crate::flink::kind::UnitKey;
 use crate::flink::list;
 use crate::flink::place::{Place, locate};
-use crate::flink::pointer::{At as _, dotted, escape, unescape};
+use crate::flink::pointer::{At as _, dotted, escape, segments};
 use crate::flink::secret::{LAST_APPLIED, mask};
 use crate::spec::Unit;
 
@@ -58,8 +59,8 @@ fn fields(object: &Value) -> Leaves {
 pub fn keep(unit: &Unit, live: &LiveObject, list: &str, value: &mut Value) {
     let name = list.rsplit('/').next().unwrap_or_default();
     for (path, left) in values(unit, live) {
-        if let Some(within) = path.strip_prefix(list).and_then(|rest| rest.strip_prefix('/')) {
-            put(value, name, &segments(within), Some(&left).filter(|left| !left.is_null()));
+        if let Some(within) = path.strip_prefix(list).filter(|rest| rest.starts_with('/')) {
+            put(value, name, &steps(within), Some(&left).filter(|left| !left.is_null()));
         }
     }
 }
@@ -113,11 +114,11 @@ pub fn restore(manifest: &mut Value, values: &Values) {
         let value = Some(value).filter(|value| !value.is_null());
         let spelt = configuration_key(path).and_then(|(map, key)| {
             let keys = spelling(manifest.at(map)?, &key)?;
-            Some(segments(&map[1..]).into_iter().chain(keys).collect())
+            Some(steps(map).into_iter().chain(keys).collect())
         });
         let place = match spelt {
             Some(place) => place,
-            None => segments(&path[1..]),
+            None => steps(path),
         };
         put(manifest, "", &place, value);
     }
@@ -138,8 +139,8 @@ fn is_own(key: &str) -> bool {
     key.starts_with("flinkops.dev/") || key == LABEL_MANAGED_BY
 }
 
-fn segments(path: &str) -> Vec<String> {
-    path.split('/').map(|segment| unescape(segment).into_owned()).collect()
+fn steps(path: &str) -> Vec<String> {
+    segments(path).map(Cow::into_owned).collect()
 }
 
 /// Sets or removes what names lead to; a list's entry goes by its own name, and is not made up in part.

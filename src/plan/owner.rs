@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ledger::MANAGER;
 use super::live::LiveObject;
 use super::outcome::Owner;
-use crate::flink::pointer::unescape;
+use crate::flink::pointer::segments;
 
 /// Under these names the operator writes: its client's, and its controllers' where it applies server-side.
 const OPERATOR: [&str; 6] = [
@@ -27,7 +27,7 @@ pub struct Owners(Vec<Owner>);
 impl Owners {
     /// Reads them. What the status subresource writes is no part of what Git wants.
     pub fn of(live: &LiveObject, path: &str) -> Self {
-        let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = segments(path).collect();
         let entries = live.managed_fields().iter();
         let owners = entries
             .filter(|entry| entry.get("subresource").is_none_or(|part| part != "status"))

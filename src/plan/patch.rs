@@ -13,7 +13,7 @@ use super::outcome::Change;
 use super::write::Write;
 use crate::flink::canonical::configuration_key;
 use crate::flink::config::spelling;
-use crate::flink::pointer::{At as _, escape, unescape};
+use crate::flink::pointer::{At as _, escape, segments, unescape};
 use crate::spec::source::Revision;
 use crate::spec::{Desired, Unit};
 
@@ -33,7 +33,7 @@ impl Patch {
     /// Sets a value, or removes it with null.
     #[must_use]
     pub fn set(mut self, path: &str, value: Value) -> Self {
-        let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = segments(path).collect();
         put(&mut self.body, &segments, value);
         self
     }
@@ -127,7 +127,7 @@ pub fn mark(object: &mut Value, operation: &Operation) {
 
 /// Sets a value deep inside an object that is about to be created.
 pub fn set(object: &mut Value, path: &str, value: Value) {
-    let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
+    let segments: Vec<_> = segments(path).collect();
     put(object, &segments, value);
 }
 

@@ -10,7 +10,7 @@ use super::document::ChangeDocument;
 use super::emphasis::{self, Part};
 use super::visible::visible;
 use super::words;
-use crate::flink::pointer::unescape;
+use crate::flink::pointer::segments;
 use crate::flink::secret::MASK;
 
 /// Unchanged lines that are kept on each side of a difference.
@@ -70,7 +70,7 @@ pub(super) fn of(change: &ChangeDocument) -> Vec<Difference> {
 /// The place of a change, its list entries in brackets.
 fn place(change: &ChangeDocument) -> String {
     let pointer = change.path.split('/').skip(1);
-    let named = change.place().split('/').skip(1).map(unescape);
+    let named = segments(change.place());
     let segments = pointer.zip(named).map(|(segment, name)| {
         let is_entry = segment.bytes().all(|digit| digit.is_ascii_digit());
         if is_entry { format!("[{name}]") } else { format!(".{name}") }

@@ -99,7 +99,7 @@ pub(super) fn environment(
     let namespace = node.get("namespace").and_then(Node::text).unwrap_or_default().to_owned();
     let namespace_mark = node.get("namespace").map_or(mark, |namespace| &namespace.mark).clone();
     let mut namespaces = BTreeSet::from([namespace.clone()]);
-    for item in node.get("namespaces").map_or(&[][..], Node::items) {
+    for item in node.list("namespaces") {
         let listed = item.text().unwrap_or_default();
         if !names::is_label(listed) {
             let message = format!("`{listed}` cannot be the name of a namespace");

@@ -13,7 +13,7 @@ use super::object::RenderedCompanion;
 use super::schema::{self, Form};
 use crate::flink::canonical::is_keyed;
 use crate::flink::kind::Kind;
-use crate::flink::pointer::{At as _, unescape};
+use crate::flink::pointer::{At as _, segments, unescape};
 use crate::rule::RuleId;
 
 const CONFIGURATION: &str = "/spec/flinkConfiguration/";
@@ -57,7 +57,7 @@ fn path(node: &Node) -> Option<Finding> {
 
 /// Why a path can lead nowhere, in a hint.
 fn idle(path: &str) -> Option<String> {
-    let segments: Vec<_> = path.split('/').skip(1).map(unescape).collect();
+    let segments: Vec<_> = segments(path).collect();
     let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match names.as_slice() {
         ["metadata", "labels" | "annotations", ..] => return None,

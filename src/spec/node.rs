@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::finding::Place;
-use crate::flink::pointer::unescape;
+use crate::flink::pointer::segments;
 
 /// A place in a file, small enough to be kept with every value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +127,11 @@ impl Node {
         }
     }
 
+    /// The items of the list at a key; none where there is no list.
+    pub fn list(&self, key: &str) -> &[Self] {
+        self.get(key).map_or(&[], Self::items)
+    }
+
     /// The text, where this is text.
     pub fn text(&self) -> Option<&str> {
         match &self.content {
@@ -193,7 +198,7 @@ impl Node {
     /// The value at a JSON pointer, and the last key on the way there.
     fn follow(&self, pointer: &str) -> (Option<&Self>, &Mark) {
         let (mut node, mut key) = (self, &self.mark);
-        for segment in pointer.split('/').skip(1).map(unescape) {
+        for segment in segments(pointer) {
             if let Some(item) = segment.parse::<usize>().ok().and_then(|index| node.items().get(index)) {
                 (node, key) = (item, &item.mark);
                 continue;

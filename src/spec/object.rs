@@ -163,7 +163,7 @@ impl Renderer<'_> {
     fn dependencies(&mut self, layers: &Node) -> (Vec<Awaited>, Words) {
         let environment = self.environment;
         let namespace = &environment.namespace;
-        let items = layers.get("dependsOn").map_or(&[][..], Node::items);
+        let items = layers.list("dependsOn");
         let maps = items.iter().filter(|item| item.members().is_some());
         let maps = maps.map(|item| awaited::of_map(item, namespace));
         let (objects, depends_on) = words(list(layers, "dependsOn"));
@@ -318,7 +318,7 @@ fn words(all: Words) -> (Words, Words) {
 }
 
 fn list(layers: &Node, key: &str) -> Vec<(String, Mark)> {
-    let items = layers.get(key).map_or(&[][..], Node::items);
+    let items = layers.list(key);
     items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark.clone()))).collect()
 }
 

@@ -156,7 +156,7 @@ fn build(node: &Node, findings: &mut Vec<Finding>) -> Option<Repository> {
         roots: roots(node, findings),
         environments,
         companions,
-        removed: node.get("removed").map_or(&[][..], Node::items).iter().filter_map(removal).collect(),
+        removed: node.list("removed").iter().filter_map(removal).collect(),
         confirm: node
             .get("confirm")
             .and_then(|count| count.to_value().as_u64())

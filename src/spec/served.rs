@@ -18,7 +18,7 @@ use super::desired::Unit;
 use super::finding::Finding;
 use super::schema::each;
 use crate::flink::kind::{API_VERSION, Kind};
-use crate::flink::pointer::{escape, unescape};
+use crate::flink::pointer::{escape, segments, unescape};
 use crate::flink::release::{OperatorVersion, Release};
 use crate::flink::since::{self, Part};
 use crate::rule::RuleId;
@@ -207,8 +207,7 @@ fn modern(schema: &mut Map<String, Value>) {
 
 /// What a schema says of the field at this pointer.
 fn at<'s>(schema: &'s Value, pointer: &str) -> Option<&'s Value> {
-    let mut steps = pointer.split('/').skip(1).map(unescape);
-    steps.try_fold(schema, |schema, step| schema.get("properties")?.get(&*step))
+    segments(pointer).try_fold(schema, |schema, step| schema.get("properties")?.get(&*step))
 }
 
 /// Whether a schema names the field at this pointer.
@@ -238,7 +237,7 @@ struct Dropped {
 impl Dropped {
     fn finding(&self, unit: &Unit, who: &str) -> Finding {
         let (parent, name) = self.pointer.rsplit_once('/').unwrap_or_default();
-        let segments: Vec<_> = parent.split('/').skip(1).map(unescape).collect();
+        let segments: Vec<_> = segments(parent).collect();
         let spec = unit.written.get("spec").unwrap_or(&unit.written);
         let place = spec.nearest(segments.iter().map(AsRef::as_ref)).key_mark(&unescape(name)).place();
         let message = format!("`{}` is dropped by {who}, which does not know it", unescape(name));

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::key::{FURTHER_KEYS, is_object_name, is_reference, is_secret_field, is_secret_key};
 use super::text::{self, Reading};
+use crate::flink::pointer::{escape, segments};
 
 /// The annotation in which kubectl keeps a copy of all it applied.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -34,11 +35,11 @@ pub(super) enum Area {
 impl Area {
     /// The area a JSON pointer into a manifest leads to.
     pub(super) fn at(pointer: &str) -> Self {
-        let mut segments = pointer.split('/').skip(1).peekable();
+        let mut segments = segments(pointer).peekable();
         let mut area = Self::Typed;
         while let Some(segment) = segments.next() {
             let value = segments.peek().map(|_| &Value::Null);
-            area = area.enter(&segment.replace("~1", "/").replace("~0", "~"), value);
+            area = area.enter(&segment, value);
         }
         area
     }
@@ -160,13 +161,7 @@ impl<'f> Finder<'f> {
     fn push(&mut self, key: &str) -> usize {
         let length = self.pointer.len();
         self.pointer.push('/');
-        for letter in key.chars() {
-            match letter {
-                '~' => self.pointer.push_str("~0"),
-                '/' => self.pointer.push_str("~1"),
-                letter => self.pointer.push(letter),
-            }
-        }
+        self.pointer.push_str(&escape(key));
         length
     }
 

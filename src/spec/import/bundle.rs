@@ -90,6 +90,11 @@ impl Object {
         }
     }
 
+    /// A manifest of which there are no words of its own.
+    pub fn bare(place: Place, manifest: Value, literal: bool) -> Self {
+        Self { place, node: None, manifest, text: None, environments: None, literal }
+    }
+
     /// The text at a JSON pointer; empty where there is none.
     pub fn at(&self, pointer: &str) -> &str {
         self.manifest.at(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -126,14 +131,7 @@ impl Object {
             return vec![self];
         }
         let Some(items) = self.manifest["items"].as_array() else { return vec![self] };
-        let item = |item: &Value| Self {
-            place: self.place.clone(),
-            node: None,
-            manifest: item.clone(),
-            text: None,
-            environments: None,
-            literal: self.literal,
-        };
+        let item = |item: &Value| Self::bare(self.place.clone(), item.clone(), self.literal);
         items.iter().map(item).collect()
     }
 }

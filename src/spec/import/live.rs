@@ -100,14 +100,7 @@ fn is_passing(object: &Value) -> bool {
 fn of(object: &Value) -> Object {
     let text = |pointer| object.at(pointer).and_then(Value::as_str).unwrap_or_default();
     let name = format!("{}/{}/{}", text("/metadata/namespace"), text("/kind"), text("/metadata/name"));
-    Object {
-        place: Place::file(name),
-        node: None,
-        manifest: object.clone(),
-        text: None,
-        environments: None,
-        literal: true,
-    }
+    Object::bare(Place::file(name), object.clone(), true)
 }
 
 fn unit(live: &Value, repository: &str) -> (Option<Object>, Vec<Finding>) {

@@ -160,7 +160,7 @@ fn with<'v>(text: String, path: &mut Vec<&'v str>, rest: &'v Value) -> Option<St
 }
 
 /// The manifest with a patch.
-pub fn merged(base: &Value, patch: &Value) -> Value {
+fn merged(base: &Value, patch: &Value) -> Value {
     let mut result = base.clone();
     json_patch::merge(&mut result, patch);
     result

@@ -157,14 +157,7 @@ fn objects(
     let begin = place(file, &value.span().unwrap_or_default());
     let Some(text) = text else {
         let manifest = without_null(evaluator.value(value)?);
-        return Ok(vec![Object {
-            place: begin,
-            node: None,
-            manifest,
-            text: None,
-            environments: None,
-            literal: true,
-        }]);
+        return Ok(vec![Object::bare(begin, manifest, true)]);
     };
     let refuse = |what: &str| Refused { what: what.to_owned(), span: text.span() };
     let yaml = evaluator.value(text)?;

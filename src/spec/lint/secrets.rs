@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Remark, Subject, pod_templates};
-use crate::flink::pointer::{At as _, unescape};
+use crate::flink::pointer::{At as _, segments};
 use crate::flink::secret;
 use crate::flink::secret::scrub_credentials;
 
@@ -62,7 +62,7 @@ pub(super) fn plaintext(subject: &Subject<'_>) -> Vec<Remark> {
 
 /// What to call the secret at a place; `None` for what only looks like one.
 fn plain(place: &str, leaf: &Value, within: &Value) -> Option<String> {
-    let segments: Vec<_> = place.split('/').skip(1).map(unescape).collect();
+    let segments: Vec<_> = segments(place).collect();
     let (last, parents) = segments.split_last()?;
     let text = leaf.as_str()?;
     if !holds_secret(text) {

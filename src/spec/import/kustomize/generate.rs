@@ -43,20 +43,13 @@ impl Reader<'_> {
             manifest["immutable"] = json!(true);
         }
         self.fill(&mut manifest, one, item)?;
-        Ok(Object {
-            place: item.mark.place(),
-            node: None,
-            manifest,
-            text: None,
-            environments: None,
-            literal: false,
-        })
+        Ok(Object::bare(item.mark.place(), manifest, false))
     }
 
     /// Puts in what the entry names.
     fn fill(&mut self, manifest: &mut Value, one: &Kustomization, item: &Node) -> Result<(), Box<Finding>> {
         let unset = |what: &str| Box::new(refuse(item, what).hint("write `key=value`"));
-        let texts = |field: &str| item.get(field).map_or(&[][..], Node::items).iter().filter_map(Node::text);
+        let texts = |field: &str| item.list(field).iter().filter_map(Node::text);
         for literal in texts("literals") {
             let (key, value) = literal.split_once('=').ok_or_else(|| unset("a literal without `=`"))?;
             manifest["data"][key] = unquoted(value).into();

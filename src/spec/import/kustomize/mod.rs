@@ -34,8 +34,7 @@ struct Kustomization {
 
 impl Kustomization {
     fn resources(&self) -> Vec<&Node> {
-        let lists = ["resources", "bases"].into_iter().filter_map(|field| self.node.get(field));
-        lists.flat_map(Node::items).collect()
+        ["resources", "bases"].into_iter().flat_map(|field| self.node.list(field)).collect()
     }
 }
 
@@ -132,7 +131,7 @@ impl<'a> Reader<'a> {
         }
         above.pop();
         unknown(&one.node, &mut built.refused);
-        for item in one.node.get("configMapGenerator").map_or(&[][..], Node::items) {
+        for item in one.node.list("configMapGenerator") {
             match self.config_map(&one, item) {
                 Ok(object) => built.objects.push((object.clone(), Vec::new(), object.manifest)),
                 Err(finding) => built.refused.push(*finding),
@@ -143,7 +142,7 @@ impl<'a> Reader<'a> {
         labels(&one.node, &mut built);
         self.patches(&one, &["patchesJson6902"], &mut built);
         let knows = self.knows_images(&one, &mut built);
-        for item in one.node.get("images").map_or(&[][..], Node::items) {
+        for item in one.node.list("images") {
             image(item, knows, &mut built);
         }
         let namespace = one.node.get("namespace").and_then(Node::text);
@@ -180,7 +179,7 @@ impl<'a> Reader<'a> {
     /// Whether kustomize is told that `spec.image` is an image.
     fn knows_images(&mut self, one: &Kustomization, built: &mut Built) -> bool {
         let mut knows = false;
-        for item in one.node.get("configurations").map_or(&[][..], Node::items) {
+        for item in one.node.list("configurations") {
             let path = item.text().and_then(|text| join(&one.folder, text));
             let Some(Ok(documents)) = path.and_then(|path| self.documents(&path)) else {
                 built.refused.push(refuse(item, "a file of `configurations` that cannot be read"));
@@ -209,7 +208,7 @@ impl<'a> Reader<'a> {
     }
 
     fn patches(&mut self, one: &Kustomization, fields: &[&str], built: &mut Built) {
-        for item in fields.iter().filter_map(|field| one.node.get(field)).flat_map(Node::items) {
+        for item in fields.iter().flat_map(|field| one.node.list(field)) {
             let said = item.text().or_else(|| item.get("path").or_else(|| item.get("patch"))?.text());
             match said {
                 Some(text) => self.patch(one, item, text, item.get("target"), built),

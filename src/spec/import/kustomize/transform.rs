@@ -168,7 +168,7 @@ pub fn apply(found: &Document, target: Option<&Node>, item: &Node, built: &mut B
 
 /// Puts labels and annotations on every object.
 pub fn labels(node: &Node, built: &mut Built) {
-    for item in node.get("labels").map_or(&[][..], Node::items) {
+    for item in node.list("labels") {
         let has = |key: &str| item.get(key).is_some_and(|flag| flag.to_value() == json!(true));
         let reach = match (has("includeSelectors"), has("includeTemplates")) {
             (true, _) => Reach::Selectors,
